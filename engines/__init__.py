@@ -1,0 +1,1 @@
+"""Networks and shipped weights; imports neither ``stream`` nor ``training``."""

@@ -1,0 +1,1 @@
+"""The live path of voltface: capture, track, fit, re-pose, composite, sink."""

@@ -1,0 +1,1 @@
+"""Experiments that make the shipped weights; never imported by ``stream``."""
