@@ -1,0 +1,67 @@
+"""The command ``voltface``, also ``python -m stream``."""
+
+import faulthandler
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from stream.cli import run_command
+from stream.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and turn what it raises into one message and an exit code.
+
+    Args:
+        arguments: those after the program's name; of this process unless given.
+
+    Returns:
+        0 done, 1 a fault in voltface itself, 2 the request cannot be met, 130 interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    verbose = "--verbose" in given
+    if not verbose:
+        _silence_native_chatter()
+    try:
+        return run_command(given)
+    except UserError as error:
+        _say(str(error), verbose)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 2
+    except Exception as error:  # noqa: BLE001  the last resort: no traceback for users
+        fault = f"{type(error).__name__}: {error}"
+        _say(f"a fault in voltface: {fault}. Run it again with --verbose to see where", verbose)
+        return 1
+
+
+def _say(message: str, verbose: bool) -> None:
+    if verbose:
+        traceback.print_exc()
+    print(f"voltface: {message}", file=sys.stderr)
+
+
+def _silence_native_chatter() -> None:
+    """Keep what native libraries write past Python off the terminal.
+
+    MediaPipe, Mesa and the codecs log to file descriptor 2 whatever they are told, which
+    would bury the one message of an error. Python's own standard error moves to a copy of
+    the descriptor, and the original goes nowhere.
+    """
+    try:
+        copy = os.dup(2)
+    except OSError:  # started without standard error
+        return
+    sys.stderr = os.fdopen(copy, "w", buffering=1, errors="backslashreplace")
+    faulthandler.enable(file=sys.stderr)
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  a descriptor is what is wanted
+        os.dup2(nowhere.fileno(), 2)
+    logging.captureWarnings(True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Where a head is worked on, and how the re-posed region goes back into the frame."""
+
+import cv2
+import numpy as np
+
+from stream.frame import Head
+from stream.geometry import project
+from stream.mesh import HeadMesh
+from stream.pose import HeadMotion
+from stream.region import NodeGrid, Region
+
+_SIDE_MM, _ABOVE_MM, _BELOW_MM = 200.0, 190.0, 310.0  # from the middle of the cranium
+_SNAP_PX = 16  # regions grow in such steps, so that buffers are seldom made anew
+
+
+def head_region(head: Head, size: tuple[int, int]) -> Region:
+    """Return the part of a frame that holds a head with its hair, neck and shoulders.
+
+    Args:
+        head: the fitted head.
+        size: (width, height) of the frame.
+    """
+    scale = head.camera[0, 0] / head.camera_from_head[2, 3]
+    x, y = project(head.camera_from_head[:3, 3], head.camera)
+    return _snapped(
+        x - _SIDE_MM * scale, y - _ABOVE_MM * scale, x + _SIDE_MM * scale, y + _BELOW_MM * scale
+    ).clipped(*size)
+
+
+def moving_region(mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray) -> Region:
+    """Return the part of the frame that a motion changes: where it takes from and puts to.
+
+    Args:
+        mesh: the head's mesh.
+        motion: its motion.
+        camera: (3, 3) intrinsics.
+
+    Returns:
+        A region, not clipped; empty where nothing moves.
+    """
+    depth = mesh.depth
+    drawn = np.unique(np.concatenate([mesh.front_triangles.ravel(), mesh.gap_triangles.ravel()]))
+    moving = drawn[depth.turn.ravel()[drawn] > 0]
+    if len(moving) == 0:
+        return Region(0, 0, 0, 0)
+    moving = moving[:: max(1, len(moving) // 1500)]
+    source = depth.grid.positions_px.reshape(-1, 2)[moving]
+    share = depth.turn.ravel()[moving].astype(float)
+    low, high = [source.min(axis=0)], [source.max(axis=0)]
+    for surface_mm in (depth.front_mm, depth.back_mm):
+        target = _moved_px(source, surface_mm.ravel()[moving], share, motion, camera)
+        low.append(target.min(axis=0))
+        high.append(target.max(axis=0))
+    slack = 2 * max(depth.grid.step_px)
+    x0, y0 = np.min(low, axis=0) - slack
+    x1, y1 = np.max(high, axis=0) + slack
+    return _snapped(x0, y0, x1, y1)
+
+
+def _moved_px(
+    source_px: np.ndarray, depth_mm: np.ndarray, share: np.ndarray, motion: HeadMotion,
+    camera: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    rays = np.c_[(source_px - camera[:2, 2]) / camera[0, 0], np.ones(len(source_px))]
+    points = rays * depth_mm[:, None]
+    transforms = motion.blended(share, share)
+    moved = np.einsum("nij,nj->ni", transforms[:, :3, :3], points) + transforms[:, :3, 3]
+    return project(moved, camera)
+
+
+def _snapped(x0: float, y0: float, x1: float, y1: float) -> Region:
+    low = np.floor(np.array([x0, y0]) / _SNAP_PX).astype(int) * _SNAP_PX
+    high = np.ceil(np.array([x1, y1]) / _SNAP_PX).astype(int) * _SNAP_PX
+    return Region(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+
+
+def resample_to_nodes(matte: np.ndarray, grid: NodeGrid) -> np.ndarray:
+    """Return (rows, columns) float32 values of a matte that spans the grid's region.
+
+    Nodes lie on the region's corners, pixels of the matte half a pixel inside.
+    """
+    height, width = matte.shape
+    column = np.arange(grid.columns, dtype=np.float32) * (width / (grid.columns - 1)) - 0.5
+    row = np.arange(grid.rows, dtype=np.float32) * (height / (grid.rows - 1)) - 0.5
+    x, y = np.meshgrid(column, row)
+    smooth = cv2.blur(matte, (2, 2)) if max(matte.shape) > 2 * max(grid.columns, grid.rows) else matte
+    return cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def matte_at_frame(matte: np.ndarray, within: Region, region: Region) -> np.ndarray:
+    """Return a matte at the frame's own resolution: (h, w) uint8, 255 inside.
+
+    Args:
+        matte: float32 of any resolution that spans ``within``.
+        within: the region of the matte.
+        region: part of ``within``.
+    """
+    scale_x, scale_y = matte.shape[1] / within.width, matte.shape[0] / within.height
+    matte_from_region = np.array(
+        [
+            [scale_x, 0, (region.x0 - within.x0 + 0.5) * scale_x - 0.5],
+            [0, scale_y, (region.y0 - within.y0 + 0.5) * scale_y - 0.5],
+        ]
+    )
+    alpha = cv2.warpAffine(
+        matte, matte_from_region, (region.width, region.height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    return cv2.convertScaleAbs(alpha, alpha=255.0)
+
+
+def paste(pixels: np.ndarray, drawn: np.ndarray, region: Region) -> None:
+    """Put a drawn region into a frame, in place.
+
+    By construction it equals the frame where nothing moves, so no seam needs hiding.
+    """
+    region.crop(pixels)[:] = drawn

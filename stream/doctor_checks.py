@@ -1,0 +1,271 @@
+"""What ``voltface doctor`` tries: each check does the thing and says what came of it.
+
+A check returns a line about what works, and raises what went wrong: a UserError where the part
+is not here, a PartError where it is here but fails; both say how to mend it. For anything else
+the check's own remedy is shown.
+"""
+
+import base64
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from ctypes.util import find_library
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stream.engine_choice import ENGINES, check_engine, nvidia_driver_present
+from stream.errors import UserError
+from stream.frame import Frame
+
+# An ONNX model of one node, output = max(0, input), both of shape (1, 4); 89 bytes.
+TINY_ONNX = base64.b64decode(
+    "CAgSADpNChUKBWlucHV0EgZvdXRwdXQiBFJlbHUSAWdaFwoFaW5wdXQSDgoMCAES"
+    "CAoCCAEKAggEYhgKBm91dHB1dBIOCgwIARIICgIIAQoCCARCBAoAEA0="
+)
+_TINY_INPUT = np.array([[-2.0, -1.0, 0.5, 3.0]], np.float32)
+_TINY_OUTPUT = np.maximum(_TINY_INPUT, 0)
+
+_TRIANGLE_VERTEX = """
+#version 330
+void main() {
+    vec2 corners[3] = vec2[](vec2(-1, -1), vec2(3, -1), vec2(-1, 3));
+    gl_Position = vec4(corners[gl_VertexID], 0, 1);
+}
+"""
+_TRIANGLE_FRAGMENT = """
+#version 330
+out vec4 colour;
+void main() { colour = vec4(0.2, 0.4, 0.8, 1.0); }
+"""
+
+
+class PartError(UserError):
+    """A part that is here but does not do its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One part of what voltface needs or can use.
+
+    Attributes:
+        title: what the table calls it.
+        run: does it, and returns what works.
+        remedy: how to mend it, where the failure does not say so itself.
+        needed: whether the main job stands still without it.
+    """
+
+    title: str
+    run: Callable[[], str]
+    remedy: str
+    needed: bool = False
+
+
+def install_command(**packages: str) -> str:
+    """Return the command that installs system packages here.
+
+    Args:
+        packages: their names by tool: apt, dnf, pacman, brew; the first tool that this
+            system has is named, else apt.
+    """
+    start = "" if sys.platform == "darwin" or not hasattr(os, "geteuid") else "sudo "
+    commands = {
+        "apt": ("apt-get", f"{start}apt-get install {packages.get('apt', '')}"),
+        "dnf": ("dnf", f"{start}dnf install {packages.get('dnf', '')}"),
+        "pacman": ("pacman", f"{start}pacman -S {packages.get('pacman', '')}"),
+        "brew": ("brew", f"brew install {packages.get('brew', '')}"),
+    }
+    for tool, (program, command) in commands.items():
+        if tool in packages and shutil.which(program):
+            return command
+    return commands["apt"][1]
+
+
+def _opengl() -> str:
+    from stream.gl import create_context  # noqa: PLC0415
+
+    try:
+        context = create_context()
+    except UserError as error:
+        if sys.platform == "linux" and not find_library("EGL") and not find_library("GL"):
+            raise
+        raise PartError(error.what, error.why, error.remedy) from error
+    try:
+        target = context.simple_framebuffer((16, 16))
+        target.use()
+        program = context.program(_TRIANGLE_VERTEX, _TRIANGLE_FRAGMENT)
+        context.vertex_array(program, []).render(vertices=3)
+        pixel = tuple(target.read(viewport=(8, 8, 1, 1)))
+        name = f"{context.info['GL_RENDERER']}, OpenGL {context.version_code / 100:.1f}"
+    finally:
+        context.release()
+    if pixel != (51, 102, 204):
+        why = f"a triangle came out as {pixel}"
+        raise PartError(f"{name} draws wrongly", why, "Update the graphics driver")
+    return name
+
+
+def _tracking() -> str:
+    import mediapipe  # noqa: PLC0415
+
+    from stream.face_mesh import FaceNet  # noqa: PLC0415
+    from stream.media import read_picture  # noqa: PLC0415
+
+    pixels, _ = read_picture(Path(__file__).parent / "assets" / "face.jpg")
+    with FaceNet() as net:
+        regions = net.detect(pixels, far=False)
+        mesh = net.mesh(pixels, regions[0]) if regions else None
+    if mesh is None:
+        remedy = "Install it anew: pip install --force-reinstall mediapipe==0.10.21"
+        raise PartError("MediaPipe runs", "but does not find a face that is there", remedy)
+    return f"MediaPipe {mediapipe.__version__} found a face, certainty {mesh.score:.2f}"
+
+
+def _head_model() -> str:
+    from stream.head_model import load_head_model  # noqa: PLC0415
+
+    return f"{len(load_head_model().vertices)} vertices"
+
+
+def _codecs() -> str:
+    """Write a short video and read it back."""
+    from stream.media import StreamInfo, open_sink, open_source  # noqa: PLC0415
+
+    count, level = 8, 20
+    info = StreamInfo(width=64, height=48, fps=25.0, frame_count=count)
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "check.mp4")
+        with open_sink(path, info) as sink:
+            for index in range(count):
+                pixels = np.full((48, 64, 3), level * (index + 1), np.uint8)
+                sink.write(Frame(pixels, index, index / 25.0, time.perf_counter()))
+            kind = sink.description
+        with open_source(path) as source:
+            means = [frame.pixels.mean() for frame in source]
+    if len(means) != count or np.abs(np.diff(means) - level).max() > 4:
+        why = f"{count} frames became {len(means)}, or other ones"
+        raise PartError("a video is not read as it was written", why, "pip install --upgrade av")
+    return kind.partition(" ")[2] or kind
+
+
+def _camera() -> str:
+    from stream.media import list_cameras, open_source  # noqa: PLC0415
+
+    cameras = list_cameras()
+    if not cameras:
+        why = "this system knows of none"
+        raise UserError("no camera", why, "Plug one in; files and URLs work without")
+    try:
+        with open_source("camera") as source:
+            width, height = next(iter(source)).size
+    except UserError as error:
+        raise PartError(error.what, error.why, error.remedy) from error
+    return f"{', '.join(cameras)}; gives {width}x{height}"
+
+
+def _virtual_camera() -> str:
+    from stream.media import StreamInfo, open_sink  # noqa: PLC0415
+
+    info = StreamInfo(width=640, height=480, fps=30.0, live=True)
+    with open_sink("camera", info) as sink:
+        sink.write(Frame(np.zeros((480, 640, 3), np.uint8)))
+        return sink.description
+
+
+def _window() -> str:
+    from stream.media import StreamInfo, open_sink  # noqa: PLC0415
+
+    info = StreamInfo(width=320, height=240, fps=30.0, live=True)
+    with open_sink("window", info) as sink:
+        sink.write(Frame(np.zeros((240, 320, 3), np.uint8)))
+        sink.poll_keys()
+        return sink.description
+
+
+def _onnxruntime() -> str:
+    import onnxruntime  # noqa: PLC0415
+
+    session = onnxruntime.InferenceSession(TINY_ONNX, providers=["CPUExecutionProvider"])
+    (result,) = session.run(None, {"input": _TINY_INPUT})
+    _check_result(result)
+    providers = ", ".join(onnxruntime.get_available_providers())
+    return f"onnxruntime {onnxruntime.__version__} ({providers})"
+
+
+def _openvino() -> str:
+    import openvino  # noqa: PLC0415
+
+    core = openvino.Core()
+    model = core.read_model(TINY_ONNX)
+    for device in core.available_devices:
+        result = core.compile_model(model, device)([_TINY_INPUT])[0]
+        _check_result(result)
+    version = openvino.__version__.partition("-")[0]
+    return f"openvino {version} ({', '.join(core.available_devices)})"
+
+
+def _check_result(result: np.ndarray) -> None:
+    if not np.allclose(result, _TINY_OUTPUT, atol=1e-3):
+        why = f"max(0, {_TINY_INPUT.tolist()}) came out as {np.asarray(result).tolist()}"
+        raise PartError("the engine computes wrongly", why, "Install it anew")
+
+
+def _tensorrt(engine: str) -> Callable[[], str]:
+    """Return a check that builds an engine of the tiny network and, with a card, opens it."""
+
+    def check() -> str:
+        check_engine(engine)  # type: ignore[arg-type]
+        trt = importlib.import_module(ENGINES[engine][0])
+        logger = trt.Logger(trt.Logger.ERROR)
+        builder = trt.Builder(logger)
+        network = builder.create_network(0)
+        if not trt.OnnxParser(network, logger).parse(TINY_ONNX):
+            raise PartError(f"{engine} cannot read ONNX", "its parser refused", ENGINES[engine][1])
+        built = builder.build_serialized_network(network, builder.create_builder_config())
+        if built is None:
+            why = "no engine came of a network of one node"
+            raise PartError(f"{engine} cannot build", why, "Update the NVIDIA driver")
+        if trt.Runtime(logger).deserialize_cuda_engine(built) is None:
+            raise PartError(f"{engine} cannot run", "it refuses its own engine", "Update it")
+        return f"{engine} {trt.__version__}, built and opened an engine"
+
+    return check
+
+
+def _nvidia() -> str:
+    if not nvidia_driver_present():
+        raise UserError("no NVIDIA driver", "none is installed", "Only needed for TensorRT")
+    return "driver loads"
+
+
+_GL_REMEDY = install_command(
+    apt="libegl1 libgl1 libgl1-mesa-dri libgles2",
+    dnf="mesa-libEGL mesa-libGL mesa-dri-drivers",
+    pacman="mesa libglvnd",
+)
+_WINDOW_REMEDY = install_command(
+    apt="libsm6 libxext6 libxcb1", dnf="libSM libXext libxcb", pacman="libsm libxext libxcb"
+)
+_REINSTALL = f"{sys.executable} -m pip install --force-reinstall"
+
+CHECKS: dict[str, Check] = {
+    "opengl": Check("OpenGL", _opengl, _GL_REMEDY, needed=True),
+    "tracking": Check("face tracking", _tracking, f"{_REINSTALL} mediapipe==0.10.21", needed=True),
+    "head_model": Check("head model", _head_model, f"{_REINSTALL} voltface", needed=True),
+    "codecs": Check("video files", _codecs, f"{_REINSTALL} av", needed=True),
+    "camera": Check("camera", _camera, "plug a camera in and close what else uses it"),
+    "virtual_camera": Check("virtual camera", _virtual_camera, "see the README, For streamers"),
+    "window": Check("preview window", _window, _WINDOW_REMEDY),
+    "onnxruntime": Check("ONNX Runtime", _onnxruntime, f"{_REINSTALL} onnxruntime"),
+    "openvino": Check("OpenVINO", _openvino, f"{_REINSTALL} openvino"),
+    "nvidia": Check("NVIDIA driver", _nvidia, "install the driver of the card"),
+    "tensorrt": Check("TensorRT", _tensorrt("tensorrt"), 'pip install "voltface[tensorrt]"'),
+    "tensorrt_rtx": Check(
+        "TensorRT for RTX", _tensorrt("tensorrt-rtx"), 'pip install "voltface[rtx]"'
+    ),
+}

@@ -1,0 +1,112 @@
+"""The governor: a live stream that cannot keep up gives up quality before it gives up frames."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stream.settings import GovernorSettings, QualityName
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How much work the path may do for a frame.
+
+    Attributes:
+        name: what statistics call it.
+        hair_every: hair depth is computed on every n-th frame and carried along between.
+        working_px: side in pixels of the head crop that is segmented, meshed and warped.
+    """
+
+    name: str
+    hair_every: int
+    working_px: int
+
+
+LEVELS = (
+    Quality("high", hair_every=1, working_px=512),
+    Quality("hair every 3", hair_every=3, working_px=512),
+    Quality("crop 384", hair_every=4, working_px=384),
+    Quality("low", hair_every=6, working_px=256),
+)
+HIGH, LOW = LEVELS[0], LEVELS[-1]
+
+_SWING_S = 20.0  # a raise that is taken back within this time was a mistake
+
+
+class Governor:
+    """Choose the quality of the next frame from the time that the last ones took.
+
+    Only a live source with ``quality`` on ``auto`` is governed: a file loses no frames
+    whatever time they take, so it always gets the high quality, and ``low`` and ``high``
+    are the user's word.
+    """
+
+    def __init__(
+        self,
+        settings: GovernorSettings,
+        quality: QualityName = "auto",
+        fps: float = 30.0,
+        live: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._budget_s = 1.0 / fps if fps > 0 else 1.0 / 30.0
+        self._active = live and quality == "auto"
+        self._level = len(LEVELS) - 1 if quality == "low" else 0
+        self._mean_s = 0.0
+        self._over_s = self._under_s = self._elapsed_s = 0.0
+        self._raised_at_s = float("-inf")
+        self._patience = 1.0
+        self.changes: list[dict[str, Any]] = []
+
+    @property
+    def quality(self) -> Quality:
+        """The quality for the next frame."""
+        return LEVELS[self._level]
+
+    def update(self, spent_s: float) -> Quality:
+        """Take in the time that one frame took and decide.
+
+        Args:
+            spent_s: seconds of work, without the wait for the source.
+
+        Returns:
+            The quality for the next frame.
+        """
+        if self._active:
+            self._observe(spent_s)
+            if self._over_s > self._settings.lower_after_s and self.quality is not LOW:
+                self._lower()
+            elif self._under_s > self._settings.raise_after_s * self._patience and self._level:
+                self._raise()
+        return self.quality
+
+    def _observe(self, spent_s: float) -> None:
+        """Follow the mean and add up for how long it has been over or under."""
+        passed_s = max(spent_s, self._budget_s)
+        self._elapsed_s += passed_s
+        self._mean_s = spent_s if not self._mean_s else 0.85 * self._mean_s + 0.15 * spent_s
+        share = self._mean_s / self._budget_s
+        self._over_s = self._over_s + passed_s if share > self._settings.lower_above else 0.0
+        self._under_s = self._under_s + passed_s if share < self._settings.raise_below else 0.0
+
+    def _lower(self) -> None:
+        if self._elapsed_s - self._raised_at_s < _SWING_S:
+            self._patience = min(self._patience * 2, 64.0)
+        self._change(+1)
+
+    def _raise(self) -> None:
+        self._raised_at_s = self._elapsed_s
+        self._change(-1)
+
+    def _change(self, step: int) -> None:
+        before = self.quality
+        self._level += step
+        self.changes.append(
+            {
+                "time_s": round(self._elapsed_s, 3),
+                "from": before.name,
+                "to": self.quality.name,
+                "frame_ms": round(self._mean_s * 1e3, 2),
+                "budget_ms": round(self._budget_s * 1e3, 2),
+            }
+        )
+        self._mean_s = self._over_s = self._under_s = 0.0

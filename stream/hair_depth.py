@@ -1,0 +1,258 @@
+"""Depth of the whole head region without a network: the analytic baseline.
+
+The head model gives face, ears, skull and neck. Hair is grown from its scalp: along every
+direction in the picture the scalp is pushed outwards until its outline meets the outline of the
+person, with nothing at the hairline and all of it at the crown. The grown model is drawn on the
+node grid; what it does not cover (tips, long hair, clothes) continues its mid-plane smoothly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.far_side import (
+    ANGLES,
+    at_angle,
+    circular_blur,
+    far_side_source,
+    inner_radius,
+    outline_radius,
+)
+from stream.fill import pull_push
+from stream.geometry import project, transform_points
+
+if TYPE_CHECKING:
+    from stream.frame import Head
+    from stream.head_model import HeadModel
+    from stream.raster import DepthRaster
+    from stream.region import NodeGrid
+
+_UNSEEN_SHARE = 0.01  # of the motion: less is no motion, and need not be drawn
+_NAPE_HAIR_MM = 15.0  # hair of the far side ends so far above the nape
+_SCALP, _NECK = 2, 4  # labels of the head model
+_CHIN, _UPPER_LIP = 152, 0  # tracked points
+
+
+@dataclass(frozen=True, slots=True)
+class HairSettings:
+    """How hair grows on the head model.
+
+    Attributes:
+        largest_growth: upper bound of outline radius over skull radius.
+        settle_frames: time constant with which the growth follows what is seen.
+        neck_mm: distance below the jaw over which the neck follows the head less and
+            less, down to not at all at the collar.
+    """
+
+    largest_growth: float = 1.6
+    settle_frames: float = 8.0
+    neck_mm: float = 75.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeadDepth:
+    """Geometry of the head region at the nodes of a grid.
+
+    Attributes:
+        grid: the nodes.
+        front_mm: (rows, columns) float32 camera-space depth of what is seen.
+        back_mm: (rows, columns) float32 depth of the far side of the head; equal to the front
+            where the region has no thickness.
+        back_source_px: (rows, columns, 2) float32 frame positions that give the far side its
+            colours.
+        turn: (rows, columns) float32 share of the head's motion that a node follows.
+        coverage: (rows, columns) float32, 1 where the grown head model projects.
+    """
+
+    grid: NodeGrid
+    front_mm: np.ndarray
+    back_mm: np.ndarray
+    back_source_px: np.ndarray
+    turn: np.ndarray
+    coverage: np.ndarray
+
+
+class HairGrowth:
+    """Growth of the scalp of one head by direction in the picture, settled over time."""
+
+    def __init__(self, settings: HairSettings) -> None:
+        self._settings = settings
+        self._growth: np.ndarray | None = None
+
+    def reset(self) -> None:
+        """Forget the outline seen so far."""
+        self._growth = None
+
+    def update(
+        self, offsets_px: np.ndarray, centre_px: np.ndarray, matte: np.ndarray, grid: NodeGrid
+    ) -> np.ndarray:
+        """Return (72,) growth factors ≥ 1 by direction, from +x clockwise as seen.
+
+        Args:
+            offsets_px: (S, 2) projected vertices of the skull, from the centre.
+            centre_px: (2,) projected middle of the cranium.
+            matte: (rows, columns) person matte at the nodes.
+            grid: the nodes.
+        """
+        skull = outline_radius(offsets_px)
+        person = ray_extent(matte, grid, centre_px, skull, self._settings.largest_growth)
+        seen = np.clip(person / skull, 1.0, self._settings.largest_growth)
+        seen = circular_blur(seen, 2.0)
+        rate = 1.0 if self._growth is None else 1.0 / self._settings.settle_frames
+        previous = seen if self._growth is None else self._growth
+        self._growth = previous + rate * (seen - previous)
+        return self._growth
+
+
+def ray_extent(
+    matte: np.ndarray, grid: NodeGrid, centre_px: np.ndarray, skull: np.ndarray, largest: float
+) -> np.ndarray:
+    """Return (72,) distances in pixels at which the person ends along each direction.
+
+    Rays start well inside the skull, so a gap between a raised hand and the head ends them.
+    """
+    theta = (np.arange(ANGLES) + 0.5) / ANGLES * 2 * np.pi
+    share = np.linspace(0.7, largest, 64)
+    radius = skull[:, None] * share
+    direction = np.stack([np.cos(theta), np.sin(theta)], axis=-1)
+    points = centre_px + radius[..., None] * direction[:, None]
+    nodes = points @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
+    sampled = cv2.remap(
+        matte, nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32),
+        cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    outside = sampled < 0.5
+    first = np.where(outside.any(axis=1), outside.argmax(axis=1), len(share) - 1)
+    return skull * share[first]
+
+
+def follow_share(
+    points_head_mm: np.ndarray, chin_mm: np.ndarray, nape_mm: np.ndarray, neck_mm: float
+) -> np.ndarray:
+    """Return how much of the head's motion points follow: 1 above the jaw, 0 at the collar.
+
+    Args:
+        points_head_mm: (..., 3) head space.
+        chin_mm: (3,) tip of the chin, head space.
+        nape_mm: (3,) where skull and neck meet behind, head space.
+        neck_mm: fall from 1 to 0, measured downwards.
+    """
+    x, y, z = points_head_mm[..., 0], points_head_mm[..., 1], points_head_mm[..., 2]
+    along = np.clip((z - chin_mm[2]) / (nape_mm[2] - chin_mm[2]), 0.0, 1.0)
+    jaw_y = chin_mm[1] + along * (nape_mm[1] - chin_mm[1])
+    # Shoulders rise beside the neck: what lies wide of it lets go earlier than the throat.
+    wide = 0.6 * np.maximum(np.abs(x) - 75.0, 0.0)
+    below = np.clip((y - jaw_y + wide * (y > jaw_y)) / neck_mm, 0.0, 1.0)
+    share = 1.0 - below * below * (3.0 - 2.0 * below)
+    return np.maximum(share - _UNSEEN_SHARE, 0.0) / (1.0 - _UNSEEN_SHARE)
+
+
+def border_share(grid: NodeGrid, head: Head) -> np.ndarray:
+    """Return (rows, columns) shares that fall to 0 at the lower border of the frame.
+
+    What the border cuts off is not there to be moved in, so the body stays there.
+    """
+    height_px = 2 * head.camera[1, 2]
+    reach_px = 35.0 * head.camera[1, 1] / head.camera_from_head[2, 3]
+    inside = np.clip((height_px - grid.positions_px[..., 1]) / reach_px, 0, 1)
+    return inside * inside * (3 - 2 * inside)
+
+
+class HairDepth:
+    """Estimates depth and following of one head's region, frame by frame.
+
+    Args:
+        model: the head model.
+        raster: draws the model's triangles.
+        settings: growth of hair, length of the neck.
+    """
+
+    def __init__(
+        self, model: HeadModel, raster: DepthRaster, settings: HairSettings | None = None
+    ) -> None:
+        self._model, self._raster = model, raster
+        self._settings = settings or HairSettings()
+        self._growth = HairGrowth(self._settings)
+        self._skull = np.flatnonzero(model.labels != _NECK)
+        self._scalp = np.flatnonzero(model.labels == _SCALP)
+
+    def reset(self) -> None:
+        """Forget what was learnt from earlier frames."""
+        self._growth.reset()
+
+    def estimate(self, head: Head, matte: np.ndarray, grid: NodeGrid) -> HeadDepth:
+        """Return the geometry of the head region.
+
+        Args:
+            head: the fitted head.
+            matte: (rows, columns) float32 person matte at the nodes.
+            grid: the nodes.
+        """
+        shape = self._model.shape(head.identity, head.expression)
+        vertices = transform_points(head.camera_from_head, shape)
+        centre_px = project(head.camera_from_head[:3, 3], head.camera)
+        offsets = project(vertices, head.camera) - centre_px
+        growth = self._growth.update(offsets[self._skull], centre_px, matte, grid)
+        # Behind the outline nothing is seen, and too little hair looks better than too much.
+        behind = np.clip(shape[:, 2] / 90.0, 0, 1)
+        weight = self._model.scalp_weight * (1 - behind * behind * (3 - 2 * behind))
+        factor = 1 + (at_angle(growth, np.arctan2(offsets[:, 1], offsets[:, 0])) - 1) * weight
+        centre = head.camera_from_head[:3, 3]
+        grown = (centre + (vertices - centre) * factor[:, None]).astype(np.float32)
+        front, back = self._raster.draw(grown, head.camera, grid)
+        front, back, coverage = completed(front, back)
+        in_head = self._in_head(front, head, grid)
+        chin, nape = self._chin_and_nape(head, shape)
+        turn = follow_share(in_head, chin, nape, self._settings.neck_mm)
+        back = np.where(in_head[..., 1] < nape[1] - _NAPE_HAIR_MM, back, front)
+        back_source = self._back_source(grown, centre_px, head, grid)
+        turn *= border_share(grid, head)
+        return HeadDepth(grid, front, back, back_source, turn.astype(np.float32), coverage)
+
+    def _back_source(
+        self, grown: np.ndarray, centre_px: np.ndarray, head: Head, grid: NodeGrid
+    ) -> np.ndarray:
+        rotation, centre = head.camera_from_head[:3, :3], head.camera_from_head[:3, 3]
+        offsets = project(grown, head.camera) - centre_px
+        seen = self._scalp[grown[self._scalp, 2] < centre[2]]
+        hairline = inner_radius(offsets[seen if len(seen) else self._scalp])
+        up = -rotation[:2, 1]
+        outline = outline_radius(offsets[self._skull])
+        return far_side_source(grid.positions_px, centre_px, up, outline, hairline)
+
+    def _in_head(self, front: np.ndarray, head: Head, grid: NodeGrid) -> np.ndarray:
+        camera = head.camera
+        rays = (grid.positions_px - camera[:2, 2].astype(np.float32)) / camera[0, 0]
+        points = np.dstack([rays * front[..., None], front]).astype(np.float32)
+        rotation, origin = head.camera_from_head[:3, :3], head.camera_from_head[:3, 3]
+        return (points - origin.astype(np.float32)) @ rotation.astype(np.float32)
+
+    def _chin_and_nape(self, head: Head, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        points = self._model.points478(head.identity, head.expression)
+        chin, upper_lip = points[_CHIN], points[_UPPER_LIP]
+        # The skull base lies at the height of the upper lip on a head held upright.
+        nape = np.array([0.0, upper_lip[1], shape[self._scalp, 2].max() * 0.75])
+        return chin, nape
+
+
+def completed(front: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Continue drawn depth to the whole grid: outside, near and far side are one mid-plane.
+
+    Args:
+        front, back: (rows, columns) float32 mm, 0 where the model was not drawn.
+
+    Returns:
+        Front, back, and (rows, columns) float32 coverage of the model, 0 or 1.
+    """
+    coverage = (front > 0).astype(np.float32)
+    # One node of the rim is left out: half-covered nodes there jump in depth.
+    inner = cv2.erode(coverage, np.ones((3, 3), np.uint8))
+    middle = pull_push((front + back) / 2, inner)
+    front = np.where(coverage > 0, front, middle)
+    back = np.where(inner > 0, back, front)
+    front = cv2.GaussianBlur(front, (0, 0), 1.0)
+    return front, np.maximum(back, front), coverage

@@ -1,0 +1,306 @@
+"""Soft matte of one head, its hair and its shoulders, out of a coarse person mask.
+
+The mask of the segmenter knows what is a person but not where a hair ends; the colours around
+the silhouette know where but not what. The matte lets the mask rule where colours do not
+separate person and background, and the colours where they do.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from stream.matte_colour import (
+    GRID_STEP,
+    ColourEvidence,
+    KnownBackground,
+    colour_evidence,
+)
+
+__all__ = ["KnownBackground", "MatteSettings", "MatteState", "Region", "head_matte"]
+
+Region = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in frame pixels; x1 and y1 are outside."""
+
+_SHAPE_SIZE = 128  # longest side at which components and holes are looked for
+
+_SPECK = 0.002  # holes smaller than this share of the crop are noise
+
+
+@dataclass(frozen=True, slots=True)
+class MatteSettings:
+    """How the matte is made. Lengths are shares of the crop's longer side.
+
+    Attributes:
+        size: longest side of the matte, pixels.
+        inner_band: how far inside the coarse silhouette a pixel is surely person.
+        outer_band: how far outside it a pixel counts as a sample of the background.
+        wisp_band: how far outside it loose hair is still looked for.
+        noise_variance: squared grey levels of camera noise and compression.
+        soft_separation: colour separation at which the colours weigh as much as the mask.
+        evidence: how strongly colours move the mask where they separate badly.
+        floor: share of the person below which a pixel near the head is pure background.
+        wisp_floor: the same far from the head, where a mistake costs more.
+        steadiness: 0…1, share of the earlier matte kept where the picture stands still.
+    """
+
+    size: int = 384
+    inner_band: float = 2.5 / 384
+    outer_band: float = 6.5 / 384
+    wisp_band: float = 14.5 / 384
+    noise_variance: float = 25.0
+    soft_separation: float = 30.0
+    evidence: float = 0.2
+    floor: float = 0.04
+    wisp_floor: float = 0.25
+    steadiness: float = 0.7
+
+
+class MatteState:
+    """What the matte of one head remembers from frame to frame."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the earlier frames, as after a cut."""
+        self.region: Region | None = None
+        self.probability: np.ndarray | None = None
+        self.alpha: np.ndarray | None = None
+        self.grey: np.ndarray | None = None
+
+
+def head_matte(
+    crop_rgb: np.ndarray,
+    probability: np.ndarray,
+    head_prior: np.ndarray,
+    settings: MatteSettings,
+    state: MatteState,
+    region: Region | None = None,
+    background: KnownBackground | None = None,
+) -> np.ndarray:
+    """Refine a coarse person mask to a soft matte of the head and what hangs on it.
+
+    Args:
+        crop_rgb: (h, w, 3) uint8 crop of the frame; may already be reduced.
+        probability: (s, s) float32, the segmenter's answer for the crop, any resolution.
+        head_prior: (s', s') float32 0…1, the projected head model: 1 inside skull, face, neck.
+        settings: how the matte is made.
+        state: memory of this head, changed in place; a fresh one for a picture.
+        region: frame rectangle of the crop; without it the crop is taken not to move.
+        background: what is known of the picture behind the person, resolution of the crop or
+            lower.
+
+    Returns:
+        (h', w') float32 0…1 over the same rectangle as the crop, longer side at most
+        ``settings.size``; sample it bilinearly.
+    """
+    size = _working_size(crop_rgb, settings)
+    guide = cv2.resize(crop_rgb, size)
+    grey = _grey_grid(guide)
+    move = _crop_move(state.region, region)
+    still = _still(grey, state.grey, move)
+    probability = _steadied(probability, state.probability, move, still, settings.steadiness)
+    state.probability = probability
+    solid = _solid(probability, head_prior)
+    alpha = _refine(guide, solid, settings, _fitted(background, size))
+    alpha = _steadied(alpha, state.alpha, move, still, settings.steadiness)
+    state.region, state.alpha, state.grey = region, alpha, grey
+    return alpha
+
+
+def _working_size(crop: np.ndarray, settings: MatteSettings) -> tuple[int, int]:
+    """(width, height): the crop's shape, sides multiples of twice the colour grid's step."""
+    height, width = crop.shape[:2]
+    longest = max(width, height)
+    scale = min(max(longest, 8 * GRID_STEP), settings.size) / longest
+    step = 2 * GRID_STEP
+    return max(step, round(width * scale / step) * step), max(
+        step, round(height * scale / step) * step
+    )
+
+
+def _fitted(known: KnownBackground | None, size: tuple[int, int]) -> KnownBackground | None:
+    if known is None:
+        return None
+    return KnownBackground(cv2.resize(known.colour, size), cv2.resize(known.confidence, size))
+
+
+# --- steadiness ---------------------------------------------------------------------------------
+
+
+def _grey_grid(guide: np.ndarray) -> np.ndarray:
+    grid = guide.shape[1] // GRID_STEP, guide.shape[0] // GRID_STEP
+    small = cv2.resize(guide, grid, interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+
+
+def _crop_move(before: Region | None, now: Region | None) -> np.ndarray:
+    """(2, 3) affine before_from_now between the two crops' unit squares."""
+    if before is None or now is None or before == now:
+        return np.array([[1.0, 0, 0], [0, 1, 0]])
+    width, height = max(1, before[2] - before[0]), max(1, before[3] - before[1])
+    return np.array(
+        [
+            [(now[2] - now[0]) / width, 0, (now[0] - before[0]) / width],
+            [0, (now[3] - now[1]) / height, (now[1] - before[1]) / height],
+        ]
+    )
+
+
+def _carried(
+    before: np.ndarray, move: np.ndarray, shape: tuple[int, ...], outside: float | None = None
+) -> np.ndarray:
+    """Resample a map of the earlier crop on the present crop's pixels."""
+    height, width = shape[:2]
+    scale = np.array([before.shape[1] / width, before.shape[0] / height])
+    matrix = np.empty((2, 3))
+    matrix[0] = move[0, 0] * scale[0], 0, move[0, 2] * before.shape[1]
+    matrix[1] = 0, move[1, 1] * scale[1], move[1, 2] * before.shape[0]
+    matrix[:, 2] += 0.5 * (np.diag(matrix) - 1)  # pixel centres at +0.5
+    if before.shape == shape and np.allclose(matrix, np.eye(2, 3)):
+        return before
+    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(
+        before, matrix, (width, height), flags=flags, borderMode=border, borderValue=outside or 0
+    )
+
+
+def _still(grey: np.ndarray, before: np.ndarray | None, move: np.ndarray) -> np.ndarray | None:
+    """(h, w) float32, 1 where the picture is what it was, 0 where it moved; None if unknown."""
+    if before is None:
+        return None
+    change = cv2.absdiff(grey, _carried(before, move, grey.shape, outside=1e4))
+    change = cv2.blur(change, (3, 3))
+    noise = min(float(np.median(change)), 4.0)
+    still = np.clip(1 - (change - 1.0 - 1.5 * noise) / (2.0 + 2.0 * noise), 0, 1)
+    return cv2.erode(still, np.ones((5, 5), np.uint8))
+
+
+def _steadied(
+    now: np.ndarray,
+    before: np.ndarray | None,
+    move: np.ndarray,
+    still: np.ndarray | None,
+    steadiness: float,
+) -> np.ndarray:
+    """Average with the earlier map where the picture stands still."""
+    if before is None or still is None or steadiness <= 0:
+        return now
+    keep = cv2.resize(still, (now.shape[1], now.shape[0]))
+    keep *= steadiness
+    difference = cv2.subtract(_carried(before, move, now.shape), now)
+    difference *= keep
+    difference += now
+    return difference
+
+
+# --- shape --------------------------------------------------------------------------------------
+
+
+def _solid(probability: np.ndarray, head_prior: np.ndarray) -> np.ndarray:
+    """Keep what hangs on the head, and fill holes in it. Same shape as ``probability``."""
+    scale = min(1.0, _SHAPE_SIZE / max(probability.shape))
+    size = max(1, round(probability.shape[1] * scale)), max(1, round(probability.shape[0] * scale))
+    coarse = cv2.resize(probability, size, interpolation=cv2.INTER_AREA)
+    head = cv2.resize(head_prior.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    if float(head.max(initial=0)) < 0.5:
+        return probability
+    core = cv2.erode((head > 0.9).astype(np.uint8), np.ones((5, 5), np.uint8))
+    person = ((coarse > 0.3) | (core > 0)).astype(np.uint8)
+    kept = _touching(person, head > 0.5)
+    filled = kept | _holes(kept, core)
+    skirt = cv2.blur(cv2.dilate(filled, np.ones((9, 9), np.uint8)).astype(np.float32), (3, 3))
+    full = (probability.shape[1], probability.shape[0])
+    solid = probability * cv2.resize(skirt, full)
+    certain = cv2.erode((filled & ((1 - person) | core)), np.ones((2, 2), np.uint8))
+    if certain.any():
+        solid = np.maximum(solid, cv2.resize(cv2.blur(certain.astype(np.float32), (3, 3)), full))
+    return solid
+
+
+def _touching(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:
+    """(h, w) uint8: the components of ``mask`` that hold a pixel of ``seed``."""
+    count, labels = cv2.connectedComponents(mask, connectivity=4)
+    wanted = np.zeros(count, np.uint8)
+    wanted[labels[seed]] = 1
+    wanted[0] = 0
+    return wanted[labels]
+
+
+def _holes(mask: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """(h, w) uint8: enclosed gaps of ``mask`` that are specks or lie in the head."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
+    if count <= 1:
+        return np.zeros_like(mask)
+    speck = stats[:, cv2.CC_STAT_AREA] < _SPECK * mask.size
+    in_head = np.bincount(labels.ravel(), core.ravel(), count) > 0.5 * stats[:, cv2.CC_STAT_AREA]
+    hole = speck | in_head
+    hole[0] = False
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    hole[border] = False
+    return hole.astype(np.uint8)[labels]
+
+
+# --- edge ---------------------------------------------------------------------------------------
+
+
+def _disc(radius: float) -> np.ndarray:
+    whole = max(1, round(radius))
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * whole + 1, 2 * whole + 1))
+
+
+def _refine(
+    guide: np.ndarray,
+    probability: np.ndarray,
+    settings: MatteSettings,
+    known: KnownBackground | None,
+) -> np.ndarray:
+    """Let the colours decide in a band around the silhouette."""
+    size = guide.shape[1], guide.shape[0]
+    half = size[0] // 2, size[1] // 2
+    coarse = cv2.resize(probability, half)
+    longest = max(half)
+    sure = cv2.erode((coarse > 0.9).astype(np.uint8), _disc(settings.inner_band * longest))
+    body = (coarse > 0.1).astype(np.uint8)
+    near = cv2.dilate(body, _disc(settings.outer_band * longest))
+    reach = cv2.dilate(body, _disc(settings.wisp_band * longest))
+    evidence = colour_evidence(guide, sure, 1 - near, settings.noise_variance, known)
+    mask = cv2.blur(cv2.resize(probability, size), (3, 3))
+    mask = np.clip((mask - 0.1) / 0.85, 0, 1)
+    nearness = cv2.resize(near.astype(np.float32), size)
+    alpha = _decide(mask, evidence, nearness, settings)
+    alpha *= cv2.resize(_rooted(alpha, reach, sure), size)
+    return np.maximum(alpha, cv2.resize(sure.astype(np.float32), size), out=alpha)
+
+
+def _rooted(alpha: np.ndarray, reach: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """(h, w) float32 on the grid of ``reach``: 1 where the matte hangs on sure person.
+
+    Loose hair hangs on the head; what does not is scenery of the hair's colour.
+    """
+    tops = cv2.dilate(alpha, np.ones((3, 3), np.uint8))  # a hair is thinner than a cell
+    tops = cv2.resize(tops, (reach.shape[1], reach.shape[0]))
+    linked = _touching(((tops > 0.12) & (reach > 0)).astype(np.uint8) | sure, sure > 0)
+    return cv2.dilate(linked, np.ones((3, 3), np.uint8)).astype(np.float32)
+
+
+def _decide(
+    mask: np.ndarray, evidence: ColourEvidence, nearness: np.ndarray, settings: MatteSettings
+) -> np.ndarray:
+    """Weigh mask and colours.
+
+    Where colours separate badly they only shift the mask's log-odds; where they separate well
+    the share itself is the answer, for it alone knows what a half-covered pixel holds.
+    """
+    share, separation = evidence.share, evidence.separation
+    prior = np.clip(mask, 0.002 + 0.018 * nearness, 0.98)
+    odds = cv2.log(prior / (1 - prior))
+    odds += settings.evidence * np.minimum(separation, 30) * (np.clip(share, 0, 1) - 0.5)
+    voted = 1 / (1 + cv2.exp(-odds))
+    floor = settings.wisp_floor + (settings.floor - settings.wisp_floor) * nearness
+    share = np.clip((share - floor) / (1 - settings.floor - floor), 0, 1)
+    weight = separation / (separation + settings.soft_separation)
+    voted += (share - voted) * weight
+    return voted

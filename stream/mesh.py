@@ -1,0 +1,103 @@
+"""The triangulated node grid that carries the picture of head, hair and neck."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from stream.hair_depth import HeadDepth
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSettings:
+    """What is left out of the mesh.
+
+    Attributes:
+        cut_slope: a cell is a gap where depth changes by more than this many times its width.
+        least_alpha: cells in which the matte stays below this carry nothing.
+        least_thickness_mm: the far side is drawn only where it lies this far behind.
+    """
+
+    cut_slope: float = 12.0
+    least_alpha: float = 0.02
+    least_thickness_mm: float = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMesh:
+    """Two sheets over one node grid: the near side and the far side of the head.
+
+    Attributes:
+        depth: geometry at the nodes.
+        front_triangles: (F, 3) int32 node numbers, row · columns + column.
+        gap_triangles: (G, 3) int32, those of the near side that span a depth step, the
+            farthest node last. A turn may open them; what shows there is the far surface.
+        back_triangles: (B, 3) int32.
+        resting: (rows − 1, columns − 1) bool, the cells in which nothing moves; they are not in
+            the mesh, the frame itself shows there.
+    """
+
+    depth: HeadDepth
+    front_triangles: np.ndarray
+    gap_triangles: np.ndarray
+    back_triangles: np.ndarray
+    resting: np.ndarray
+
+
+@lru_cache(maxsize=8)
+def _cells(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the (C, 3) upper-left and lower-right triangles of every cell of a grid."""
+    node = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
+    a, b = node[:-1, :-1].ravel(), node[:-1, 1:].ravel()
+    c, d = node[1:, :-1].ravel(), node[1:, 1:].ravel()
+    return np.stack([a, c, b], axis=1), np.stack([d, b, c], axis=1)
+
+
+def cell_extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and greatest of the four corner values of each cell, both flat."""
+    corners = [values[:-1, :-1], values[:-1, 1:], values[1:, :-1], values[1:, 1:]]
+    low = np.minimum(np.minimum(corners[0], corners[1]), np.minimum(corners[2], corners[3]))
+    high = np.maximum(np.maximum(corners[0], corners[1]), np.maximum(corners[2], corners[3]))
+    return low.ravel(), high.ravel()
+
+
+def build_mesh(
+    depth: HeadDepth, matte: np.ndarray, focal_px: float, settings: MeshSettings | None = None
+) -> HeadMesh:
+    """Triangulate the node grid, cut at depth steps and at the edge of the matte.
+
+    Args:
+        depth: geometry at the nodes.
+        matte: (rows, columns) float32 person matte at the nodes.
+        focal_px: focal length, to turn pixels into millimetres.
+        settings: thresholds.
+    """
+    settings = settings or MeshSettings()
+    rows, columns = depth.front_mm.shape
+    upper, lower = _cells(rows, columns)
+    # The matte is finer than the nodes: a neighbouring node may hold the tip of a hair.
+    near_matte = cv2.dilate(matte, np.ones((3, 3), np.uint8))
+    filled = cell_extremes(near_matte)[1] > settings.least_alpha
+    nearest, farthest = cell_extremes(depth.front_mm)
+    width_mm = max(depth.grid.step_px) * nearest / focal_px
+    smooth = farthest - nearest < settings.cut_slope * width_mm
+    moving = cell_extremes(depth.turn)[1] > 0
+    thick = cell_extremes(depth.back_mm - depth.front_mm)[1] > settings.least_thickness_mm
+    drawn = filled & moving
+    front, gap, back = drawn & smooth, drawn & ~smooth, drawn & thick
+    gap_triangles = np.concatenate([upper[gap], lower[gap]])
+    return HeadMesh(
+        depth,
+        np.concatenate([upper[front], lower[front]]),
+        _farthest_last(gap_triangles, depth.front_mm.ravel()),
+        np.concatenate([upper[back], lower[back]]),
+        ~moving.reshape(rows - 1, columns - 1),
+    )
+
+
+def _farthest_last(triangles: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:
+    """Rotate the corners of each triangle so that the farthest is the provoking one."""
+    farthest = depth_mm[triangles].argmax(axis=1)
+    order = (farthest[:, None] + np.array([1, 2, 3])) % 3
+    return np.take_along_axis(triangles, order, axis=1)

@@ -1,0 +1,89 @@
+"""Rectangles of the frame in which one head is worked on, and the node grid on them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of whole frame pixels: x0 ≤ x < x1, y0 ≤ y < y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.y1 - self.y0
+
+    @property
+    def is_empty(self) -> bool:
+        """True where it holds no pixel."""
+        return self.width <= 0 or self.height <= 0
+
+    def crop(self, picture: np.ndarray) -> np.ndarray:
+        """Return the view of an (H, W, …) picture that lies in the region."""
+        return picture[self.y0 : self.y1, self.x0 : self.x1]
+
+    def clipped(self, width: int, height: int) -> "Region":
+        """Return the part that lies inside a frame."""
+        x0, x1 = np.clip((self.x0, self.x1), 0, width)
+        y0, y1 = np.clip((self.y0, self.y1), 0, height)
+        return Region(int(x0), int(y0), int(x1), int(y1))
+
+    def union(self, other: "Region") -> "Region":
+        """Return the smallest region that holds both."""
+        return Region(
+            min(self.x0, other.x0),
+            min(self.y0, other.y0),
+            max(self.x1, other.x1),
+            max(self.y1, other.y1),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGrid:
+    """A regular grid of nodes that spans a region from corner to corner.
+
+    Node (row, column) lies at frame position (x0 + column · step_x, y0 + row · step_y).
+    """
+
+    region: Region
+    columns: int
+    rows: int
+
+    @property
+    def step_px(self) -> tuple[float, float]:
+        """Distance of neighbouring nodes along x and y."""
+        return self.region.width / (self.columns - 1), self.region.height / (self.rows - 1)
+
+    @property
+    def positions_px(self) -> np.ndarray:
+        """(rows, columns, 2) float32 frame positions of the nodes."""
+        x = np.linspace(self.region.x0, self.region.x1, self.columns, dtype=np.float32)
+        y = np.linspace(self.region.y0, self.region.y1, self.rows, dtype=np.float32)
+        return np.stack(np.meshgrid(x, y), axis=-1)
+
+    @property
+    def nodes_from_frame(self) -> np.ndarray:
+        """(2, 3) affine from frame positions to (column, row)."""
+        step_x, step_y = self.step_px
+        return np.array(
+            [[1 / step_x, 0, -self.region.x0 / step_x], [0, 1 / step_y, -self.region.y0 / step_y]]
+        )
+
+    @classmethod
+    def over(cls, region: Region, nodes: int) -> "NodeGrid":
+        """Return a grid with ``nodes`` nodes along the longer side and square-ish cells."""
+        longer = max(region.width, region.height)
+        columns = max(2, round(nodes * region.width / longer))
+        rows = max(2, round(nodes * region.height / longer))
+        return cls(region, columns, rows)

@@ -1,0 +1,253 @@
+"""The warp: one OpenGL pass that draws the head at its new pose over the background plate.
+
+The layer that moves is F = I − (1 − α)·B, premultiplied: what is left of the frame I when the
+plate B behind it is taken away. Drawn at its new place over the plate, a head that does not move
+gives back the frame itself, whatever errors matte and plate hold.
+"""
+
+import cv2
+import moderngl
+import numpy as np
+
+from stream.mesh import HeadMesh
+from stream.pose import HeadMotion
+from stream.region import Region
+
+_VERTEX = """
+#version 330
+uniform vec4 camera;         // fx, fy, cx, cy
+uniform vec4 nodes;          // x0, y0, step x, step y in frame pixels
+uniform int columns;
+uniform vec4 region;         // x0, y0, width, height in frame pixels
+uniform vec3 pivot;          // mm
+uniform vec3 axis_angle;     // radians
+uniform vec3 shift;          // mm
+uniform vec2 depth_range;    // mm
+in float depth_mm;
+in float share;
+in vec2 colours_px;          // where in the frame the node finds its colours
+out vec2 source_px;
+flat out vec2 far_px;
+out float target_mm;
+vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
+    float angle = length(w);
+    if (angle < 1e-6) return p + cross(w, p);
+    vec3 k = w / angle;
+    return p * cos(angle) + cross(k, p) * sin(angle) + k * dot(k, p) * (1.0 - cos(angle));
+}
+void main() {
+    int row = gl_VertexID / columns;
+    vec2 node_px = nodes.xy + nodes.zw * vec2(gl_VertexID - row * columns, row);
+    source_px = far_px = colours_px;
+    vec3 p = vec3((node_px - camera.zw) / camera.xy, 1.0) * depth_mm;
+    p = pivot + turned(p - pivot, share * axis_angle) + share * shift;
+    target_mm = p.z;
+    vec2 target_px = camera.xy * p.xy / p.z + camera.zw;
+    vec2 ndc = (target_px - region.xy) / region.zw * 2.0 - 1.0;
+    float z = (p.z - depth_range.x) / (depth_range.y - depth_range.x);
+    gl_Position = vec4(ndc, 2.0 * z - 1.0, 1.0);
+}
+"""
+# One program a sheet: a software renderer pays for every branch that it does not take.
+_NEAR_SIDE = """
+#version 330
+uniform sampler2D layer;     // F premultiplied, α
+uniform vec4 region;
+in vec2 source_px;
+out vec4 colour;
+void main() {
+    colour = texture(layer, (source_px - region.xy) / region.zw);
+    if (colour.a < 0.002) discard;
+}
+"""
+_GAP = """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+in vec2 source_px;
+flat in vec2 far_px;
+out vec4 colour;
+float stretch(mat2 source_from_target) {            // greatest magnification of the texture
+    float det = determinant(source_from_target);
+    float square = dot(source_from_target[0], source_from_target[0])
+                 + dot(source_from_target[1], source_from_target[1]);
+    float least = sqrt(max(square - sqrt(max(square * square - 4.0 * det * det, 0.0)), 0.0) / 2.0);
+    return 1.0 / max(least, 1e-3);
+}
+void main() {
+    float s = stretch(mat2(dFdx(source_px), dFdy(source_px)));
+    vec2 source = mix(source_px, far_px, smoothstep(1.5, 4.0, s));
+    colour = texture(layer, (source - region.xy) / region.zw);
+    if (colour.a < 0.002) discard;
+}
+"""
+_FAR_SIDE = """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+uniform float mm_per_px;
+in vec2 source_px;
+in float target_mm;
+out vec4 colour;
+float grazing() {                                   // 1 where the surface turns out of sight
+    return smoothstep(3.0, 9.0, length(vec2(dFdx(target_mm), dFdy(target_mm))) / mm_per_px);
+}
+void main() {
+    vec4 here = texture(layer, (source_px - region.xy) / region.zw);
+    // Never seen through the soft edge of the near side; its own edge fades where it turns away.
+    float alpha = clamp((here.a - 0.98) / 0.02, 0.0, 1.0) * (1.0 - grazing());
+    if (alpha < 0.002) discard;
+    colour = vec4(here.rgb * alpha, alpha);
+}
+"""
+
+
+def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """Return the layer that moves, F = I − (1 − α)·B with α as fourth channel.
+
+    Args:
+        picture: (h, w, 3) uint8 RGB of the frame, I.
+        matte: (h, w) uint8, α · 255.
+        plate: (h, w, 3) uint8 background, B.
+
+    Returns:
+        (h, w, 4) uint8; negative colours, which no light has, are 0.
+    """
+    uncovered = cv2.cvtColor(cv2.bitwise_not(matte), cv2.COLOR_GRAY2RGB)
+    colours = cv2.subtract(picture, cv2.multiply(plate, uncovered, scale=1 / 255))
+    layer = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA)
+    cv2.insertChannel(matte, layer, 3)
+    return layer
+
+
+class Warp:
+    """Draws head meshes; keeps the buffers and textures of one region size.
+
+    Args:
+        context: an OpenGL 3.3 context.
+    """
+
+    def __init__(self, context: moderngl.Context) -> None:
+        self._context = context
+        self._near, self._gap, self._far = (
+            context.program(vertex_shader=_VERTEX, fragment_shader=fragment)
+            for fragment in (_NEAR_SIDE, _GAP, _FAR_SIDE)
+        )
+        self._size: tuple[int, int] | None = None
+
+    def draw(
+        self, picture: np.ndarray, matte: np.ndarray, plate: np.ndarray, region: Region,
+        mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray, presence: float = 1.0,
+    ) -> np.ndarray:  # fmt: skip
+        """Return the region with the head at its new pose.
+
+        Args:
+            picture: (h, w, 3) uint8 RGB of the frame in the region.
+            matte: (h, w) uint8 person matte, 255 inside.
+            plate: (h, w, 3) uint8 background of the region.
+            region: where they lie in the frame.
+            mesh: geometry of the head.
+            motion: the motion of the head.
+            camera: (3, 3) intrinsics of the frame.
+            presence: share of the motion, 0…1.
+
+        Returns:
+            (h, w, 3) uint8 RGB.
+        """
+        base = plate.copy()
+        cv2.copyTo(picture, resting_mask(mesh, region), base)
+        self._fit_buffers(region)
+        self._target.use()
+        self._target.clear(depth=1.0)
+        self._layer.write(premultiplied_layer(picture, matte, plate))
+        self._colour.write(cv2.cvtColor(base, cv2.COLOR_RGB2RGBA))
+        self._state()
+        self._sheets(mesh, motion, camera, region, presence)
+        out = self._target.read(components=4)
+        drawn = np.frombuffer(out, np.uint8).reshape(region.height, region.width, 4)
+        return cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
+
+    def _sheets(
+        self, mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray, region: Region,
+        presence: float,
+    ) -> None:  # fmt: skip
+        depth = mesh.depth
+        share, places = depth.turn * presence, depth.grid.positions_px
+        for program, depth_mm, colours_px, triangles in (
+            (self._far, depth.back_mm, depth.back_source_px, mesh.back_triangles),
+            (self._gap, depth.front_mm, places, mesh.gap_triangles),
+            (self._near, depth.front_mm, places, mesh.front_triangles),
+        ):
+            if len(triangles):
+                _set_uniforms(program, region, mesh, motion, camera)
+                nodes = np.dstack([depth_mm, share, colours_px]).astype(np.float32)
+                self._sheet(program, nodes, triangles)
+
+    def _fit_buffers(self, region: Region) -> None:
+        size = (region.width, region.height)
+        if size == self._size:
+            return
+        context = self._context
+        self._layer, self._colour = context.texture(size, 4), context.texture(size, 4)
+        self._target = context.framebuffer(self._colour, context.depth_renderbuffer(size))
+        self._layer.repeat_x = self._layer.repeat_y = False
+        self._layer.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        self._size = size
+
+    def release(self) -> None:
+        """Give back the context and all that was made in it."""
+        self._context.release()
+
+    def _state(self) -> None:
+        context = self._context
+        context.disable(moderngl.CULL_FACE)
+        context.enable(moderngl.DEPTH_TEST | moderngl.BLEND)
+        context.depth_func = "<="
+        context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
+        self._layer.use(0)
+
+    def _sheet(self, program: moderngl.Program, nodes: np.ndarray, triangles: np.ndarray) -> None:
+        context = self._context
+        node_buffer = context.buffer(nodes.tobytes())
+        index_buffer = context.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
+        parts = ("1f 1f 2f", "depth_mm", "share", "colours_px")
+        array = context.vertex_array(program, [(node_buffer, *parts)], index_buffer)
+        array.render()
+        for resource in (array, node_buffer, index_buffer):
+            resource.release()
+
+
+def _set_uniforms(
+    program: moderngl.Program, region: Region, mesh: HeadMesh, motion: HeadMotion,
+    camera: np.ndarray,
+) -> None:  # fmt: skip
+    grid = mesh.depth.grid
+    reach = 400.0  # half the depth of any head with its hair, and then some
+    middle = motion.pivot_mm[2] + motion.translation_mm[2] / 2
+    slack = reach + abs(motion.translation_mm[2])
+    values = {
+        "camera": (camera[0, 0], camera[1, 1], camera[0, 2], camera[1, 2]),
+        "nodes": (grid.region.x0, grid.region.y0, *grid.step_px),
+        "columns": grid.columns,
+        "region": (region.x0, region.y0, region.width, region.height),
+        "pivot": tuple(motion.pivot_mm),
+        "axis_angle": tuple(motion.axis_angle),
+        "shift": tuple(motion.translation_mm),
+        "depth_range": (middle - slack, middle + slack),
+        "mm_per_px": motion.pivot_mm[2] / camera[0, 0],
+    }
+    for name, value in values.items():
+        if name in program:  # the compiler drops what a sheet does not use
+            program[name].value = value
+
+
+def resting_mask(mesh: HeadMesh, region: Region) -> np.ndarray:
+    """Return (h, w) uint8, nonzero where a pixel of the region lies in a cell that rests."""
+    grid = mesh.depth.grid
+    step_x, step_y = grid.step_px
+    rows, columns = mesh.resting.shape
+    x = (np.arange(region.x0, region.x1) + 0.5 - grid.region.x0) / step_x
+    y = (np.arange(region.y0, region.y1) + 0.5 - grid.region.y0) / step_y
+    column = np.clip(x.astype(int), 0, columns - 1)
+    row = np.clip(y.astype(int), 0, rows - 1)
+    return mesh.resting.view(np.uint8)[row][:, column]

@@ -1,0 +1,67 @@
+"""Settings: defaults, TOML, options on top, and what wrong files say."""
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from stream.errors import UserError
+from stream.settings import Settings, load_settings
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "settings.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_without_a_file():
+    assert load_settings(None) == Settings()
+
+
+def test_file_then_options_win(tmp_path):
+    path = write(
+        tmp_path, 'quality = "low"\nfaces = "all"\nseed = 3\n[limits]\nyaw = 25\n[governor]\n'
+    )
+    settings = load_settings(path, quality="high", seed=None)
+    assert settings.quality == "high"
+    assert settings.faces == "all"
+    assert settings.seed == 3
+    assert settings.limits.yaw == 25.0
+    assert isinstance(settings.limits.yaw, float)
+    assert settings.limits.pitch == Settings().limits.pitch
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('qualty = "low"', 'Did you mean "quality"?'),
+        ("[limits]\nyaww = 2", 'Did you mean "yaw"?'),
+        ("zzz = 1", "Known here: engine, faces"),
+        ('quality = "medium"', "one of auto, low, high"),
+        ('seed = "1"', "a whole number"),
+        ("seed = true", "a whole number"),
+        ('[limits]\nyaw = "wide"', "a number"),
+        ("limits = 3", "a section"),
+        ("quality = ", "it is not TOML"),
+    ],
+)
+def test_wrong_files_are_refused(tmp_path, text, said):
+    with pytest.raises(UserError) as caught:
+        load_settings(write(tmp_path, text))
+    assert said in str(caught.value)
+    assert "settings" in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.toml"):
+        load_settings(tmp_path / "nowhere.toml")
+
+
+def test_every_section_has_defaults_and_can_be_set_empty(tmp_path):
+    defaults = Settings()
+    names = [item.name for item in fields(Settings)]
+    sections = [name for name in names if is_dataclass(getattr(defaults, name))]
+    assert "governor" in sections
+    text = "\n".join(f"[{name}]" for name in sections)
+    assert load_settings(write(tmp_path, text)) == Settings()

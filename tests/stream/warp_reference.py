@@ -1,0 +1,98 @@
+"""The warp once more, in numpy, one triangle at a time: slow, and easy to check by reading."""
+
+import numpy as np
+
+from stream.geometry import project
+from stream.mesh import HeadMesh
+from stream.pose import HeadMotion
+from stream.region import Region
+from stream.warp import resting_mask
+
+
+def bilinear(picture: np.ndarray, place_px: np.ndarray) -> np.ndarray:
+    """Sample (h, w, C) at (N, 2) positions with pixel centres at +0.5, edges repeated."""
+    height, width = picture.shape[:2]
+    x = np.clip(place_px[:, 0] - 0.5, 0, width - 1)
+    y = np.clip(place_px[:, 1] - 0.5, 0, height - 1)
+    x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
+    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
+    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
+    top = picture[y0, x0] * (1 - fx) + picture[y0, x1] * fx
+    bottom = picture[y1, x0] * (1 - fx) + picture[y1, x1] * fx
+    return top * (1 - fy) + bottom * fy
+
+
+def moved_nodes(
+    depth_mm: np.ndarray, share: np.ndarray, mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (N, 2) target pixels and (N,) target depths of all nodes."""
+    source_px = mesh.depth.grid.positions_px.reshape(-1, 2).astype(float)
+    z = depth_mm.reshape(-1, 1).astype(float)
+    rays = (source_px - camera[:2, 2]) / np.diag(camera)[:2]
+    points = np.c_[rays * z, z]
+    transforms = motion.blended(share.ravel().astype(float), share.ravel().astype(float))
+    moved = np.einsum("nij,nj->ni", transforms[:, :3, :3], points) + transforms[:, :3, 3]
+    return project(moved, camera), moved[:, 2]
+
+
+def draw(
+    picture: np.ndarray, matte: np.ndarray, plate: np.ndarray, region: Region, mesh: HeadMesh,
+    motion: HeadMotion, camera: np.ndarray, presence: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Do what `stream.warp.Warp.draw` does; returns (h, w, 3) float and (h, w) coverage."""
+    rests = resting_mask(mesh, region)[..., None] > 0
+    out = np.where(rests, picture, plate).astype(float)
+    alpha = matte[..., None] / 255
+    layer = np.dstack([np.rint(np.clip(picture - (1 - alpha) * plate, 0, 255)), matte])
+    nearest, covered = np.full(out.shape[:2], np.inf), np.zeros(out.shape[:2])
+    depth = mesh.depth
+    source = depth.grid.positions_px.reshape(-1, 2).astype(float) - (region.x0, region.y0)
+    for depth_mm, triangles, kind in (
+        (depth.back_mm, mesh.back_triangles, "far"),
+        (depth.front_mm, mesh.gap_triangles, "gap"),
+        (depth.front_mm, mesh.front_triangles, "near"),
+    ):
+        target, z = moved_nodes(depth_mm, depth.turn * presence, mesh, motion, camera)
+        target = target - (region.x0, region.y0)
+        for triangle in triangles:
+            _triangle(out, nearest, covered, layer, source, target, z, triangle, kind)
+    return out, covered
+
+
+def _triangle(out, nearest, covered, layer, source, target, z, triangle, kind):
+    corners = target[triangle]
+    low = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
+    high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, out.shape[1::-1])
+    if (high <= low).any():
+        return
+    x, y = np.meshgrid(np.arange(low[0], high[0]) + 0.5, np.arange(low[1], high[1]) + 0.5)
+    edges = np.c_[corners[1] - corners[0], corners[2] - corners[0]]
+    if abs(np.linalg.det(edges)) < 1e-9:
+        return
+    second = np.linalg.solve(edges, np.stack([x.ravel(), y.ravel()]) - corners[0][:, None])
+    weights = np.stack([1 - second.sum(axis=0), *second], axis=1)
+    inside = (weights >= 0).all(axis=1)
+    rows = (y.ravel()[inside] - 0.5).astype(int)
+    columns = (x.ravel()[inside] - 0.5).astype(int)
+    weights = weights[inside]
+    place, deep = weights @ source[triangle], weights @ z[triangle]
+    if kind == "gap":
+        place = _towards_far(place, source[triangle], edges)
+    here = bilinear(layer, place)
+    alpha = here[:, 3:] / 255
+    if kind == "far":
+        alpha = np.clip((alpha - 0.98) / 0.02, 0, 1)
+        here[:, :3] *= alpha
+    drawn = (alpha[:, 0] >= 0.002) & (deep <= nearest[rows, columns])
+    rows, columns = rows[drawn], columns[drawn]
+    out[rows, columns] = here[drawn, :3] + (1 - alpha[drawn]) * out[rows, columns]
+    nearest[rows, columns] = deep[drawn]
+    covered[rows, columns] = np.maximum(covered[rows, columns], alpha[drawn, 0])
+
+
+def _towards_far(place, source, edges):
+    """Move the places in a stretched gap to its farthest corner, which comes last."""
+    source_from_target = np.c_[source[1] - source[0], source[2] - source[0]] @ np.linalg.inv(edges)
+    least = np.linalg.svd(source_from_target, compute_uv=False)[-1]
+    t = np.clip((1 / max(least, 1e-3) - 1.5) / 2.5, 0, 1)
+    return place + (t * t * (3 - 2 * t)) * (source[2] - place)

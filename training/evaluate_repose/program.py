@@ -1,0 +1,150 @@
+"""Run the program as users do, or its path inside this process without coding losses."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from stream.errors import UserError
+from stream.frame import Frame
+from stream.media.base import StreamInfo
+from stream.pose import PoseRequest
+from stream.settings import Settings
+from stream.stats import StageTimer
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of a command cost.
+
+    Attributes:
+        stats: what it wrote as JSON, empty where it wrote nothing.
+        peak_mb: largest resident memory of the process in MiB, None where the system does
+            not tell.
+    """
+
+    stats: dict[str, Any]
+    peak_mb: float | None
+
+
+@contextmanager
+def pinned(cores: int | None) -> Iterator[None]:
+    """Bind this thread, and what it starts meanwhile, to its first `cores` processors.
+
+    Raises:
+        UserError: if there are fewer, or the system cannot bind.
+    """
+    if cores is None:
+        yield
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise UserError("Cores cannot be chosen", "this system cannot bind", "Leave --cores out.")
+    before = os.sched_getaffinity(0)
+    if cores > len(before):
+        raise UserError(
+            f"{cores} cores were asked for", f"{len(before)} are there", "Ask for fewer."
+        )
+    os.sched_setaffinity(0, sorted(before)[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def run_module(arguments: Sequence[str], stats: Path, cores: int | None = None) -> Run:
+    """Run `python -m …` and return what it cost.
+
+    Args:
+        arguments: module and its arguments.
+        stats: the JSON file that the command writes.
+        cores: number of processors that it may use, all when None.
+
+    Raises:
+        UserError: if it fails; the end of its standard error says why.
+    """
+    with tempfile.TemporaryFile() as errors, pinned(cores):
+        child = subprocess.Popen(  # noqa: S603  our own modules, without a shell
+            [sys.executable, "-m", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        code, peak_mb = _wait(child)
+        if code != 0:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip().splitlines()
+            raise UserError(f"`{' '.join(arguments)}` failed", " / ".join(said[-3:]), "Mend it.")
+    return Run(json.loads(stats.read_text()) if stats.is_file() else {}, peak_mb)
+
+
+def _wait(child: subprocess.Popen[bytes]) -> tuple[int, float | None]:
+    if not hasattr(os, "wait4"):
+        return child.wait(), None
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    per_mb = 1024**2 if sys.platform == "darwin" else 1024
+    return child.returncode, usage.ru_maxrss / per_mb
+
+
+def repose(
+    source: Path, target: Path | str, arguments: Sequence[str], cores: int | None = None
+) -> Run:
+    """Run `voltface repose SOURCE TARGET ARGUMENTS…` and return its statistics."""
+    with tempfile.TemporaryDirectory() as folder:
+        stats = Path(folder) / "stats.json"
+        command = ["stream", "repose", str(source), str(target), *arguments]
+        return run_module([*command, "--quiet", "--stats", str(stats)], stats, cores)
+
+
+class InProcess:
+    """The live path in this process, for pictures that no codec has touched."""
+
+    def __init__(self, size: tuple[int, int], fps: float = 25.0) -> None:
+        """Open the path.
+
+        Args:
+            size: (width, height) of the frames.
+            fps: frames a second.
+        """
+        from stream.pipeline import Reposer  # noqa: PLC0415  loads the networks
+
+        self._fps, self._index = fps, 0
+        self.reposer = Reposer(Settings(quality="high"), StreamInfo(*size, fps), StageTimer())
+
+    def __enter__(self) -> "InProcess":
+        self.reposer.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.reposer.__exit__(kind, error, trace)
+
+    def process(self, pixels: np.ndarray, **request: Any) -> np.ndarray:  # noqa: ANN401
+        """Re-pose the next RGB frame; keywords are those of `stream.pose.PoseRequest`."""
+        frame = Frame(pixels, self._index, self._index / self._fps)
+        self._index += 1
+        return self.reposer.process(frame, PoseRequest(**request)).pixels
+
+
+def repose_frames(
+    frames: Sequence[np.ndarray],
+    fps: float = 25.0,
+    **request: Any,  # noqa: ANN401
+) -> list[np.ndarray]:
+    """Take RGB frames through a fresh path, in order, with one request."""
+    height, width = frames[0].shape[:2]
+    with InProcess((width, height), fps) as path:
+        return [path.process(frame, **request) for frame in frames]

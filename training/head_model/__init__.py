@@ -1,0 +1,1 @@
+"""Make, measure and show the 3D head model (``python -m training.head_model``)."""
