@@ -8,7 +8,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,6 +79,7 @@ def repose(
     like: Annotated[str | None, arg(metavar="IMAGE")] = None,
     motion: Annotated[Path | None, arg(metavar="FILE.csv")] = None,
     motion_curve: CurveName = "linear",
+    hotkeys: bool = False,
 ) -> int:
     """Turn the head in a video, a picture or a camera's stream.
 
@@ -93,14 +94,27 @@ def repose(
         like: take rotation, position and size of the head from the face in this picture.
         motion: rows of time (s), yaw, pitch, roll (degrees), added as time passes.
         motion_curve: how to go from row to row.
+        hotkeys: take keys while another program has the keyboard: Ctrl+Alt+Shift with j, l, i, k
+            (turn), 0 (reset), m (mirror), b (bypass), q (quit). Needs the extra ui.
     """
     settings = common.settings()
     request = _checked_request(PoseRequest(yaw, pitch, roll, frontal))
     track = load_motion(motion, motion_curve) if motion else None
     from stream.session import Job, perform
 
-    job = Job(input, output, settings, request, track, like, common.stats, common.quiet)
-    outcome = perform(replace(job, started_s=PROCESS_STARTED_S))
+    job = Job(
+        input,
+        output,
+        settings,
+        request,
+        track,
+        like,
+        common.stats,
+        common.quiet,
+        hotkeys,
+        started_s=PROCESS_STARTED_S,
+    )
+    outcome = perform(job)
     if not common.quiet:
         sys.stderr.write(f"{output}: {outcome.summary()}\n")
     return outcome.exit_code

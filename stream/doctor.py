@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from stream.doctor_checks import CHECKS, PartError
@@ -102,7 +103,7 @@ def _show(findings: list[Finding], works: bool) -> None:
         if finding.needed:
             state += " (needed)"
         lines = [finding.detail, f"→ {finding.remedy}"] if finding.remedy else [finding.detail]
-        table.add_row(CHECKS[finding.name].title, state, "\n".join(lines))
+        table.add_row(CHECKS[finding.name].title, state, escape("\n".join(lines)))
     console.print(table, markup=True)
     console.print(
         "voltface can turn heads here."

@@ -150,7 +150,7 @@ def _codecs() -> str:
     if len(means) != count or np.abs(np.diff(means) - level).max() > 4:
         why = f"{count} frames became {len(means)}, or other ones"
         raise PartError("a video is not read as it was written", why, "pip install --upgrade av")
-    return kind.partition(" ")[2] or kind
+    return f"written and read back: {kind.replace('check.mp4 ', '')}"
 
 
 def _camera() -> str:
@@ -181,10 +181,15 @@ def _window() -> str:
     from stream.media import StreamInfo, open_sink  # noqa: PLC0415
 
     info = StreamInfo(width=320, height=240, fps=30.0, live=True)
-    with open_sink("window", info) as sink:
-        sink.write(Frame(np.zeros((240, 320, 3), np.uint8)))
-        sink.poll_keys()
-        return sink.description
+    try:
+        with open_sink("window", info) as sink:
+            sink.write(Frame(np.zeros((240, 320, 3), np.uint8)))
+            sink.poll_keys()
+            return sink.description
+    except UserError as error:
+        if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+            raise PartError(error.what, error.why, _WINDOW_REMEDY) from error
+        raise
 
 
 def _onnxruntime() -> str:

@@ -213,6 +213,15 @@ class HairDepth:
         turn *= border_share(grid, head)
         return HeadDepth(grid, front, back, back_source, turn.astype(np.float32), coverage)
 
+    def prior(self, head: Head, grid: NodeGrid) -> np.ndarray:
+        """Return (rows, columns) float32, 1 inside the outline of the bare projected head."""
+        shape = self._model.shape(head.identity, head.expression)[self._skull]
+        points = project(transform_points(head.camera_from_head, shape), head.camera)
+        nodes = points @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
+        inside = np.zeros((grid.rows, grid.columns), np.uint8)
+        cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(nodes).astype(np.int32)), 1)
+        return inside.astype(np.float32)
+
     def _back_source(
         self, grown: np.ndarray, centre_px: np.ndarray, head: Head, grid: NodeGrid
     ) -> np.ndarray:

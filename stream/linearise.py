@@ -23,38 +23,36 @@ class PointBasis:
 
     Attributes:
         mean: (N, 3) float32 mm.
-        basis: (3, E + K, N) float32 mm, axis first for speed; face units, then identity.
-        normals: (N, 3) float32 outward unit normals of the mean head.
-        expression_count: E.
+        expression: (3, E, N) float32 mm, axis first for speed.
+        identity: (3, K, N) float32 mm.
     """
 
     mean: np.ndarray
-    basis: np.ndarray
-    normals: np.ndarray
-    expression_count: int
+    expression: np.ndarray
+    identity: np.ndarray
 
     @classmethod
     def of(cls, model: HeadModel) -> Self:
         """Take the tracked points out of a head model."""
-        a, b, c = (model.vertices[model.triangles[:, i]] for i in range(3))
-        # Triangles are counter-clockwise with y up; with y down that turns normals inward.
-        facing = np.cross(c - a, b - a)[model.points478_triangle]
-        both = np.concatenate([model.points478_expression, model.points478_identity])
         return cls(
             np.ascontiguousarray(model.points478_mean, np.float32),
-            np.ascontiguousarray(both.transpose(2, 0, 1), np.float32),
-            (facing / np.linalg.norm(facing, axis=1, keepdims=True).clip(1e-9)).astype(np.float32),
-            len(model.points478_expression),
+            np.ascontiguousarray(model.points478_expression.transpose(2, 0, 1), np.float32),
+            np.ascontiguousarray(model.points478_identity.transpose(2, 0, 1), np.float32),
         )
 
-    @property
-    def identity_count(self) -> int:
-        """K, the number of identity components."""
-        return self.basis.shape[1] - self.expression_count
+    def identity_growth(self) -> np.ndarray:
+        """Return the (K,) relative change of size that each identity component brings."""
+        centred = (self.mean - self.mean.mean(axis=0)).T  # (3, N)
+        along = np.einsum("akn,an->k", self.identity, centred)
+        return (along / np.sum(centred**2)).astype(np.float64)
 
-    def shape(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the (N, 3) float32 points, mm, of (E + K,) face units and identity."""
-        return self.mean + np.tensordot(coefficients.astype(np.float32), self.basis, (0, 1)).T
+    def neutral(self, identity: np.ndarray) -> np.ndarray:
+        """Return the (3, N) float32 points, mm, of a face at rest."""
+        return self.mean.T + np.tensordot(identity.astype(np.float32), self.identity, (0, 1))
+
+    def with_units(self, neutral: np.ndarray, units: np.ndarray) -> np.ndarray:
+        """Return the (3, N) float32 points, mm, of a face at rest plus (E,) face units."""
+        return neutral + np.tensordot(units.astype(np.float32), self.expression, (0, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,80 +78,98 @@ class Observation:
     """The tracked points of one face, as rays.
 
     Attributes:
-        rays: (N, 2) float32 x/z, y/z of each point in camera space.
+        rays: (2, N) float32 x/z, y/z of each point in camera space.
         depth: (N,) float32 depth of each point relative to the head's, in the unit of rays.
     """
 
     rays: np.ndarray
     depth: np.ndarray
 
+    @property
+    def centre(self) -> np.ndarray:
+        """(2,) float64 mean ray."""
+        return self.rays.mean(axis=1, dtype=np.float64)
 
-def points_camera(shape: np.ndarray, pose: Pose) -> np.ndarray:
-    """Return (N, 3) float32 camera-space points of head-space ones."""
-    turned = shape @ pose.rotation.T.astype(np.float32)
-    return turned + pose.translation.astype(np.float32)
+
+def points_camera(points_head: np.ndarray, pose: Pose) -> np.ndarray:
+    """Return (3, N) float32 camera-space points of (3, N) head-space ones."""
+    turned = pose.rotation.astype(np.float32) @ points_head
+    return turned + pose.translation.astype(np.float32)[:, None]
 
 
 def residuals(points: np.ndarray, seen: Observation) -> np.ndarray:
     """Return (3, N) float32 mm: across, down, and in depth relative to the mean depth."""
-    z = points[:, 2]
-    near = float(z.mean())
-    across = near * (points[:, :2] / z[:, None] - seen.rays)
-    depth = (z - near) - near * seen.depth
-    return np.stack([across[:, 0], across[:, 1], depth])
+    z = points[2]
+    near = z.mean()
+    out = np.empty_like(points)
+    np.multiply(near, points[:2] / z - seen.rays, out=out[:2])
+    np.subtract(z - near, near * seen.depth, out=out[2])
+    return out
 
 
-def jacobian(
-    points: np.ndarray, pose: Pose, basis: PointBasis, *, with_identity: bool
-) -> np.ndarray:
-    """Return the (P, 3, N) float32 derivatives of `residuals` at camera-space points.
+def jacobian(points: np.ndarray, pose: Pose, bases: list[np.ndarray]) -> np.ndarray:
+    """Return the (P, 3, N) float32 derivatives of `residuals` at (3, N) camera-space points.
 
     The scale from rays to millimetres is held fixed: it only turns one unit into another.
+
+    Args:
+        points: (3, N) where the head is, camera space.
+        pose: how it got there.
+        bases: (3, B, N) head-space motions with the parameters that follow the pose.
     """
-    count = basis.basis.shape[1] if with_identity else basis.expression_count
-    moves = np.empty((3, POSE_COUNT + count, len(points)), np.float32)
-    moves[:, :POSE_COUNT] = _pose_motion(points, pose)
-    turned = pose.rotation.astype(np.float32) @ basis.basis[:, :count].reshape(3, -1)
-    moves[:, POSE_COUNT:] = turned.reshape(3, count, -1)
-    z = points[:, 2]
-    gain = z.mean() / z
-    dz = moves[2]
-    out = np.empty((POSE_COUNT + count, 3, len(points)), np.float32)
-    for axis in range(2):
-        np.multiply(gain, moves[axis] - (points[:, axis] / z) * dz, out=out[:, axis])
-    np.subtract(dz, dz.mean(axis=1, keepdims=True), out=out[:, 2])
+    count = POSE_COUNT + sum(basis.shape[1] for basis in bases)
+    rotation = pose.rotation.astype(np.float32)
+    out = np.empty((count, 3, points.shape[1]), np.float32)
+    _fill(out[:POSE_COUNT], _pose_motion(points, pose), points)
+    start = POSE_COUNT
+    for basis in bases:
+        end = start + basis.shape[1]
+        turned = (rotation @ basis.reshape(3, -1)).reshape(basis.shape)
+        _fill(out[start:end], turned, points)
+        start = end
     return out
+
+
+def _fill(out: np.ndarray, motion: np.ndarray, points: np.ndarray) -> None:
+    """Turn (3, B, N) camera-space motions into (B, 3, N) changes of the residuals."""
+    x, y, z = points
+    gain = z.mean() / z
+    along = motion[2]
+    for axis, slope in enumerate((x / z, y / z)):
+        np.subtract(motion[axis], slope * along, out=out[:, axis])
+        out[:, axis] *= gain
+    np.subtract(along, along.mean(axis=1, keepdims=True), out=out[:, 2])
 
 
 def _pose_motion(points: np.ndarray, pose: Pose) -> np.ndarray:
     """Return the (3, 6, N) motions of camera-space points with translation and rotation."""
-    x, y, z = (points - pose.translation.astype(np.float32)).T
-    out = np.zeros((3, POSE_COUNT, len(points)), np.float32)
+    arm = points - pose.translation.astype(np.float32)[:, None]
+    out = np.zeros((3, POSE_COUNT, points.shape[1]), np.float32)
     for axis in range(3):
         out[axis, axis] = 1.0
-    out[1, 3], out[2, 3] = -z, y
-    out[0, 4], out[2, 4] = z, -x
-    out[0, 5], out[1, 5] = -y, x
+    out[1, 3], out[2, 3] = -arm[2], arm[1]
+    out[0, 4], out[2, 4] = arm[2], -arm[0]
+    out[0, 5], out[1, 5] = -arm[1], arm[0]
     return out
 
 
-def pose_from_points(shape: np.ndarray, seen: Observation, weights: np.ndarray) -> Pose:
+def pose_from_points(points_head: np.ndarray, seen: Observation, weights: np.ndarray) -> Pose:
     """Return the pose that a weak perspective explains best (Umeyama 1991), to start from.
 
     Args:
-        shape: (N, 3) points in head space, mm.
+        points_head: (3, N) mm.
         seen: the tracked points.
         weights: (N,) importance of each point.
     """
-    target = np.column_stack([seen.rays, seen.depth]).astype(np.float64)
-    source = shape.astype(np.float64)
-    share = (weights / weights.sum())[:, None]
-    source_mean, target_mean = (share * source).sum(axis=0), (share * target).sum(axis=0)
-    a, b = source - source_mean, target - target_mean
-    u, s, vt = np.linalg.svd((share * b).T @ a)
+    target = np.vstack([seen.rays, seen.depth]).astype(np.float64)
+    source = points_head.astype(np.float64)
+    share = weights.astype(np.float64) / weights.sum()
+    source_mean, target_mean = source @ share, target @ share
+    a, b = source - source_mean[:, None], target - target_mean[:, None]
+    u, s, vt = np.linalg.svd((share * b) @ a.T)
     sign = np.array([1.0, 1.0, np.linalg.det(u @ vt)])
     rotation = (u * sign) @ vt
-    scale = float((s * sign).sum() / (share * a * a).sum())
+    scale = float((s * sign).sum() / np.sum(share * a * a))
     distance = 1.0 / max(scale, 1e-9)
     centre = np.array([target_mean[0], target_mean[1], 1.0]) * distance
     return Pose(rotation, centre - rotation @ source_mean)

@@ -49,10 +49,10 @@ class MatteSettings:
     outer_band: float = 6.5 / 384
     wisp_band: float = 14.5 / 384
     noise_variance: float = 25.0
-    soft_separation: float = 30.0
+    soft_separation: float = 40.0
     evidence: float = 0.2
     floor: float = 0.04
-    wisp_floor: float = 0.25
+    wisp_floor: float = 0.3
     steadiness: float = 0.7
 
 

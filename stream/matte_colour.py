@@ -96,7 +96,7 @@ def _class_moments(picture: np.ndarray, weight: np.ndarray) -> _Moments:
     channels = [picture[..., i] for i in range(3)]
     products = [channels[i] * channels[j] for i, j in _PAIRS]
     stack = np.dstack([weight, *(c * weight for c in channels + products)])
-    sums = cv2.blur(cv2.blur(stack, (9, 9)), (9, 9))  # two boxes: a soft window of 17 cells
+    sums = cv2.blur(cv2.blur(stack, (7, 7)), (7, 7))  # two boxes: a soft window of 13 cells
     total = sums[..., :1] + np.float32(1e-6)
     mean, second = sums[..., 1:4] / total, sums[..., 4:] / total
     outer = np.dstack([mean[..., i] * mean[..., j] for i, j in _PAIRS])

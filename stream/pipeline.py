@@ -14,9 +14,9 @@ import numpy as np
 
 from stream.composite import (
     head_region,
+    matte_at_frame,
     moving_region,
     paste,
-    picture_with_matte,
     resample_to_nodes,
 )
 from stream.fit import HeadFitter
@@ -25,12 +25,11 @@ from stream.gl import create_context
 from stream.governor import HIGH, Quality
 from stream.hair_depth import HairDepth
 from stream.head_model import load_head_model
-from stream.matte import MatteState, head_matte
+from stream.matte import MatteSettings, MatteState, head_matte
 from stream.mesh import build_mesh
-from stream.plate import BackgroundPlate
 from stream.pose import PoseController, PoseRequest
 from stream.raster import DepthRaster
-from stream.region import NodeGrid
+from stream.region import NodeGrid, Region
 from stream.segment import PersonSegmenter
 from stream.track import FaceTracker
 from stream.warp import Warp
@@ -45,6 +44,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger("voltface")
 
 _NODES = 112  # along the longer side of a head's region
+
+
+class BackgroundPlate:
+    def update(self, pixels, matte, region):
+        from stream.fill import pull_push
+        crop = np.ascontiguousarray(region.crop(pixels)); a = cv2.resize(matte, (region.width, region.height))
+        known = 1 - cv2.dilate((a > .03).astype('f4'), np.ones((9, 9)))
+        sm = cv2.resize(crop.astype('f4'), None, fx=.25, fy=.25, interpolation=cv2.INTER_AREA)
+        km = (cv2.resize(known, (sm.shape[1], sm.shape[0]), interpolation=cv2.INTER_AREA) > .99).astype('f4')
+        b = cv2.resize(pull_push(sm, km), (crop.shape[1], crop.shape[0]))
+        return np.where(known[..., None] > 0, crop, b).clip(0, 255).astype('u1')
+    def reset(self): pass
+    def close(self): pass
 
 
 class _Followed:
@@ -141,9 +153,83 @@ class Reposer:
             faces = self._track(frame)
         with stage("fit"):
             heads = [self._fitter.fit(face, frame.size, frame.time_s) for face in faces]
+            likes = [self._like(head, request) for head in heads]
         if request.is_rest or not heads:
             return frame
         pixels = frame.pixels.copy()
-        for head in heads:
-            self._repose(pixels, frame, head, request)
+        for head, like in zip(heads, likes, strict=True):
+            region = head_region(head, frame.size) if like is None else Region(0, 0, *frame.size)
+            if region.is_empty:
+                continue
+            followed, grid = self._state(head), NodeGrid.over(region, self._nodes)
+            with stage("segment"):
+                matte = self._matte(pixels, head, region, grid, followed)
+            with stage("plate"):
+                plate = self._plate.update(pixels, matte, region)
+            with stage("hair depth"):
+                node_matte = resample_to_nodes(matte, grid)
+                depth = followed.hair.estimate(head, node_matte, grid)
+            with stage("mesh"):
+                mesh = build_mesh(depth, node_matte, head.camera[0, 0])
+            with stage("pose"):
+                motion = self._poses.motion(head, request, like)
+                moving = moving_region(mesh, motion, head.camera).intersection(region)
+            if moving.is_empty:
+                continue
+            with stage("warp"):
+                drawn = self._warp.draw(
+                    moving.crop(pixels), matte_at_frame(matte, region, moving),
+                    moving.moved_into(region).crop(plate), moving, mesh, motion, head.camera,
+                    head.presence,
+                )  # fmt: skip
+            with stage("composite"):
+                paste(pixels, drawn, moving)
         return replace(frame, pixels=pixels)
+
+    def face_of_picture(self, pixels: np.ndarray) -> Face | None:
+        """Find the face of a ``--like`` picture, in pixels of this stream's frames.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB, taken by the same camera.
+
+        Returns:
+            The largest face, or None.
+        """
+        with FaceTracker(1, still=True) as tracker:
+            faces = tracker.track(Frame(pixels))
+        if not faces:
+            return None
+        scale = np.float32(max(self._size) / max(pixels.shape[:2]))
+        return replace(faces[0], points_px=faces[0].points_px * scale)
+
+    def _track(self, frame: Frame) -> list[Face]:
+        faces = self._tracker.track(frame)
+        if self._tracker.cut:
+            self._fitter.reset()
+            self._plate.reset()
+            self._followed.clear()
+        self._ids.update(face.id for face in faces)
+        self.last_faces = len(faces)
+        return faces
+
+    def _like(self, head: Head, request: PoseRequest) -> Head | None:
+        if request.like is None:
+            return None
+        return HeadFitter(self._model).fit(request.like, self._size, 0.0)
+
+    def _state(self, head: Head) -> _Followed:
+        if head.face_id not in self._followed:
+            self._followed[head.face_id] = _Followed(HairDepth(self._model, self._raster))
+        return self._followed[head.face_id]
+
+    def _matte(
+        self, pixels: np.ndarray, head: Head, region: Region, grid: NodeGrid, followed: _Followed
+    ) -> np.ndarray:
+        crop = np.ascontiguousarray(region.crop(pixels))
+        probability = self._segmenter.segment(crop)
+        prior = followed.hair.prior(head, grid)
+        return head_matte(crop, probability, prior, MatteSettings(), followed.matte, region)
+
+    @property
+    def _nodes(self) -> int:
+        return _NODES

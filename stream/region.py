@@ -1,12 +1,12 @@
 """Rectangles of the frame in which one head is worked on, and the node grid on them."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(NamedTuple):
     """A rectangle of whole frame pixels: x0 ≤ x < x1, y0 ≤ y < y1."""
 
     x0: int
@@ -38,6 +38,21 @@ class Region:
         x0, x1 = np.clip((self.x0, self.x1), 0, width)
         y0, y1 = np.clip((self.y0, self.y1), 0, height)
         return Region(int(x0), int(y0), int(x1), int(y1))
+
+    def intersection(self, other: "Region") -> "Region":
+        """Return the part that lies in both; may be empty."""
+        return Region(
+            max(self.x0, other.x0),
+            max(self.y0, other.y0),
+            min(self.x1, other.x1),
+            min(self.y1, other.y1),
+        )
+
+    def moved_into(self, outer: "Region") -> "Region":
+        """Return the same rectangle, counted from the corner of another region."""
+        return Region(
+            self.x0 - outer.x0, self.y0 - outer.y0, self.x1 - outer.x0, self.y1 - outer.y0
+        )
 
     def union(self, other: "Region") -> "Region":
         """Return the smallest region that holds both."""

@@ -33,6 +33,7 @@ class Watch:
         report: called after every frame, to show progress.
         interruption: tells whether the user wants to stop.
         frames_max: stop after so many frames; None for no limit.
+        hotkeys: gives the keys that were pressed outside the sink's own window.
     """
 
     stats: Stats
@@ -40,6 +41,7 @@ class Watch:
     report: Callable[[Stats], None]
     interruption: Interruption
     frames_max: int | None = None
+    hotkeys: Callable[[], list[str]] = list
 
 
 def run(
@@ -71,7 +73,7 @@ def run(
     stats.start_s = time.perf_counter()
     try:
         for frame in _frames(source, watch):
-            for key in sink.poll_keys():
+            for key in (*sink.poll_keys(), *watch.hotkeys()):
                 controls.press(key)
             if controls.quit:
                 break

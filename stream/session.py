@@ -8,6 +8,7 @@ from pathlib import Path
 from stream.engine_choice import check_engine
 from stream.errors import UserError
 from stream.governor import Governor
+from stream.hotkeys import Hotkeys
 from stream.interrupt import Interruption
 from stream.media import SourceOptions, StreamInfo, open_sink, open_source, read_picture
 from stream.media.specs import Kind, classify
@@ -34,6 +35,7 @@ class Job:
         like: picture whose head gives rotation, position and size.
         stats_path: where statistics go.
         quiet: show no progress.
+        hotkeys: take keys while another program has the keyboard.
         live_frames_max: stop a live input after so many frames.
         started_s: ``time.perf_counter()`` from which the first frame is timed; now unless given.
     """
@@ -46,6 +48,7 @@ class Job:
     like: str | None = None
     stats_path: Path | None = None
     quiet: bool = False
+    hotkeys: bool = False
     live_frames_max: int | None = None
     started_s: float | None = None
 
@@ -102,7 +105,8 @@ def perform(job: Job) -> Outcome:
         reposer.quality = governor.quality
         report = stack.enter_context(ProgressReport(info.frame_count or 0, job.quiet))
         frames_max = job.live_frames_max if info.live else None
-        watch = Watch(stats, governor, report.update, interruption, frames_max)
+        hotkeys = stack.enter_context(Hotkeys()).poll_keys if job.hotkeys else list
+        watch = Watch(stats, governor, report.update, interruption, frames_max, hotkeys)
         try:
             run(source, sink, reposer, requests_over_time(request, job.course), watch)
         finally:
@@ -135,11 +139,11 @@ def _request(job: Job, reposer: Reposer) -> PoseRequest:
     if job.like is None:
         return job.request
     pixels, _ = read_picture(job.like)
-    head = reposer.head_of_picture(pixels)
-    if head is None:
+    face = reposer.face_of_picture(pixels)
+    if face is None:
         raise UserError(
             f"no face found in the picture {job.like}",
             "--like takes the pose of the head in it",
             "Give a picture in which a face is seen from the front and not too small",
         )
-    return replace(job.request, like=head)
+    return replace(job.request, like=face)

@@ -28,7 +28,7 @@ class SmoothSettings:
     d_cutoff: float = 1.0
 
 
-def smoothing_share(cutoff_hz: np.ndarray, step_s: float) -> np.ndarray:
+def smoothing_share(cutoff_hz: np.ndarray | float, step_s: float) -> np.ndarray | float:
     """Return the share α of the new value in a low-pass, eq. (2) and (3) of the paper."""
     return 1.0 / (1.0 + 1.0 / (2.0 * math.pi * cutoff_hz * step_s))
 
@@ -56,7 +56,7 @@ class OneEuro:
         if step_s > 0:
             self._time_s = time_s
             speed = (value - self._value) / step_s
-            d_share = smoothing_share(np.float64(self._settings.d_cutoff), step_s)
+            d_share = smoothing_share(self._settings.d_cutoff, step_s)
             self._speed = self._speed + d_share * (speed - self._speed)
             cutoff = self._settings.min_cutoff + self._settings.beta * np.abs(self._speed)
             self._value = self._value + smoothing_share(cutoff, step_s) * (value - self._value)
@@ -85,9 +85,9 @@ class OneEuroRotation:
         if step_s > 0:
             self._time_s = time_s
             turn = axis_angle_from_rotation(self._rotation.T @ rotation)
-            d_share = smoothing_share(np.float64(self._settings.d_cutoff), step_s)
+            d_share = smoothing_share(self._settings.d_cutoff, step_s)
             self._speed = self._speed + d_share * (turn / step_s - self._speed)
-            speed = np.linalg.norm(self._speed)
+            speed = float(np.linalg.norm(self._speed))
             cutoff = self._settings.min_cutoff + self._settings.beta * speed
             share = smoothing_share(cutoff, step_s)
             self._rotation = self._rotation @ rotation_from_axis_angle(share * turn)

@@ -63,7 +63,7 @@ _BY_SUFFIX = {
     ".avi": Container(
         "avi",
         copied_sound=frozenset({"mp3", "mp2", "ac3", "pcm_s16le", "pcm_u8"}),
-        made_sound="libmp3lame",
+        made_sound="pcm_s16le",  # other encoders begin with padding that AVI cannot mark
         fixed_rate=True,
     ),
     ".gif": Container("gif", codec="gif", made_sound="", tick=Fraction(1, 100)),
@@ -133,6 +133,8 @@ def encoder_options(container: Container, options: SinkOptions, live: bool) -> d
     """Return the settings of the video encoder, with less delay where someone watches live."""
     if container.codec == "libx264":
         settings = {"preset": options.preset, "crf": str(options.quality)}
+        if container.fixed_rate:
+            settings["bf"] = "0"  # AVI knows no order of showing other than that of storing
         return settings | ({"tune": "zerolatency"} if live else {})
     if container.codec == "libvpx-vp9":
         quality = str(min(63, options.quality + 10))  # its scale is longer than that of H.264

@@ -8,6 +8,7 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 
 from stream.media.base import SourceOptions, StreamInfo
@@ -53,6 +54,22 @@ class _Track:
         packet.dts = dts
         packet.stream = self.target
         yield packet
+
+
+class _UnwrappedTrack(_Track):
+    """One sound track of AAC on its way, freed of the headers that MPEG streams put on it.
+
+    MP4 wants it bare, and with a delayed header its multiplexer does not see to that itself.
+    """
+
+    def __init__(self, source: AudioStream, target: AudioStream, shift_s: float) -> None:
+        super().__init__(source, target, shift_s)
+        self._filter = BitStreamFilterContext("aac_adtstoasc", source)
+
+    def packets(self, packet: av.Packet) -> Iterator[av.Packet]:
+        """Yield what one packet of the input becomes, on the output's clock."""
+        for bare in self._filter.filter(packet):
+            yield from self._shifted(bare)
 
 
 class _MadeTrack(_Track):
@@ -115,7 +132,10 @@ class Sound:
         try:
             if container.copied_sound is None or name in container.copied_sound:
                 target = self._output.add_stream_from_template(stream)
-                self._tracks[stream.index] = _Track(stream, target, shift_s)
+                wrapped = name == "aac" and not stream.codec_context.extradata
+                bare = wrapped and container.muxer in ("mp4", "mov")
+                kind = _UnwrappedTrack if bare else _Track
+                self._tracks[stream.index] = kind(stream, target, shift_s)
                 return
             self._tracks[stream.index] = _MadeTrack(stream, self._made(stream, container), shift_s)
         except (av.FFmpegError, ValueError) as error:

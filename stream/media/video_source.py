@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.container import InputContainer
+from av.container import Flags, InputContainer
 from av.video.stream import VideoStream
 
 from stream.errors import UserError
@@ -20,6 +20,7 @@ from stream.media.handoff import ThreadedSource
 from stream.media.specs import LIVE_SCHEMES, scheme_of
 
 _log = logging.getLogger("voltface")
+_GENERATE_PTS = Flags.gen_pts.value
 _ATTACHED_PICTURE = 1 << 10
 # A file that ends this much before the time that it announces has been cut off.
 _CUT_OFF_S = 1.0
@@ -96,6 +97,10 @@ class VideoSource(ThreadedSource):
         self._container = open_container(spec, options)
         try:
             self._stream = _video_stream(self._container, spec)
+            if not self._stream.codec_context.has_b_frames:
+                # Where a container tells only the order of storing, FFmpeg would guess times
+                # for that of showing that lag by a frame.
+                self._container.flags &= ~_GENERATE_PTS
             self._stream.thread_type = "SLICE" if scheme_of(spec) in LIVE_SCHEMES else "AUTO"
             self._decoded = self._decode()
             self._first = self._first_frame()
@@ -136,7 +141,9 @@ class VideoSource(ThreadedSource):
         """Yield decoded frames; skip what is damaged and count it."""
         for packet in itertools.chain(self._packets(), (None,)):
             try:
-                yield from self._stream.decode(packet)
+                for frame in self._stream.decode(packet):
+                    self._damaged += frame.is_corrupt
+                    yield frame
             except av.EOFError:
                 return
             except av.FFmpegError:
@@ -157,7 +164,7 @@ class VideoSource(ThreadedSource):
         aspect = stream.codec_context.sample_aspect_ratio or stream.sample_aspect_ratio
         aspect = Fraction(aspect or 1)
         fps = float(stream.average_rate or stream.guessed_rate or 0) or None
-        start_s = _time_of(first) or 0.0
+        start_s = self._time_of(first) or 0.0
         duration_s = self._duration_s()
         live = scheme_of(self._spec) in LIVE_SCHEMES or (
             scheme_of(self._spec) != "" and duration_s is None
@@ -198,7 +205,7 @@ class VideoSource(ThreadedSource):
         offset_s, last_s = -self.info.start_s, -nominal_s
         frame: av.VideoFrame | None = self._first
         while frame is not None:
-            stamp_s = _time_of(frame)
+            stamp_s = self._time_of(frame)
             time_s = last_s + nominal_s if stamp_s is None else stamp_s + offset_s
             if stamp_s is not None and time_s < last_s - _CLOCK_RESET_S:
                 offset_s = last_s + nominal_s - stamp_s
@@ -236,13 +243,11 @@ class VideoSource(ThreadedSource):
                 whole_s,
             )
 
+    def _time_of(self, frame: av.VideoFrame) -> float | None:
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        tick = self._stream.time_base  # the frame's own is missing at the end of the file
+        return None if stamp is None or tick is None else float(stamp * tick)
+
     def _release(self) -> None:
         self._decoded.close()
         self._container.close()
-
-
-def _time_of(frame: av.VideoFrame) -> float | None:
-    stamp = frame.pts if frame.pts is not None else frame.dts
-    if stamp is None or frame.time_base is None:
-        return None
-    return float(stamp * frame.time_base)

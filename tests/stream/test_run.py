@@ -122,7 +122,7 @@ def test_a_video_without_a_face_passes():
 
 
 def test_a_limit_of_frames_is_kept():
-    stats, sink, _ = go(frames_max=2)
+    stats, _, _ = go(frames_max=2)
     assert (stats.frames_in, stats.frames_out) == (2, 2)
     assert not stats.interrupted
 

@@ -1,5 +1,6 @@
 """The measuring tools run whole, over a stand-in for the live path."""
 
+import logging
 import sys
 import types
 from pathlib import Path
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from stream.errors import UserError
 from stream.frame import Frame
 from stream.pose import PoseRequest
 from training.evaluate_repose import angles, faces, media, program, seam, sheet
@@ -35,6 +37,8 @@ class Slider:
 
     def process(self, frame: Frame, request: PoseRequest) -> Frame:
         self.processed += 1
+        if request.roll:
+            logging.getLogger("voltface").error("a frame passes unchanged: no roll here")
         return Frame(np.roll(frame.pixels, round(request.yaw), axis=1), frame.index)
 
 
@@ -50,6 +54,12 @@ def test_frames_pass_the_path_in_order() -> None:
     frames = [np.full((8, 8, 3), value, np.uint8) for value in (1, 2, 3)]
     out = program.repose_frames(frames, yaw=4.0)
     assert [int(f[0, 0, 0]) for f in out] == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("slider")
+def test_failing_stage_is_no_measurement() -> None:
+    with pytest.raises(UserError, match="no roll here"):
+        program.repose_frames([np.zeros((8, 8, 3), np.uint8)], roll=5.0)
 
 
 @pytest.mark.usefixtures("slider")

@@ -1,6 +1,7 @@
 """Run the program as users do, or its path inside this process without coding losses."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from stream.pose import PoseRequest
 from stream.settings import Settings
 from stream.stats import StageTimer
 
+_PASSED_UNCHANGED = "passes unchanged"  # what the path logs when a stage fails
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -30,10 +33,12 @@ class Run:
         stats: what it wrote as JSON, empty where it wrote nothing.
         peak_mb: largest resident memory of the process in MiB, None where the system does
             not tell.
+        said: what it wrote on standard error.
     """
 
     stats: dict[str, Any]
     peak_mb: float | None
+    said: str = ""
 
 
 @contextmanager
@@ -79,11 +84,12 @@ def run_module(arguments: Sequence[str], stats: Path, cores: int | None = None) 
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
         code, peak_mb = _wait(child)
-        if code != 0:
-            errors.seek(0)
-            said = errors.read().decode(errors="replace").strip().splitlines()
-            raise UserError(f"`{' '.join(arguments)}` failed", " / ".join(said[-3:]), "Mend it.")
-    return Run(json.loads(stats.read_text()) if stats.is_file() else {}, peak_mb)
+        errors.seek(0)
+        said = errors.read().decode(errors="replace").strip()
+    if code != 0:
+        end = " / ".join(said.splitlines()[-3:])
+        raise UserError(f"`{' '.join(arguments)}` failed", end, "Mend it.")
+    return Run(json.loads(stats.read_text()) if stats.is_file() else {}, peak_mb, said)
 
 
 def _wait(child: subprocess.Popen[bytes]) -> tuple[int, float | None]:
@@ -98,11 +104,30 @@ def _wait(child: subprocess.Popen[bytes]) -> tuple[int, float | None]:
 def repose(
     source: Path, target: Path | str, arguments: Sequence[str], cores: int | None = None
 ) -> Run:
-    """Run `voltface repose SOURCE TARGET ARGUMENTS…` and return its statistics."""
+    """Run `voltface repose SOURCE TARGET ARGUMENTS…` and return its statistics.
+
+    Raises:
+        UserError: if it fails, or if it let frames pass because a stage failed: the figures
+            would be those of a plain copy.
+    """
     with tempfile.TemporaryDirectory() as folder:
         stats = Path(folder) / "stats.json"
         command = ["stream", "repose", str(source), str(target), *arguments]
-        return run_module([*command, "--quiet", "--stats", str(stats)], stats, cores)
+        ran = run_module([*command, "--quiet", "--stats", str(stats)], stats, cores)
+    if _PASSED_UNCHANGED in ran.said:
+        raise UserError(f"A stage failed on {source.name}", ran.said[-400:], "Mend the stage.")
+    return ran
+
+
+class _Complaints(logging.Handler):
+    """Keeps what the live path logs as errors; it goes on with unchanged frames after them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(self.format(record))
 
 
 class InProcess:
@@ -118,10 +143,12 @@ class InProcess:
         from stream.pipeline import Reposer  # noqa: PLC0415  loads the networks
 
         self._fps, self._index = fps, 0
+        self._complaints = _Complaints()
         self.reposer = Reposer(Settings(quality="high"), StreamInfo(*size, fps), StageTimer())
 
     def __enter__(self) -> "InProcess":
         self.reposer.__enter__()
+        logging.getLogger("voltface").addHandler(self._complaints)
         return self
 
     def __exit__(
@@ -130,13 +157,21 @@ class InProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        logging.getLogger("voltface").removeHandler(self._complaints)
         self.reposer.__exit__(kind, error, trace)
 
     def process(self, pixels: np.ndarray, **request: Any) -> np.ndarray:  # noqa: ANN401
-        """Re-pose the next RGB frame; keywords are those of `stream.pose.PoseRequest`."""
+        """Re-pose the next RGB frame; keywords are those of `stream.pose.PoseRequest`.
+
+        Raises:
+            UserError: if a stage failed; the frame would come back unchanged.
+        """
         frame = Frame(pixels, self._index, self._index / self._fps)
         self._index += 1
-        return self.reposer.process(frame, PoseRequest(**request)).pixels
+        out = self.reposer.process(frame, PoseRequest(**request)).pixels
+        if self._complaints.said:
+            raise UserError("A stage failed", self._complaints.said[0], "Mend the stage.")
+        return out
 
 
 def repose_frames(

@@ -125,7 +125,7 @@ def methods(view: View) -> dict[str, np.ndarray]:
     with InProcess(SIZE) as path:
         for _ in range(_SETTLE):
             out["voltface"] = path.process(source, yaw=yaw, pitch=pitch, roll=roll)
-        like = path.reposer.head_of_picture(goal)
+        like = path.reposer.face_of_picture(goal)
         if like is not None:
             out["voltface --like"] = path.process(source, like=like)
     return out

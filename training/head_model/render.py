@@ -201,6 +201,6 @@ class Renderer:
             data = np.ascontiguousarray(picture).tobytes()
             texture = self._gl.texture((width, height), channels, data, alignment=1)
             texture.build_mipmaps()
-            texture.anisotropy = 4.0
+            texture.anisotropy = 2.0
             self._textures[id(picture)] = (picture, texture)
         return self._textures[id(picture)][1]

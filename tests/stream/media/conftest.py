@@ -111,6 +111,8 @@ def _sound_packets(stream, clip: Clip):
         length_s = clip.times_s[-1] if clip.times_s is not None else clip.frames / clip.fps
     samples = beeps(float(length_s), clip.sound_start_s)
     kind = stream.codec_context.format.name
+    if kind.startswith("s32"):
+        samples = (samples * 2**30).astype(np.int32)
     if kind.startswith("s16"):
         samples = (samples * 32_000).astype(np.int16)
     for start in range(0, len(samples), 4800):
@@ -172,8 +174,12 @@ def examine(path: Path) -> Heard:
     """Decode a file whole: frame times and stamps, and when each track beeps."""
     times, stamps = [], []
     with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            times.append(float(frame.pts * frame.time_base))
+        video = container.streams.video[0]
+        if path.suffix == ".avi":  # it has no times but those of storing; guesses are late
+            container.flags &= ~av.container.Flags.gen_pts.value
+        for frame in container.decode(video):
+            stamp = frame.dts if frame.pts is None else frame.pts
+            times.append(float(stamp * video.time_base))
             stamps.append(read_stamp(frame.to_ndarray(format="rgb24")))
         tracks = [s.codec_context.codec.canonical_name for s in container.streams.audio]
     sounds = [_hear(path, number) for number in range(len(tracks))]

@@ -74,12 +74,15 @@ class Numbers(ThreadedSource):
     def __init__(self, count: int, live: bool = False, fail_at: int | None = None) -> None:
         super().__init__(StreamInfo(2, 2, live=live), 2)
         self.count, self.fail_at, self.released = count, fail_at, 0
+        self.first_taken = threading.Event()
 
     def _read(self) -> Iterator[Frame]:
         for index in range(self.count):
             if index == self.fail_at:
                 raise RuntimeError("the reader broke")
             yield Frame(PIXELS, index)
+            if self.info.live:
+                self.first_taken.wait(2.0)
 
     def _release(self) -> None:
         self.released += 1
@@ -129,12 +132,11 @@ def test_a_source_that_was_never_read_is_released():
 def test_a_live_source_drops_what_nobody_took():
     source = Numbers(30, live=True)
     frames = iter(source)
-    first = next(frames)
+    assert next(frames).index == 0
+    source.first_taken.set()
     source._thread.join(2.0)
-    rest = list(frames)
-    assert rest[-1].index == 29
-    assert source.dropped == 30 - 1 - len(rest)
-    assert first.index < 29
+    assert [frame.index for frame in frames] == [29]
+    assert source.dropped == 28
 
 
 def test_a_file_frame_counts_as_captured_when_it_is_handed_out():

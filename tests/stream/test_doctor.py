@@ -1,0 +1,116 @@
+"""The doctor: it proves what it says, survives crashes, and names what mends."""
+
+import json
+import sys
+
+import pytest
+
+from stream import doctor, doctor_checks
+from stream.doctor import Finding, check_here, examine, run_doctor
+from stream.doctor_checks import CHECKS, Check, PartError, install_command
+from stream.errors import UserError
+
+
+@pytest.mark.parametrize("name", ["opengl", "head_model", "codecs", "tracking"])
+def test_what_the_main_job_needs_works_here(name):
+    finding = check_here(name)
+    assert finding.status == "ok", finding
+    assert finding.needed
+    assert finding.detail
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_engines_run_a_tiny_network(name):
+    pytest.importorskip(name)
+    assert check_here(name).status == "ok"
+
+
+def test_an_engine_that_computes_wrongly_is_noticed(monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(doctor_checks, "_TINY_OUTPUT", doctor_checks._TINY_OUTPUT + 1)
+    finding = check_here("onnxruntime")
+    assert finding.status == "broken"
+    assert "computes wrongly" in finding.detail
+
+
+def raising(error):
+    def run():
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "remedy"),
+    [
+        (UserError("no such part", "gone", "buy one"), "missing", "buy one"),
+        (PartError("the part", "draws wrongly", "update it"), "broken", "update it"),
+        (ImportError("No module named 'x'"), "missing", "general remedy"),
+        (RuntimeError("line one\nline two"), "broken", "general remedy"),
+    ],
+)
+def test_failures_are_told_apart_and_always_have_a_remedy(monkeypatch, error, status, remedy):
+    monkeypatch.setitem(CHECKS, "part", Check("part", raising(error), "general remedy"))
+    finding = check_here("part")
+    assert (finding.status, finding.remedy) == (status, remedy)
+    assert "\n" not in finding.detail
+
+
+def test_a_check_that_crashes_its_process_is_broken(monkeypatch, tmp_path):
+    crash = tmp_path / "python"
+    crash.write_text("#!/bin/sh\necho boom >&2\nkill -SEGV $$\n")
+    crash.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(crash))
+    finding = examine("opengl")
+    assert finding.status == "broken"
+    assert "ended with code" in finding.detail
+    assert finding.remedy
+
+
+def test_a_check_that_hangs_is_broken(monkeypatch, tmp_path):
+    hang = tmp_path / "python"
+    hang.write_text("#!/bin/sh\nexec sleep 30\n")
+    hang.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(hang))
+    finding = examine("opengl", timeout_s=0.3)
+    assert finding.status == "broken"
+    assert "did not answer" in finding.detail
+
+
+def test_a_check_runs_in_a_process_of_its_own():
+    assert examine("head_model").status == "ok"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize(("broken", "code"), [(None, 0), ("camera", 0), ("opengl", 2)])
+def test_the_exit_code_says_whether_the_main_job_works(monkeypatch, capsys, broken, code, as_json):
+    def fake(name):
+        if name == broken:
+            return Finding(name, CHECKS[name].needed, "broken", "why", 'pip install "x[y]"')
+        return Finding(name, CHECKS[name].needed, "ok", "fine")
+
+    monkeypatch.setattr(doctor, "examine", fake)
+    assert run_doctor(as_json) == code
+    text = capsys.readouterr().out
+    if as_json:
+        content = json.loads(text)
+        assert content["works"] == (code == 0)
+        assert {part["name"] for part in content["parts"]} == set(CHECKS)
+    else:
+        assert all(check.title in text for check in CHECKS.values())
+        assert ("x[y]" in text) == (broken is not None)
+
+
+def test_every_check_has_a_remedy_and_the_needed_ones_are_the_main_job():
+    assert all(check.remedy for check in CHECKS.values())
+    needed = {name for name, check in CHECKS.items() if check.needed}
+    assert needed == {"opengl", "tracking", "head_model", "codecs"}
+
+
+def test_the_install_command_is_that_of_the_system(monkeypatch):
+    monkeypatch.setattr(doctor_checks.sys, "platform", "linux")
+    for program, expected in (("apt-get", "apt-get install a"), ("dnf", "dnf install d")):
+        monkeypatch.setattr(
+            doctor_checks.shutil, "which", lambda name, there=program: name == there
+        )
+        assert install_command(apt="a", dnf="d").endswith(expected)
