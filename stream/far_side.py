@@ -14,7 +14,7 @@ ANGLES = 72
 
 _HAIR_TO = np.radians(62.0)  # from the crown: outlines above the temple show hair
 _SQUEEZE = np.radians(18.0)  # all lower directions are squeezed into as much beyond that
-_LEAST_BAND, _MOST_BAND = 0.06, 0.30  # of the outline's radius
+_LEAST_BAND, _MOST_BAND = 0.04, 0.18  # of the outline's radius
 _RIM = 0.95  # of the outline's radius: nearer to it, background shines through the hair
 
 
@@ -37,6 +37,11 @@ def circular_blur(values: np.ndarray, sigma: float) -> np.ndarray:
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     padded = np.concatenate([values[-reach:], values, values[:reach]])
     return np.convolve(padded, kernel / kernel.sum(), mode="valid")
+
+
+def circular_least(values: np.ndarray) -> np.ndarray:
+    """Return (72,) the least of each value and its two neighbours by direction."""
+    return np.minimum(np.minimum(np.roll(values, 1), np.roll(values, -1)), values)
 
 
 def outline_radius(offsets_px: np.ndarray) -> np.ndarray:
@@ -66,6 +71,7 @@ def far_side_source(
     up_px: np.ndarray,
     outline_px: np.ndarray,
     hairline_px: np.ndarray,
+    person_px: np.ndarray,
 ) -> np.ndarray:
     """Return where in the frame the far side finds its colours.
 
@@ -75,6 +81,7 @@ def far_side_source(
         up_px: (2,) direction of the crown in the picture.
         outline_px: (72,) radius of the head's outline by direction.
         hairline_px: (72,) radius at which visible scalp begins by direction.
+        person_px: (72,) radius at which the person ends by direction.
 
     Returns:
         (..., 2) float32 frame positions.
@@ -88,8 +95,8 @@ def far_side_source(
         np.minimum(np.abs(from_crown), _HAIR_TO) + beyond * _SQUEEZE
     )
     share = np.clip(np.linalg.norm(offset, axis=-1) / at_angle(outline_px, angle), 0, 1)
-    outline = at_angle(outline_px, hair_angle)
-    band = np.clip(1 - at_angle(hairline_px, hair_angle) / outline, _LEAST_BAND, _MOST_BAND)
-    radius = (_RIM - (1 - share) * band) * outline
+    band_px = np.clip(1 - hairline_px / outline_px, _LEAST_BAND, _MOST_BAND) * outline_px
+    rim_px = _RIM * np.minimum(outline_px, circular_least(person_px))
+    radius = at_angle(rim_px, hair_angle) - (1 - share) * at_angle(band_px, hair_angle)
     direction = np.stack([np.cos(hair_angle), np.sin(hair_angle)], axis=-1)
     return (centre_px + radius[..., None] * direction).astype(np.float32)

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from stream.region import NodeGrid
 
 _UNSEEN_SHARE = 0.01  # of the motion: less is no motion, and need not be drawn
-_NAPE_HAIR_MM = 15.0  # hair of the far side ends so far above the nape
+_NAPE_HAIR_MM = 25.0  # hair of the far side thins out over this height above the nape
+_HAIR_BLUR_NODES = 3.0
+_LEAST_THICKNESS_MM = 15.0
+_FAR_BLUR_NODES = 2.0
 _SCALP, _NECK = 2, 4  # labels of the head model
 _CHIN, _UPPER_LIP = 152, 0  # tracked points
 
@@ -64,6 +67,7 @@ class HeadDepth:
             where the region has no thickness.
         back_source_px: (rows, columns, 2) float32 frame positions that give the far side its
             colours.
+        back_opacity: (rows, columns) float32, 0 where the far side is not known to be this head.
         turn: (rows, columns) float32 share of the head's motion that a node follows.
         coverage: (rows, columns) float32, 1 where the grown head model projects.
     """
@@ -72,16 +76,22 @@ class HeadDepth:
     front_mm: np.ndarray
     back_mm: np.ndarray
     back_source_px: np.ndarray
+    back_opacity: np.ndarray
     turn: np.ndarray
     coverage: np.ndarray
 
 
 class HairGrowth:
-    """Growth of the scalp of one head by direction in the picture, settled over time."""
+    """Growth of the scalp of one head by direction in the picture, settled over time.
+
+    Attributes:
+        person_px: (72,) radius at which the person ends by direction, in the last frame.
+    """
 
     def __init__(self, settings: HairSettings) -> None:
         self._settings = settings
         self._growth: np.ndarray | None = None
+        self.person_px = np.ones(ANGLES)
 
     def reset(self) -> None:
         """Forget the outline seen so far."""
@@ -99,8 +109,8 @@ class HairGrowth:
             grid: the nodes.
         """
         skull = outline_radius(offsets_px)
-        person = ray_extent(matte, grid, centre_px, skull, self._settings.largest_growth)
-        seen = np.clip(person / skull, 1.0, self._settings.largest_growth)
+        self.person_px = ray_extent(matte, grid, centre_px, skull, self._settings.largest_growth)
+        seen = np.clip(self.person_px / skull, 1.0, self._settings.largest_growth)
         seen = circular_blur(seen, 2.0)
         rate = 1.0 if self._growth is None else 1.0 / self._settings.settle_frames
         previous = seen if self._growth is None else self._growth
@@ -205,22 +215,33 @@ class HairDepth:
         grown = (centre + (vertices - centre) * factor[:, None]).astype(np.float32)
         front, back = self._raster.draw(grown, head.camera, grid)
         front, back, coverage = completed(front, back)
+        front = self._combed(front, head, grid)
+        # Taken off everywhere, the least thickness makes the two sides meet without a step.
+        thickness = np.maximum(back - front - _LEAST_THICKNESS_MM, 0)
+        back = front + cv2.GaussianBlur(thickness, (0, 0), _FAR_BLUR_NODES)
         in_head = self._in_head(front, head, grid)
         chin, nape = self._chin_and_nape(head, shape)
         turn = follow_share(in_head, chin, nape, self._settings.neck_mm)
-        back = np.where(in_head[..., 1] < nape[1] - _NAPE_HAIR_MM, back, front)
+        sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
+        above = (nape[1] - in_head[..., 1]) / _NAPE_HAIR_MM
+        opacity = np.clip((sure - 0.8) / 0.15, 0, 1) * np.clip(above, 0, 1)
         back_source = self._back_source(grown, centre_px, head, grid)
         turn *= border_share(grid, head)
-        return HeadDepth(grid, front, back, back_source, turn.astype(np.float32), coverage)
+        return HeadDepth(grid, front, back, back_source, opacity, turn.astype(np.float32), coverage)
+
+    def _combed(self, front: np.ndarray, head: Head, grid: NodeGrid) -> np.ndarray:
+        """Smooth depth outside the face: steps there would crimp strands of hair."""
+        points = self._model.points478(head.identity, head.expression)
+        points_px = project(transform_points(head.camera_from_head, points), head.camera)
+        face = cv2.blur(_hull_mask(points_px, grid), (5, 5))
+        smooth = cv2.GaussianBlur(front, (0, 0), _HAIR_BLUR_NODES)
+        return smooth + face * (front - smooth)
 
     def prior(self, head: Head, grid: NodeGrid) -> np.ndarray:
         """Return (rows, columns) float32, 1 inside the outline of the bare projected head."""
         shape = self._model.shape(head.identity, head.expression)[self._skull]
         points = project(transform_points(head.camera_from_head, shape), head.camera)
-        nodes = points @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
-        inside = np.zeros((grid.rows, grid.columns), np.uint8)
-        cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(nodes).astype(np.int32)), 1)
-        return inside.astype(np.float32)
+        return _hull_mask(points, grid)
 
     def _back_source(
         self, grown: np.ndarray, centre_px: np.ndarray, head: Head, grid: NodeGrid
@@ -231,7 +252,9 @@ class HairDepth:
         hairline = inner_radius(offsets[seen if len(seen) else self._scalp])
         up = -rotation[:2, 1]
         outline = outline_radius(offsets[self._skull])
-        return far_side_source(grid.positions_px, centre_px, up, outline, hairline)
+        return far_side_source(
+            grid.positions_px, centre_px, up, outline, hairline, self._growth.person_px
+        )
 
     def _in_head(self, front: np.ndarray, head: Head, grid: NodeGrid) -> np.ndarray:
         camera = head.camera
@@ -265,3 +288,11 @@ def completed(front: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarr
     back = np.where(inner > 0, back, front)
     front = cv2.GaussianBlur(front, (0, 0), 1.0)
     return front, np.maximum(back, front), coverage
+
+
+def _hull_mask(points_px: np.ndarray, grid: NodeGrid) -> np.ndarray:
+    """Return (rows, columns) float32, 1 inside the convex hull of (N, 2) points."""
+    nodes = points_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
+    inside = np.zeros((grid.rows, grid.columns), np.uint8)
+    cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(nodes).astype(np.int32)), 1)
+    return inside.astype(np.float32)

@@ -266,10 +266,11 @@ def _adopt(
         bend = np.zeros_like
     turn = (rotation * flip).astype(np.float32)  # undoes the flip, then rotates
     expression = np.zeros((0, *vertices.shape)) if expression is None else expression
-    shell = guide.vertices + bend(guide.vertices.astype(np.float64))
+    shell = _bent(guide.vertices, bend)
     triangle478, bary478 = _closest(_bent(guide.points478(), bend), points, faces)
     triangle68, bary68 = _closest(_bent(guide.points68(), bend), points, faces)
-    near = cKDTree(shell).query(points)[1]
+    # Place and normal together keep the inside of the lips apart from their outside.
+    near = cKDTree(_oriented(shell, guide.triangles)).query(_oriented(points, faces))[1]
     return HeadModel(
         vertices=points.astype(np.float32),
         triangles=faces,
@@ -290,6 +291,17 @@ def _adopt(
 
 def _bent(points: np.ndarray, bend: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     return points + bend(points.astype(np.float64))
+
+
+def _oriented(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Join places and vertex normals of a length that counts beside them: (V, 6) mm."""
+    a, b, c = (points[triangles[:, corner]] for corner in range(3))
+    faces = np.cross(b - a, c - a)
+    normals = np.zeros(points.shape)
+    for corner in range(3):
+        np.add.at(normals, triangles[:, corner], faces)
+    length = np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    return np.hstack([points, 12.0 * normals / length])
 
 
 def _facing_out(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -16,11 +16,10 @@ from stream.matte_colour import (
     KnownBackground,
     colour_evidence,
 )
+from stream.region import Region
 
-__all__ = ["KnownBackground", "MatteSettings", "MatteState", "Region", "head_matte"]
+__all__ = ["KnownBackground", "MatteSettings", "MatteState", "head_matte"]
 
-Region = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in frame pixels; x1 and y1 are outside."""
 
 _SHAPE_SIZE = 128  # longest side at which components and holes are looked for
 
@@ -139,11 +138,11 @@ def _crop_move(before: Region | None, now: Region | None) -> np.ndarray:
     """(2, 3) affine before_from_now between the two crops' unit squares."""
     if before is None or now is None or before == now:
         return np.array([[1.0, 0, 0], [0, 1, 0]])
-    width, height = max(1, before[2] - before[0]), max(1, before[3] - before[1])
+    width, height = max(1, before.width), max(1, before.height)
     return np.array(
         [
-            [(now[2] - now[0]) / width, 0, (now[0] - before[0]) / width],
-            [0, (now[3] - now[1]) / height, (now[1] - before[1]) / height],
+            [now.width / width, 0, (now.x0 - before.x0) / width],
+            [0, now.height / height, (now.y0 - before.y0) / height],
         ]
     )
 

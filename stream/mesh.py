@@ -21,7 +21,7 @@ class MeshSettings:
 
     cut_slope: float = 12.0
     least_alpha: float = 0.02
-    least_thickness_mm: float = 12.0
+    least_thickness_mm: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ def build_mesh(
     moving = cell_extremes(depth.turn)[1] > 0
     thick = cell_extremes(depth.back_mm - depth.front_mm)[1] > settings.least_thickness_mm
     drawn = filled & moving
+    thick &= cell_extremes(depth.back_opacity)[1] > settings.least_alpha
     front, gap, back = drawn & smooth, drawn & ~smooth, drawn & thick
     gap_triangles = np.concatenate([upper[gap], lower[gap]])
     return HeadMesh(

@@ -9,7 +9,6 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-import cv2
 import numpy as np
 
 from stream.composite import (
@@ -27,6 +26,7 @@ from stream.hair_depth import HairDepth
 from stream.head_model import load_head_model
 from stream.matte import MatteSettings, MatteState, head_matte
 from stream.mesh import build_mesh
+from stream.plate import BackgroundPlate
 from stream.pose import PoseController, PoseRequest
 from stream.raster import DepthRaster
 from stream.region import NodeGrid, Region
@@ -46,26 +46,14 @@ _log = logging.getLogger("voltface")
 _NODES = 112  # along the longer side of a head's region
 
 
-class BackgroundPlate:
-    def update(self, pixels, matte, region):
-        from stream.fill import pull_push
-        crop = np.ascontiguousarray(region.crop(pixels)); a = cv2.resize(matte, (region.width, region.height))
-        known = 1 - cv2.dilate((a > .03).astype('f4'), np.ones((9, 9)))
-        sm = cv2.resize(crop.astype('f4'), None, fx=.25, fy=.25, interpolation=cv2.INTER_AREA)
-        km = (cv2.resize(known, (sm.shape[1], sm.shape[0]), interpolation=cv2.INTER_AREA) > .99).astype('f4')
-        b = cv2.resize(pull_push(sm, km), (crop.shape[1], crop.shape[0]))
-        return np.where(known[..., None] > 0, crop, b).clip(0, 255).astype('u1')
-    def reset(self): pass
-    def close(self): pass
-
-
 class _Followed:
     """What is kept of one head from frame to frame."""
 
     def __init__(self, hair: HairDepth) -> None:
         self.hair = hair
         self.matte = MatteState()
-        self.last_index = 0
+        self.plate = BackgroundPlate()
+        self.like: Head | None = None
 
 
 class Reposer:
@@ -97,7 +85,7 @@ class Reposer:
         self._tracker = FaceTracker(4 if self._all_faces else 1, still=info.still)
         self._fitter = HeadFitter(self._model)
         self._segmenter = PersonSegmenter()
-        self._plate = BackgroundPlate()
+        self._matte_settings = MatteSettings()
         self._poses = PoseController(self._model.neck_joint, settings.limits)
         self._followed: dict[int, _Followed] = {}
         self._failed = False
@@ -120,7 +108,7 @@ class Reposer:
         """Give back the networks and the OpenGL context."""
         self._tracker.close()
         self._segmenter.close()
-        self._plate.close()
+        self._forget()
         self._warp.release()
 
     @property
@@ -165,7 +153,9 @@ class Reposer:
             with stage("segment"):
                 matte = self._matte(pixels, head, region, grid, followed)
             with stage("plate"):
-                plate = self._plate.update(pixels, matte, region)
+                followed.plate.update(pixels, region, matte)
+                if self._still:
+                    followed.plate.finish()
             with stage("hair depth"):
                 node_matte = resample_to_nodes(matte, grid)
                 depth = followed.hair.estimate(head, node_matte, grid)
@@ -176,11 +166,12 @@ class Reposer:
                 moving = moving_region(mesh, motion, head.camera).intersection(region)
             if moving.is_empty:
                 continue
+            with stage("plate"):
+                plate = followed.plate.background(moving)
             with stage("warp"):
                 drawn = self._warp.draw(
-                    moving.crop(pixels), matte_at_frame(matte, region, moving),
-                    moving.moved_into(region).crop(plate), moving, mesh, motion, head.camera,
-                    head.presence,
+                    moving.crop(pixels), matte_at_frame(matte, region, moving), plate,
+                    moving, mesh, motion, head.camera, head.presence,
                 )  # fmt: skip
             with stage("composite"):
                 paste(pixels, drawn, moving)
@@ -206,11 +197,15 @@ class Reposer:
         faces = self._tracker.track(frame)
         if self._tracker.cut:
             self._fitter.reset()
-            self._plate.reset()
-            self._followed.clear()
+            self._forget()
         self._ids.update(face.id for face in faces)
         self.last_faces = len(faces)
         return faces
+
+    def _forget(self) -> None:
+        for followed in self._followed.values():
+            followed.plate.close()
+        self._followed.clear()
 
     def _like(self, head: Head, request: PoseRequest) -> Head | None:
         if request.like is None:
@@ -225,10 +220,14 @@ class Reposer:
     def _matte(
         self, pixels: np.ndarray, head: Head, region: Region, grid: NodeGrid, followed: _Followed
     ) -> np.ndarray:
+        followed.plate.follow(pixels)
         crop = np.ascontiguousarray(region.crop(pixels))
         probability = self._segmenter.segment(crop)
         prior = followed.hair.prior(head, grid)
-        return head_matte(crop, probability, prior, MatteSettings(), followed.matte, region)
+        known = followed.plate.known(region, (crop.shape[1], crop.shape[0]))
+        return head_matte(
+            crop, probability, prior, self._matte_settings, followed.matte, region, known
+        )
 
     @property
     def _nodes(self) -> int:

@@ -26,9 +26,11 @@ uniform vec2 depth_range;    // mm
 in float depth_mm;
 in float share;
 in vec2 colours_px;          // where in the frame the node finds its colours
+in float opacity;
 out vec2 source_px;
 flat out vec2 far_px;
 out float target_mm;
+out float cover;
 vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
     float angle = length(w);
     if (angle < 1e-6) return p + cross(w, p);
@@ -42,6 +44,7 @@ void main() {
     vec3 p = vec3((node_px - camera.zw) / camera.xy, 1.0) * depth_mm;
     p = pivot + turned(p - pivot, share * axis_angle) + share * shift;
     target_mm = p.z;
+    cover = opacity;
     vec2 target_px = camera.xy * p.xy / p.z + camera.zw;
     vec2 ndc = (target_px - region.xy) / region.zw * 2.0 - 1.0;
     float z = (p.z - depth_range.x) / (depth_range.y - depth_range.x);
@@ -88,18 +91,22 @@ uniform vec4 region;
 uniform float mm_per_px;
 in vec2 source_px;
 in float target_mm;
+in float cover;
 out vec4 colour;
 float grazing() {                                   // 1 where the surface turns out of sight
-    return smoothstep(3.0, 9.0, length(vec2(dFdx(target_mm), dFdy(target_mm))) / mm_per_px);
+    return smoothstep(4.0, 14.0, length(vec2(dFdx(target_mm), dFdy(target_mm))) / mm_per_px);
 }
 void main() {
     vec4 here = texture(layer, (source_px - region.xy) / region.zw);
     // Never seen through the soft edge of the near side; its own edge fades where it turns away.
-    float alpha = clamp((here.a - 0.98) / 0.02, 0.0, 1.0) * (1.0 - grazing());
+    float alpha = clamp((here.a - 0.98) / 0.02, 0.0, 1.0) * (1.0 - grazing()) * cover;
     if (alpha < 0.002) discard;
     colour = vec4(here.rgb * alpha, alpha);
 }
 """
+
+
+_NODE_PARTS = (("depth_mm", 1), ("share", 1), ("colours_px", 2), ("opacity", 1))
 
 
 def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:
@@ -173,14 +180,16 @@ class Warp:
     ) -> None:  # fmt: skip
         depth = mesh.depth
         share, places = depth.turn * presence, depth.grid.positions_px
-        for program, depth_mm, colours_px, triangles in (
-            (self._far, depth.back_mm, depth.back_source_px, mesh.back_triangles),
-            (self._gap, depth.front_mm, places, mesh.gap_triangles),
-            (self._near, depth.front_mm, places, mesh.front_triangles),
+        near = depth.front_mm, places, np.ones_like(share)
+        far = depth.back_mm, depth.back_source_px, depth.back_opacity
+        for program, (depth_mm, colours_px, opacity), triangles in (
+            (self._far, far, mesh.back_triangles),
+            (self._gap, near, mesh.gap_triangles),
+            (self._near, near, mesh.front_triangles),
         ):
             if len(triangles):
                 _set_uniforms(program, region, mesh, motion, camera)
-                nodes = np.dstack([depth_mm, share, colours_px]).astype(np.float32)
+                nodes = np.dstack([depth_mm, share, colours_px, opacity]).astype(np.float32)
                 self._sheet(program, nodes, triangles)
 
     def _fit_buffers(self, region: Region) -> None:
@@ -210,8 +219,9 @@ class Warp:
         context = self._context
         node_buffer = context.buffer(nodes.tobytes())
         index_buffer = context.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
-        parts = ("1f 1f 2f", "depth_mm", "share", "colours_px")
-        array = context.vertex_array(program, [(node_buffer, *parts)], index_buffer)
+        layout = " ".join(f"{size}f" if name in program else f"{size}x4" for name, size in _NODE_PARTS)
+        names = [name for name, _ in _NODE_PARTS if name in program]
+        array = context.vertex_array(program, [(node_buffer, layout, *names)], index_buffer)
         array.render()
         for resource in (array, node_buffer, index_buffer):
             resource.release()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import stream  # noqa: F401  limits the threads of OpenBLAS before numpy is imported
+
 
 def _data_dir() -> Path:
     default = Path(__file__).resolve().parents[2] / "shared" / "data"

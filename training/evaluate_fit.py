@@ -30,8 +30,15 @@ _SUFFIXES = {".mp4", ".mpg", ".gif", ".mov", ".mkv", ".jpg", ".png"}
 _EYE_CORNERS = (33, 263)
 _FACE_POINTS = 468
 _LABEL_COLOURS = np.array(
-    [[0, 0, 0], [255, 200, 90], [90, 160, 255], [255, 90, 200], [120, 255, 120], [255, 60, 60]]
-    + [[255, 255, 255]],
+    [
+        (0, 0, 0),
+        (255, 200, 90),  # face skin
+        (90, 160, 255),  # scalp
+        (255, 90, 200),  # ear
+        (120, 255, 120),  # neck
+        (255, 60, 60),  # mouth interior
+        (255, 255, 255),  # eyes
+    ],
     np.float32,
 )
 _OFF = SmoothSettings(min_cutoff=1e9)
@@ -188,7 +195,7 @@ def draw_head(pixels: np.ndarray, head: Head, model: HeadModel, alpha: float = 0
         head.camera_from_head, model.shape(head.identity, head.expression)
     ).astype(np.float64)
     corners = points[model.triangles]
-    normals = np.cross(corners[:, 2] - corners[:, 0], corners[:, 1] - corners[:, 0])
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-9)
     facing = -np.sum(normals * corners.mean(axis=1), axis=1)
     facing /= np.linalg.norm(corners.mean(axis=1), axis=1)
@@ -200,8 +207,8 @@ def draw_head(pixels: np.ndarray, head: Head, model: HeadModel, alpha: float = 0
     layer, mask = pixels.copy(), np.zeros(pixels.shape[:2], np.uint8)
     for index in np.argsort(-corners[:, :, 2].mean(axis=1)):
         if facing[index] > 0:
-            cv2.fillConvexPoly(layer, places[index], colour[index].tolist(), cv2.LINE_8, 4)
-            cv2.fillConvexPoly(mask, places[index], 255, cv2.LINE_8, 4)
+            cv2.fillConvexPoly(layer, places[index], tuple(colour[index].tolist()), shift=4)
+            cv2.fillConvexPoly(mask, places[index], (255,), shift=4)
     blended = cv2.addWeighted(layer, alpha, pixels, 1 - alpha, 0)
     return np.where(mask[..., None] > 0, blended, pixels)
 

@@ -62,8 +62,8 @@ _BY_SUFFIX = {
     ),
     ".avi": Container(
         "avi",
-        copied_sound=frozenset({"mp3", "mp2", "ac3", "pcm_s16le", "pcm_u8"}),
-        made_sound="pcm_s16le",  # other encoders begin with padding that AVI cannot mark
+        copied_sound=frozenset({"pcm_s16le", "pcm_u8"}),
+        made_sound="pcm_s16le",  # other codecs begin with padding that AVI cannot mark
         fixed_rate=True,
     ),
     ".gif": Container("gif", codec="gif", made_sound="", tick=Fraction(1, 100)),

@@ -130,20 +130,13 @@ def write_picture(
 
 
 def _encode(path: Path, picture: np.ndarray, quality: int) -> np.ndarray:
-    settings = {
-        ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
-        ".png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
-    }
-    jpeg = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        quality,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    ]
+    sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    jpeg = [cv2.IMWRITE_JPEG_QUALITY, quality, *sampling]
+    webp = [cv2.IMWRITE_WEBP_QUALITY, quality]
     suffix = path.suffix.lower()
+    settings = {".jpg": jpeg, ".jpeg": jpeg, ".webp": webp}.get(suffix, [])
     try:
-        chosen = jpeg if suffix in (".jpg", ".jpeg") else settings.get(suffix, [])
-        done, data = cv2.imencode(suffix, picture, chosen)
+        done, data = cv2.imencode(suffix, picture, settings)
         reason = "the format cannot hold this picture"
     except cv2.error as error:
         done, data, reason = False, np.empty(0, np.uint8), error.err

@@ -14,6 +14,7 @@ from stream.media.pacing import Pacer
 
 _log = logging.getLogger("voltface")
 _DEFAULT_FPS = 30.0
+_DEVICES = Path("/sys/class/video4linux")
 _REMEDIES = {
     "Linux": "Install its driver: sudo apt install v4l2loopback-dkms, then: sudo modprobe "
     "v4l2loopback exclusive_caps=1 card_label=voltface",
@@ -32,7 +33,7 @@ def _device_of(name: str) -> str | None:
         return name
     if name.isdigit():
         return f"/dev/video{name}"
-    for path in sorted(Path("/sys/class/video4linux").glob("video*/name")):
+    for path in sorted(_DEVICES.glob("video*/name")):
         if path.read_text().strip() == name:
             return f"/dev/{path.parent.name}"
     return name

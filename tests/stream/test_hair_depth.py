@@ -126,7 +126,9 @@ def test_far_side_takes_its_colours_from_hair_near_the_outline():
     centre = np.array([100.0, 100.0])
     outline, hairline = np.full(ANGLES, 50.0), np.full(ANGLES, 35.0)
     place = centre + np.array([[0, -20.0], [0, -49], [45, 0], [0, 45], [1, 0]])
-    source = far_side_source(place, centre, np.array([0.0, -1.0]), outline, hairline) - centre
+    source = far_side_source(
+        place, centre, np.array([0.0, -1.0]), outline, hairline, outline
+    ) - centre
     radius = np.linalg.norm(source, axis=1)
     assert (radius > 30).all()
     assert (radius < 48.5).all()

@@ -39,7 +39,7 @@ def _scene(nodes=24, soft=True):
     bulge = np.sqrt(np.clip(1 - radius**2, 0, 1)).astype(np.float32)
     turn = np.clip(1.6 - radius, 0, 1).astype(np.float32)
     depth = HeadDepth(
-        grid, 600 - 80 * bulge, 600 + 80 * bulge, grid.positions_px, turn, bulge
+        grid, 600 - 80 * bulge, 600 + 80 * bulge, grid.positions_px, bulge, turn, bulge
     )
     y, x = np.mgrid[REGION.y0 : REGION.y1, REGION.x0 : REGION.x1] + 0.5
     distance = np.hypot(x - centre[0], y - centre[1]) / 38

@@ -44,6 +44,7 @@ def draw(
     out = np.where(rests, picture, plate).astype(float)
     alpha = matte[..., None] / 255
     layer = np.dstack([np.rint(np.clip(picture - (1 - alpha) * plate, 0, 255)), matte])
+    opacity = depth_opacity(mesh)
     nearest, covered = np.full(out.shape[:2], np.inf), np.zeros(out.shape[:2])
     depth = mesh.depth
     source = depth.grid.positions_px.reshape(-1, 2).astype(float) - (region.x0, region.y0)
@@ -55,11 +56,11 @@ def draw(
         target, z = moved_nodes(depth_mm, depth.turn * presence, mesh, motion, camera)
         target = target - (region.x0, region.y0)
         for triangle in triangles:
-            _triangle(out, nearest, covered, layer, source, target, z, triangle, kind)
+            _triangle(out, nearest, covered, layer, source, opacity, target, z, triangle, kind)
     return out, covered
 
 
-def _triangle(out, nearest, covered, layer, source, target, z, triangle, kind):
+def _triangle(out, nearest, covered, layer, source, opacity, target, z, triangle, kind):
     corners = target[triangle]
     low = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
     high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, out.shape[1::-1])
@@ -82,6 +83,7 @@ def _triangle(out, nearest, covered, layer, source, target, z, triangle, kind):
     alpha = here[:, 3:] / 255
     if kind == "far":
         alpha = np.clip((alpha - 0.98) / 0.02, 0, 1)
+        alpha *= (weights @ opacity[triangle])[:, None]
         here[:, :3] *= alpha
     drawn = (alpha[:, 0] >= 0.002) & (deep <= nearest[rows, columns])
     rows, columns = rows[drawn], columns[drawn]
@@ -96,3 +98,8 @@ def _towards_far(place, source, edges):
     least = np.linalg.svd(source_from_target, compute_uv=False)[-1]
     t = np.clip((1 / max(least, 1e-3) - 1.5) / 2.5, 0, 1)
     return place + (t * t * (3 - 2 * t)) * (source[2] - place)
+
+
+def depth_opacity(mesh: HeadMesh) -> np.ndarray:
+    """Return the (N,) opacity of the far side at the nodes."""
+    return mesh.depth.back_opacity.ravel()

@@ -15,10 +15,13 @@ from stream.geometry import (
     project,
     rotation_from_angles,
 )
+from stream.hair_depth import HeadDepth
+from stream.region import NodeGrid, Region
 from training.evaluate_repose import (
     angles,
     baselines,
     crossframe,
+    depth,
     faces,
     media,
     program,
@@ -134,7 +137,7 @@ def test_absent_eval_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_depth_error_ignores_scale_and_shift() -> None:
     truth = RNG.uniform(500, 700, (20, 20))
     everywhere = np.ones((20, 20), bool)
-    assert view.depth_error(truth * 0.3 + 7, truth, everywhere, everywhere) < 1e-9
+    assert depth.depth_error(truth * 0.3 + 7, truth, everywhere, everywhere) < 1e-9
 
 
 def test_depth_error_is_a_share_of_the_range() -> None:
@@ -142,10 +145,20 @@ def test_depth_error_is_a_share_of_the_range() -> None:
     wrong = truth + np.where(np.arange(20)[:, None] % 2, 2.0, -2.0)
     everywhere = np.ones(truth.shape, bool)
     # The range is taken between the 1st and 99th percentile: 98 here.
-    assert view.depth_error(wrong, truth, everywhere, everywhere) == pytest.approx(
+    assert depth.depth_error(wrong, truth, everywhere, everywhere) == pytest.approx(
         2 / 98 * 100, rel=0.02
     )
-    assert np.isnan(view.depth_error(wrong * np.nan, truth, everywhere, everywhere))
+    assert np.isnan(depth.depth_error(wrong * np.nan, truth, everywhere, everywhere))
+
+
+def test_depth_at_nodes_comes_to_the_pixels() -> None:
+    grid = NodeGrid.over(Region(10, 20, 50, 60), 21)
+    slope = grid.positions_px[..., 0] * 2 + grid.positions_px[..., 1]
+    still_unknown = np.zeros((*slope.shape, 2), np.float32)
+    estimated = HeadDepth(grid, slope, slope, still_unknown, slope, slope)
+    found = depth.at_pixels(estimated, (80, 70))
+    assert found[40, 30] == pytest.approx(2 * 30.5 + 40.5, abs=0.02)
+    assert np.isnan(found[5, 5])
 
 
 # Temporal noise

@@ -15,6 +15,7 @@ from stream.geometry import (
 )
 from training.evaluate_repose import media, report
 from training.evaluate_repose.baselines import thin_plate
+from training.evaluate_repose.depth import recorded_depth, region_errors
 from training.evaluate_repose.faces import face_points
 from training.evaluate_repose.program import InProcess
 from training.makehuman import EAR, EYES, FACE, HAIR, MOUTH, HeadLibrary, sample_person, turned
@@ -92,43 +93,29 @@ def _blur(values: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(values, (11, 11), 1.5)
 
 
-def depth_error(
-    depth: np.ndarray, truth: np.ndarray, fit_on: np.ndarray, judged: np.ndarray
-) -> float:
-    """Return the mean depth error after a scale-and-shift fit, in % of the true depth range.
+def methods(view: View) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Re-pose the first picture by every method.
 
-    Args:
-        depth: (H, W) estimated depth in any unit, nan where it is unknown.
-        truth: (H, W) true depth, nan outside the head.
-        fit_on: (H, W) bool, pixels that decide scale and shift, and the range.
-        judged: (H, W) bool, pixels whose error counts.
+    Returns:
+        The pictures: as it is, by thin plate, by the program from angles and from the second
+        picture as `like`; and the depth errors of the program on the first picture.
     """
-    known = np.isfinite(depth) & np.isfinite(truth)
-    base = known & fit_on
-    if base.sum() < 10 or not (known & judged).any():
-        return float("nan")
-    design = np.column_stack([depth[base], np.ones(int(base.sum()))])
-    scale, shift = np.linalg.lstsq(design, truth[base], rcond=None)[0]
-    low, high = np.percentile(truth[base], (1, 99))
-    error = np.abs(scale * depth + shift - truth)[known & judged]
-    return float(100 * error.mean() / (high - low))
-
-
-def methods(view: View) -> dict[str, np.ndarray]:
-    """Return the first picture as it is, by thin plate, and by the program by angle and like."""
     source, goal = view.first.pixels, view.second.pixels
     out = {"copy": source}
     points, wanted = face_points(source), face_points(goal)
     if points is not None and wanted is not None:
         out["thin-plate"] = thin_plate(source, points, wanted)
     yaw, pitch, roll = view.turn
-    with InProcess(SIZE) as path:
+    errors: dict[str, float] = {}
+    with InProcess(SIZE) as path, recorded_depth() as depths:
         for _ in range(_SETTLE):
             out["voltface"] = path.process(source, yaw=yaw, pitch=pitch, roll=roll)
+        if depths:
+            errors = region_errors(depths[-1], view.first)
         like = path.reposer.face_of_picture(goal)
         if like is not None:
             out["voltface --like"] = path.process(source, like=like)
-    return out
+    return out, errors
 
 
 def view_sheet(view: View, outputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -168,9 +155,12 @@ def run(
         yaw, pitch, roll = (float(v) for v in turn.split(","))
         with Renderer(SIZE) as renderer:
             view = render_view(library, renderer, behind, seed, (yaw, pitch, roll))
-        outputs = methods(view)
+        outputs, errors = methods(view)
+        none = dict.fromkeys(("depth face %", "depth hair %"))
         for method, output in outputs.items():
-            rows.append({"view": view.name, "method": method, **head_scores(output, view.second)})
+            row: dict[str, report.Value] = {"view": view.name, "method": method}
+            known = errors if method == "voltface" else none
+            rows.append(row | head_scores(output, view.second) | none | dict(known))
         if sheets is not None:
             name = view.name.replace(" ", "_")
             media.write_picture(sheets / f"{name}.png", view_sheet(view, outputs))

@@ -103,11 +103,14 @@ def vertex_areas(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def component_weights(topology: Topology, mean: np.ndarray) -> np.ndarray:
-    """Weigh vertices for the choice of components: by area, softened, and by part."""
-    weights = np.sqrt(vertex_areas(mean, topology.triangles))
+    """Weigh vertices for the choice of components: by area, softened, and by part.
+
+    The back of the head has few, large faces and counts for less than the front.
+    """
+    weights = vertex_areas(mean, topology.triangles) ** 0.6
     weights *= np.array([PART_WEIGHT[part] for part in range(len(PART_WEIGHT))])[topology.parts]
-    frontal = np.clip(-(mean[:, 2] - mean[topology.parts == EYE, 2].max()) / 30 + 1, 0.25, 1)
-    return weights * frontal
+    ears = mean[topology.parts == EYE, 2].max() + 60.0
+    return weights * np.clip((ears - mean[:, 2]) / 40.0, 0.35, 1)
 
 
 def identity_basis(population: Population, topology: Topology, count: int) -> np.ndarray:

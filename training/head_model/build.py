@@ -123,8 +123,7 @@ def build(
     source = load_source()
     topology = source.topology
     print(f"{len(source.vertices)} vertices, {len(topology.triangles)} triangles", flush=True)
-    rng = np.random.default_rng(seed)
-    population = bases.sample_population(source.targets, topology, source.vertices, people, rng)
+    population = sample(source, people, seed)
     print(f"{people} people sampled; scale {population.scale:.4f}", flush=True)
     identity = bases.identity_basis(population, topology, bases.COMPONENTS)
     names, expression = bases.expression_basis(topology, population.scale)
@@ -150,6 +149,18 @@ def build(
         "points68_bary": ibug.bary.astype(np.float32),
         "neck_joint": neck_joint(source, population, shift).astype(np.float32),
     }
+
+
+def sample(source: Source, people: int = PEOPLE, seed: int = 2) -> bases.Population:
+    """Draw the people of which mean and components are made."""
+    rng = np.random.default_rng(seed)
+    return bases.sample_population(source.targets, source.topology, source.vertices, people, rng)
+
+
+def load_mean(source: Source, people: int = 600) -> np.ndarray:
+    """Mean head (V, 3) of a few people, for the placing of points."""
+    mean = sample(source, people).mean
+    return mean - origin(mean, ear_vertices(source), source.topology.parts)
 
 
 def neck_joint(source: Source, population: bases.Population, shift: np.ndarray) -> np.ndarray:

@@ -31,6 +31,13 @@ SLIDER_SPREAD = {
     "neck": 0.25,
     "asym": 0.12,
 }
+# Sliders that move the crown by centimetres.
+NARROW_SPREAD = {
+    "forehead-nubian": 0.08,
+    "forehead-scale-vert": 0.12,
+    "head-back-scale-depth": 0.12,
+    "head-angle": 0.08,
+}
 AGE_ANCHORS = {"child": 0.1875, "young": 0.5, "old": 1.0}
 
 
@@ -168,7 +175,7 @@ def _slider_values(names: list[str], count: int, rng: np.random.Generator) -> np
     values = np.zeros((count, len(names)))
     for column, name in enumerate(names):
         folder, _, rest = name.partition("/")
-        spread = SLIDER_SPREAD[folder]
+        spread = NARROW_SPREAD.get(rest.rpartition("-")[0], SLIDER_SPREAD[folder])
         if rest[:2] in ("l-", "r-"):
             key = f"{folder}/{rest[2:]}"
             if key not in shared:

@@ -167,15 +167,52 @@ def register(topology: Topology, vertices: np.ndarray, canonical: Canonical) -> 
     numbers = np.array(sorted(known))
     aims = np.array([known[number] for number in numbers])
     moved = _similarity(canonical.vertices, canonical.vertices[numbers], aims)
-    bend = RBFInterpolator(moved[numbers], aims - moved[numbers], smoothing=1.0)
-    moved = moved + bend(moved)
     skin = topology.triangles[topology.skins]
-    for stiffness in (30.0, 10.0, 3.0, 1.0, 0.3):
-        for _ in range(3):
-            _, _, touch = igl.point_mesh_squared_distance(moved, vertices, skin)
-            moved = _relax(moved, canonical, touch, numbers, aims, stiffness)
+    loose = np.ones(len(moved))
+    loose[list(IRIS)] = 0.01
+    moved = wrap(moved, canonical.triangles, Pins(numbers, aims), vertices, skin, loose)
     moved = (moved + moved[canonical.mirror] * [-1, 1, 1]) / 2
     return embed_points(topology, vertices, _place_irises(topology, vertices, moved))
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """Vertices (n,) of a mesh whose aims (n, 3) are known."""
+
+    numbers: np.ndarray
+    aims: np.ndarray
+
+
+def wrap(
+    moved: np.ndarray,
+    triangles: np.ndarray,
+    pins: Pins,
+    target: np.ndarray,
+    target_triangles: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """Bend a mesh onto another: first with its pins, then towards closest points.
+
+    Args:
+        moved: (N, 3) mesh, about in place.
+        triangles: (T, 3) of it.
+        pins: what is known.
+        target, target_triangles: the surface to lie on.
+        weights: (N,) how much each vertex is drawn to the surface; 1 when absent.
+
+    Returns:
+        (N, 3) bent mesh.
+    """
+    bend = RBFInterpolator(
+        moved[pins.numbers], pins.aims - moved[pins.numbers], smoothing=1.0
+    )
+    moved = moved + bend(moved)
+    weights = np.ones(len(moved)) if weights is None else weights
+    for stiffness in (30.0, 10.0, 3.0, 1.0, 0.3):
+        for _ in range(3):
+            _, _, touch = igl.point_mesh_squared_distance(moved, target, target_triangles)
+            moved = _relax(moved, triangles, touch, pins, weights, stiffness)
+    return moved
 
 
 def _similarity(points: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -188,24 +225,22 @@ def _similarity(points: np.ndarray, source: np.ndarray, target: np.ndarray) -> n
 
 def _relax(
     moved: np.ndarray,
-    canonical: Canonical,
+    triangles: np.ndarray,
     touch: np.ndarray,
-    numbers: np.ndarray,
-    aims: np.ndarray,
+    pins: Pins,
+    weights: np.ndarray,
     stiffness: float,
 ) -> np.ndarray:
     """Step to the touched places while neighbours move alike."""
-    edges = edges_of(canonical.triangles)
+    edges = edges_of(triangles)
     count = len(moved)
     graph = sparse.csr_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (count, count))
     graph = graph + graph.T
     laplacian = sparse.diags(np.asarray(graph.sum(1)).ravel()) - graph
-    weight = np.ones(count)
-    aim = touch.copy()
-    weight[list(IRIS)] = 0.01
-    weight[numbers], aim[numbers] = 20.0, aims
-    matrix = sparse.diags(weight) + stiffness * laplacian.T @ laplacian
-    return moved + spsolve(matrix.tocsc(), weight[:, None] * (aim - moved))
+    weights, aim = weights.copy(), touch.copy()
+    weights[pins.numbers], aim[pins.numbers] = 20.0, pins.aims
+    matrix = sparse.diags(weights) + stiffness * laplacian.T @ laplacian
+    return moved + spsolve(matrix.tocsc(), weights[:, None] * (aim - moved))
 
 
 def _place_irises(topology: Topology, vertices: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -40,35 +40,57 @@ def head_layer(
     model: HeadModel, vertices: np.ndarray, yaw: float, pitch: float = 0.0, close: bool = False
 ) -> list[Layer]:
     """Place a head before the sheet's camera; ``close`` frames the face alone."""
-    middle = np.array([0.0, 62.0 if close else 75.0, 0.0])
+    middle = np.array([0.0, 82.0 if close else 75.0, 0.0])
     placed = (vertices - middle) @ rotation(yaw, pitch).T + [0, 0, 700.0 if close else 1000.0]
     colours = LABEL_COLOURS[model.labels]
     return [Layer(placed, model.triangles, vertex_normals(placed, model.triangles), colours)]
 
 
+Cell = tuple[str, np.ndarray, float, bool]
+
+
 def write_sheet(model: HeadModel, path: Path) -> None:
     """Draw mean, ±3σ of the first eight components and every face unit."""
-    cells: list[tuple[str, np.ndarray, float, bool]] = []
-    for yaw in (0, 30, 60, 90, 135, 180, -30, -60):
-        cells.append((f"mean, yaw {yaw}", model.vertices, yaw, False))
+    cells: list[Cell] = [
+        (f"mean, yaw {yaw}", model.vertices, yaw, False)
+        for yaw in (0, 30, 60, 90, 135, 180, -30, -60)
+    ]
     for component in range(8):
         for sign in (-3, 3):
             weights = np.zeros(component + 1)
             weights[component] = sign
             shape = model.shape(weights)
-            cells.append((f"component {component}, {sign:+d} sd", shape, 0, False))
-            cells.append((f"component {component}, {sign:+d} sd", shape, 60, False))
+            cells += [
+                (f"component {component}, {sign:+d} sd", shape, yaw, False) for yaw in (0, 60)
+            ]
     for number, name in enumerate(model.expression_names):
-        shape = model.shape(None, np.eye(len(model.expression_names))[number])
-        cells.append((name, shape, 0, True))
-        cells.append((name, shape, -40, True))
-    rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
-    sheet = Image.new("RGB", (CELL[0] * COLUMNS, CELL[1] * len(rows)), "white")
+        strength = np.eye(len(model.expression_names))[number]
+        title = name
+        if name == "mouthClose":  # by its definition it closes the lips of an open jaw
+            strength[model.expression_names.index("jawOpen")] = 1.0
+            title = "mouthClose on jawOpen"
+        shape = model.shape(None, strength)
+        cells += [(title, shape, yaw, True) for yaw in (0, -40)]
+    _draw(model, cells, path)
+
+
+def write_people(model: HeadModel, path: Path, rng: np.random.Generator) -> None:
+    """Draw 32 heads whose coefficients are normally distributed."""
+    cells: list[Cell] = []
+    for number in range(32):
+        shape = model.shape(rng.normal(size=len(model.identity_basis)))
+        cells += [(f"head {number}", shape, yaw, False) for yaw in (0, 45)]
+    _draw(model, cells, path)
+
+
+def _draw(model: HeadModel, cells: list[Cell], path: Path) -> None:
+    rows = -(-len(cells) // COLUMNS)
+    sheet = Image.new("RGB", (CELL[0] * COLUMNS, CELL[1] * rows), "white")
     camera = np.array([[1.15e3, 0, CELL[0] / 2], [0, 1.15e3, CELL[1] / 2], [0, 0, 1.0]])
     with Renderer(CELL) as renderer:
         for number, (title, shape, yaw, close) in enumerate(cells):
             layers = head_layer(model, shape, yaw, close=close)
-            cell = Image.fromarray(renderer.draw(layers, camera, flag_back=False))
+            cell = Image.fromarray(renderer.draw(layers, camera))
             ImageDraw.Draw(cell).text((6, 4), title, fill="black")
             sheet.paste(cell, (number % COLUMNS * CELL[0], number // COLUMNS * CELL[1]))
     sheet.save(path)

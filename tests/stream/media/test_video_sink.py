@@ -254,7 +254,7 @@ CONTAINERS = {
     "flac to mp4": ("i.mkv", "flac", "o.mp4", "flac"),
     "aac to avi": ("i.mp4", "aac", "o.avi", "pcm_s16le"),
     "avi to mp4": ("i.avi", "pcm_s16le", "o.mp4", "aac"),
-    "mp3 to avi": ("i.mkv", "libmp3lame", "o.avi", "mp3"),
+    "mp3 to avi": ("i.mkv", "libmp3lame", "o.avi", "pcm_s16le"),
 }
 
 
