@@ -10,25 +10,46 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
+from stream.choices import EngineName, FacesName, QualityName
 from stream.errors import UserError
 from stream.motion import CurveName, load_motion
 from stream.pose import PoseRequest
-from stream.settings import EngineName, FacesName, QualityName, Settings, load_settings
 from stream.stats import PROCESS_STARTED_S
+
+if TYPE_CHECKING:
+    from stream.settings import Settings
 
 Input = Annotated[str, Positional, arg(metavar="INPUT")]
 Output = Annotated[str, Positional, arg(metavar="OUTPUT")]
 Degrees = Annotated[float, arg(metavar="D")]
 
 
-def _or_settings(metavar: str, default: str) -> Any:  # noqa: ANN401 - tyro's own marker
+def _option(metavar: str, default: str, text: str) -> Any:  # noqa: ANN401 - tyro's own marker
     """Mark an option whose absence leaves the word to the settings file."""
-    return arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
+    return arg(metavar=metavar, help_behavior_hint=f"(default: {default})", help=text)
+
+
+_ENGINE_HELP = (
+    "What runs the networks that voltface brings. This version only has those of MediaPipe, "
+    "which run in MediaPipe's own runtime; a named engine must be installed."
+)
+_QUALITY_HELP = (
+    "auto is high for files; where somebody watches live, it goes down when the machine cannot "
+    "keep up, and up again."
+)
+_SEED_HELP = (
+    "Give the same result every time. This version draws no random numbers, so that any N does: "
+    "the background is completed in step with the frames, not beside them, which takes longer."
+)
+_HOTKEYS_HELP = (
+    "Take keys while another program has the keyboard: Ctrl+Alt+Shift with j, l, i, k (turn), "
+    "0 (reset), m (mirror), b (bypass), q (quit). Needs the extra ui."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +58,27 @@ class Common:
 
     engine: Annotated[
         EngineName | None,
-        _or_settings("{auto,tensorrt,tensorrt-rtx,openvino,onnxruntime}", "auto"),
+        _option("{auto,tensorrt,tensorrt-rtx,openvino,onnxruntime}", "auto", _ENGINE_HELP),
     ] = None
-    """What runs the networks that voltface brings. Those of MediaPipe, the only ones in this
-    version, run in MediaPipe's own runtime; a named engine must be installed."""
-    faces: Annotated[FacesName | None, _or_settings("{largest,all}", "largest")] = None
-    """Turn the largest head or all heads."""
+    faces: Annotated[
+        FacesName | None, _option("{largest,all}", "largest", "Turn the largest head or all heads.")
+    ] = None
     config: Annotated[Path | None, arg(metavar="FILE.toml")] = None
     """Settings; options on the command line win."""
     stats: Annotated[Path | None, arg(metavar="FILE")] = None
     """Write statistics as JSON."""
-    quality: Annotated[QualityName | None, _or_settings("{auto,low,high}", "auto")] = None
-    """auto is high for a file; for a live input it goes down where the machine cannot keep up."""
-    seed: Annotated[int | None, _or_settings("N", "0")] = None
-    """Start of every random choice."""
+    quality: Annotated[QualityName | None, _option("{auto,low,high}", "auto", _QUALITY_HELP)] = None
+    seed: Annotated[int | None, _option("N", "none", _SEED_HELP)] = None
     quiet: bool = False
     """Show no progress, only errors."""
     verbose: bool = False
     """Log more, and show where an error arose."""
 
-    def settings(self) -> Settings:
+    def settings(self) -> "Settings":
         """Return the settings of the file with the options on top, and set up the log."""
         _set_up_log(self.verbose, self.quiet)
+        from stream.settings import load_settings  # the stages, whose settings these are
+
         return load_settings(
             self.config,
             engine=self.engine,
@@ -79,7 +99,7 @@ def repose(
     like: Annotated[str | None, arg(metavar="IMAGE")] = None,
     motion: Annotated[Path | None, arg(metavar="FILE.csv")] = None,
     motion_curve: CurveName = "linear",
-    hotkeys: bool = False,
+    hotkeys: Annotated[bool, arg(help=_HOTKEYS_HELP)] = False,
 ) -> int:
     """Turn the head in a video, a picture or a camera's stream.
 
@@ -94,8 +114,7 @@ def repose(
         like: take rotation, position and size of the head from the face in this picture.
         motion: rows of time (s), yaw, pitch, roll (degrees), added as time passes.
         motion_curve: how to go from row to row.
-        hotkeys: take keys while another program has the keyboard: Ctrl+Alt+Shift with j, l, i, k
-            (turn), 0 (reset), m (mirror), b (bypass), q (quit). Needs the extra ui.
+        hotkeys: take keys while another program has the keyboard.
     """
     settings = common.settings()
     request = _checked_request(PoseRequest(yaw, pitch, roll, frontal))

@@ -5,8 +5,8 @@ import importlib.util
 import logging
 import sys
 
+from stream.choices import EngineName
 from stream.errors import UserError
-from stream.settings import EngineName
 
 _log = logging.getLogger("voltface")
 

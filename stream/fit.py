@@ -6,7 +6,7 @@ agree on: each frame adds what it tells about identity once its own pose and exp
 eliminated (a Schur complement), so that identity settles over seconds and then rests.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -126,6 +126,28 @@ class HeadFitter:
         else:
             memory.shift_to(seen)
         return self._head(face, memory, camera, time_s)
+
+    def fit_as(self, face_id: int, face: Face, frame_size: tuple[int, int]) -> Head:
+        """Fit another picture's face with the identity of a face that is followed.
+
+        Args:
+            face_id: whose identity is taken; it must have been fitted before.
+            face: the face of the other picture.
+            frame_size: (width, height) of the picture in pixels; its camera is that of the
+                stream.
+
+        Returns:
+            The head, not smoothed; the memory of ``face_id`` stays as it is.
+        """
+        camera = pinhole_camera(*frame_size)
+        seen, known = _observe(face.points_px, camera), self._memories[face_id]
+        memory = replace(known, smoother=_Smoother(self._settings), centre=seen.centre)
+        self._start_again(memory, seen)
+        for _ in range(_FIRST_STEPS):
+            system = self._linearise(memory, seen, with_identity=False)
+            if self._step(memory, system, with_identity=False) < _AT_REST_MM:
+                break
+        return self._head(face, memory, camera, 0.0)
 
     def _head(self, face: Face, memory: "_Memory", camera: np.ndarray, time_s: float) -> Head:
         pose, expression = memory.smoother(memory.pose, memory.units, self._pivot, time_s)

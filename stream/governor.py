@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from stream.settings import GovernorSettings, QualityName
+from stream.choices import QualityName
+from stream.settings import GovernorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,19 +14,21 @@ class Quality:
     Attributes:
         name: what statistics call it.
         hair_every: hair depth is computed on every n-th frame and carried along between.
-        working_px: side in pixels of the head crop that is segmented, meshed and warped.
+        nodes: of the mesh, along the longer side of a head's region.
+        matte_px: longer side of the matte.
     """
 
     name: str
     hair_every: int
-    working_px: int
+    nodes: int
+    matte_px: int
 
 
 LEVELS = (
-    Quality("high", hair_every=1, working_px=512),
-    Quality("hair every 3", hair_every=3, working_px=512),
-    Quality("crop 384", hair_every=4, working_px=384),
-    Quality("low", hair_every=6, working_px=256),
+    Quality("high", hair_every=1, nodes=112, matte_px=384),
+    Quality("hair every 2nd frame", hair_every=2, nodes=112, matte_px=384),
+    Quality("smaller mesh and matte", hair_every=3, nodes=96, matte_px=320),
+    Quality("low", hair_every=4, nodes=80, matte_px=256),
 )
 HIGH, LOW = LEVELS[0], LEVELS[-1]
 

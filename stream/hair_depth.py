@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _UNSEEN_SHARE = 0.01  # of the motion: less is no motion, and need not be drawn
 _NAPE_HAIR_MM = 25.0  # hair of the far side thins out over this height above the nape
-_HAIR_BLUR_NODES = 3.0
+_HAIR_BLUR_NODES = 3.0  # steps in depth would crimp strands of hair
+_LOOSE_HAIR_REACH_MM, _LOOSE_HAIR_BEHIND_MM = 40.0, 40.0  # hair away from the skull hangs behind it
 _LEAST_THICKNESS_MM = 15.0
 _FAR_BLUR_NODES = 2.0
 _SCALP, _NECK = 2, 4  # labels of the head model
@@ -214,11 +215,7 @@ class HairDepth:
         centre = head.camera_from_head[:3, 3]
         grown = (centre + (vertices - centre) * factor[:, None]).astype(np.float32)
         front, back = self._raster.draw(grown, head.camera, grid)
-        front, back, coverage = completed(front, back)
-        front = self._combed(front, head, grid)
-        # Taken off everywhere, the least thickness makes the two sides meet without a step.
-        thickness = np.maximum(back - front - _LEAST_THICKNESS_MM, 0)
-        back = front + cv2.GaussianBlur(thickness, (0, 0), _FAR_BLUR_NODES)
+        front, back, coverage = self._completed(front, back, head, grid)
         in_head = self._in_head(front, head, grid)
         chin, nape = self._chin_and_nape(head, shape)
         turn = follow_share(in_head, chin, nape, self._settings.neck_mm)
@@ -229,13 +226,37 @@ class HairDepth:
         turn *= border_share(grid, head)
         return HeadDepth(grid, front, back, back_source, opacity, turn.astype(np.float32), coverage)
 
-    def _combed(self, front: np.ndarray, head: Head, grid: NodeGrid) -> np.ndarray:
-        """Smooth depth outside the face: steps there would crimp strands of hair."""
+    def _completed(
+        self, front: np.ndarray, back: np.ndarray, head: Head, grid: NodeGrid
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Continue drawn depth to the whole grid: outside, near and far side are one sheet.
+
+        Returns:
+            Front, back, and (rows, columns) float32 coverage of the model, 0 or 1.
+        """
+        coverage = (front > 0).astype(np.float32)
+        # One node of the rim is left out: half-covered nodes there jump in depth.
+        inner = cv2.erode(coverage, np.ones((3, 3), np.uint8))
+        middle = pull_push((front + back) / 2, inner)
+        node_mm = max(grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0]
+        outside_mm = cv2.distanceTransform((inner == 0).view(np.uint8), cv2.DIST_L2, 3) * node_mm
+        reach = np.clip(outside_mm / _LOOSE_HAIR_REACH_MM, 0, 1)
+        middle = cv2.GaussianBlur(middle + _LOOSE_HAIR_BEHIND_MM * reach, (0, 0), 2.0)
+        bulge = np.where(inner > 0, middle - front, 0)
+        combed = cv2.GaussianBlur(bulge, (0, 0), _HAIR_BLUR_NODES)
+        combed *= np.clip(cv2.distanceTransform(inner.astype(np.uint8), cv2.DIST_L2, 3) / 4, 0, 1)
+        face = cv2.blur(self._face_mask(head, grid), (5, 5))
+        bulge = cv2.GaussianBlur(bulge, (0, 0), 1.0)
+        near = middle - (combed + face * (bulge - combed))
+        # Taken off everywhere, the least thickness makes the two sides meet without a step.
+        thickness = np.where(inner > 0, np.maximum(back - near - _LEAST_THICKNESS_MM, 0), 0)
+        far = near + cv2.GaussianBlur(thickness, (0, 0), _FAR_BLUR_NODES)
+        return near.astype(np.float32), far.astype(np.float32), coverage
+
+    def _face_mask(self, head: Head, grid: NodeGrid) -> np.ndarray:
         points = self._model.points478(head.identity, head.expression)
         points_px = project(transform_points(head.camera_from_head, points), head.camera)
-        face = cv2.blur(_hull_mask(points_px, grid), (5, 5))
-        smooth = cv2.GaussianBlur(front, (0, 0), _HAIR_BLUR_NODES)
-        return smooth + face * (front - smooth)
+        return _hull_mask(points_px, grid)
 
     def prior(self, head: Head, grid: NodeGrid) -> np.ndarray:
         """Return (rows, columns) float32, 1 inside the outline of the bare projected head."""
@@ -269,25 +290,6 @@ class HairDepth:
         # The skull base lies at the height of the upper lip on a head held upright.
         nape = np.array([0.0, upper_lip[1], shape[self._scalp, 2].max() * 0.75])
         return chin, nape
-
-
-def completed(front: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Continue drawn depth to the whole grid: outside, near and far side are one mid-plane.
-
-    Args:
-        front, back: (rows, columns) float32 mm, 0 where the model was not drawn.
-
-    Returns:
-        Front, back, and (rows, columns) float32 coverage of the model, 0 or 1.
-    """
-    coverage = (front > 0).astype(np.float32)
-    # One node of the rim is left out: half-covered nodes there jump in depth.
-    inner = cv2.erode(coverage, np.ones((3, 3), np.uint8))
-    middle = pull_push((front + back) / 2, inner)
-    front = np.where(coverage > 0, front, middle)
-    back = np.where(inner > 0, back, front)
-    front = cv2.GaussianBlur(front, (0, 0), 1.0)
-    return front, np.maximum(back, front), coverage
 
 
 def _hull_mask(points_px: np.ndarray, grid: NodeGrid) -> np.ndarray:

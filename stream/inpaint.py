@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 
 _GAIN = 4.0  # a cell counts as known when a quarter of it is: keeps the fill local
-_COARSE_SIZE = 96  # longest side at which shifts are searched
+_COARSE_SIZE = 96  # side of a square picture at which shifts are searched
 _SHIFT_STEP = 2  # cells between the shifts that are tried at that size
 _SHORTEST_SHIFT = 6  # cells
 _SHIFT_COUNT = 48  # shifts that go into the fill
+_POOR_COST = 3 * 22.0**2  # squared grey levels above which a smooth fill looks better
+_RIM_SAMPLES = 300
 _OUTSIDE_COST = 3 * 60.0**2  # squared grey levels charged for pixels that cannot be compared
 _DISTANCE_COST = 2.0  # squared grey levels a cell of shift: near copies look more natural
 
@@ -65,13 +67,15 @@ def complete(
     barred = hole if doubtful is None else hole | (doubtful > 0).astype(np.uint8)
     if not hole.any() or barred.mean() > 0.95 or min(height, width) < 32:
         return _smooth_fill(picture, hole)
-    shift = _coarse_shifts(picture, hole, barred)
-    if shift is None:
+    found = _coarse_shifts(picture, hole, barred)
+    if found is None:
         return _smooth_fill(picture, hole)
-    for size in (192, 384):
-        if max(height, width) > size / 1.5:
-            shift = _refined(picture, hole, barred, shift, size)
-    return _copied(picture, hole, barred, shift)
+    shift, poor = found
+    for side in (192, 384):
+        if height * width > (side / 1.5) ** 2:
+            shift = _refined(picture, hole, barred, shift, side)
+    poor = cv2.resize(poor, (width, height), interpolation=cv2.INTER_NEAREST)
+    return _copied(picture, hole, barred, shift, poor)
 
 
 def _smooth_fill(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -84,11 +88,11 @@ def _smooth_fill(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 def _reduced(
-    picture: np.ndarray, hole: np.ndarray, longest: int
+    picture: np.ndarray, hole: np.ndarray, side: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(h, w, 3) float32 picture, its hidden cells zero, and (h, w) uint8 known cells."""
+    """The picture at ``side``² cells: (h, w, 3) float32, hidden cells zero; (h, w) uint8 known."""
     height, width = hole.shape
-    scale = min(1.0, longest / max(height, width))
+    scale = min(1.0, side / np.sqrt(height * width))
     size = max(2, round(width * scale)), max(2, round(height * scale))
     share = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -129,8 +133,8 @@ def _mismatch(
 
 def _coarse_shifts(
     picture: np.ndarray, hole: np.ndarray, barred: np.ndarray
-) -> np.ndarray | None:
-    """(h, w, 2) float32 shifts in cells of the coarse picture; None where there are none."""
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Shifts (h, w, 2) float32 in coarse cells, and (h, w) uint8 where they fit badly."""
     small, known = _reduced(picture, hole, _COARSE_SIZE)
     usable = _reduced(picture, barred, _COARSE_SIZE)[1]
     shifts = _good_shifts(small, known, usable)
@@ -142,7 +146,21 @@ def _coarse_shifts(
         filled = np.where(known[..., None] > 0, small, _gathered(sources, labels))
         best = _best_label(filled, np.ones_like(known), sources, window=7)
         labels = np.where(known > 0, labels, best)
-    return np.array(shifts, np.float32)[labels]
+    return np.array(shifts, np.float32)[labels], _poor_fit(small, known, sources, labels)
+
+
+def _poor_fit(
+    small: np.ndarray, known: np.ndarray, sources: list["_Source"], labels: np.ndarray
+) -> np.ndarray:
+    """(h, w) uint8: cells of the hole at its rim whose copies do not go on from the rim."""
+    weight = known.astype(np.float32)
+    beside = (cv2.dilate(known, np.ones((5, 5), np.uint8)) & (1 - known)) > 0
+    poor = np.zeros_like(known)
+    for label in np.unique(labels[beside]):
+        cells = beside & (labels == label)
+        _, source, valid = sources[label]
+        poor[cells] = _mismatch(small, weight, source, valid, 5)[cells] > _POOR_COST
+    return poor
 
 
 def _grown_labels(small: np.ndarray, known: np.ndarray, sources: list["_Source"]) -> np.ndarray:
@@ -193,6 +211,8 @@ def _good_shifts(
     rim = (cv2.dilate(1 - known, np.ones((13, 13), np.uint8)) & known) > 0
     if not rim.any():
         return []
+    places = np.flatnonzero(rim)
+    places = places[:: max(1, len(places) // _RIM_SAMPLES)]
     weight, shifts, costs = known.astype(np.float32), [], []
     for dy in range(-(height // 2), height // 2 + 1, _SHIFT_STEP):
         for dx in range(-(width // 2), width // 2 + 1, _SHIFT_STEP):
@@ -201,7 +221,7 @@ def _good_shifts(
             valid = _shifted(usable, (dx, dy)).astype(np.float32)
             cost = _mismatch(small, weight, _shifted(small, (dx, dy)), valid, 7)
             shifts.append((dx, dy))
-            costs.append(cost[rim] + _DISTANCE_COST * float(np.hypot(dx, dy)))
+            costs.append(cost.ravel()[places] + _DISTANCE_COST * float(np.hypot(dx, dy)))
     return _most_wanted(shifts, np.array(costs))
 
 
@@ -244,11 +264,11 @@ _NUDGES = tuple((dx, dy) for dy in (0, -1, 1) for dx in (0, -1, 1))
 
 
 def _refined(
-    picture: np.ndarray, hole: np.ndarray, barred: np.ndarray, shift: np.ndarray, longest: int
+    picture: np.ndarray, hole: np.ndarray, barred: np.ndarray, shift: np.ndarray, side: int
 ) -> np.ndarray:
     """Move each piece by up to two pixels of a finer level, so that its edges meet."""
-    small, known = _reduced(picture, hole, longest)
-    usable = _reduced(picture, barred, longest)[1]
+    small, known = _reduced(picture, hole, side)
+    usable = _reduced(picture, barred, side)[1]
     shift = _enlarged(shift, (known.shape[1], known.shape[0]))
     everywhere = np.ones(known.shape, np.float32)
     for _ in range(2):
@@ -268,12 +288,16 @@ def _refined(
 
 
 def _copied(
-    picture: np.ndarray, hole: np.ndarray, barred: np.ndarray, shift: np.ndarray
+    picture: np.ndarray,
+    hole: np.ndarray,
+    barred: np.ndarray,
+    shift: np.ndarray,
+    poor: np.ndarray,
 ) -> np.ndarray:
     """Copy at full resolution; soften the joints between the pieces."""
     height, width = hole.shape
     shift = _enlarged(shift, (width, height))
-    usable = (_taken(1 - barred, shift) > 0) & (hole > 0)
+    usable = (_taken(1 - barred, shift) > 0) & (hole > 0) & (poor == 0)
     merged = np.where(usable[..., None], _taken(picture, shift), picture).astype(np.float32)
     known = np.where(usable, 1, 1 - hole).astype(np.float32)
     filled = np.clip(pull_push(merged, known), 0, 255)

@@ -210,7 +210,7 @@ class Reposer:
     def _like(self, head: Head, request: PoseRequest) -> Head | None:
         if request.like is None:
             return None
-        return HeadFitter(self._model).fit(request.like, self._size, 0.0)
+        return self._fitter.fit_as(head.face_id, request.like, self._size)
 
     def _state(self, head: Head) -> _Followed:
         if head.face_id not in self._followed:

@@ -10,7 +10,7 @@ from stream.errors import UserError
 from stream.governor import Governor
 from stream.hotkeys import Hotkeys
 from stream.interrupt import Interruption
-from stream.media import SourceOptions, StreamInfo, open_sink, open_source, read_picture
+from stream.media import Sink, SourceOptions, StreamInfo, open_sink, open_source, read_picture
 from stream.media.specs import Kind, classify
 from stream.motion import Course, requests_over_time
 from stream.pipeline import Reposer
@@ -99,7 +99,7 @@ def perform(job: Job) -> Outcome:
             source = stack.enter_context(open_source(job.input, options=_source_options(job)))
             reposer = stack.enter_context(Reposer(job.settings, source.info, stats.timer))
             request = _request(job, reposer)
-            sink = stack.enter_context(open_sink(job.output, source.info, source=job.input))
+            sink = stack.enter_context(_open_output(job, source.info))
         info = source.info
         governor = _governor(job, info)
         reposer.quality = governor.quality
@@ -124,7 +124,11 @@ def input_json(info: StreamInfo) -> dict[str, float | None]:
 def _source_options(job: Job) -> SourceOptions:
     """Return how to read: a picture stays where it is shown, and is one frame elsewhere."""
     shown = classify(job.output) in (Kind.CAMERA, Kind.WINDOW)
-    return SourceOptions(repeat_still=shown)
+    return replace(job.settings.source, repeat_still=shown)
+
+
+def _open_output(job: Job, info: StreamInfo) -> Sink:
+    return open_sink(job.output, info, source=job.input, options=job.settings.sink)
 
 
 def _governor(job: Job, info: StreamInfo) -> Governor:
@@ -135,7 +139,7 @@ def _governor(job: Job, info: StreamInfo) -> Governor:
 
 
 def _request(job: Job, reposer: Reposer) -> PoseRequest:
-    """Return the constant request, with the head of the ``--like`` picture in it."""
+    """Return the constant request, with the face of the ``--like`` picture in it."""
     if job.like is None:
         return job.request
     pixels, _ = read_picture(job.like)

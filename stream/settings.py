@@ -3,16 +3,21 @@
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from stream.choices import EngineName, FacesName, QualityName
 from stream.errors import UserError
+from stream.fit import FitSettings
+from stream.hair_depth import HairSettings
+from stream.matte import MatteSettings
+from stream.media import SinkOptions, SourceOptions
+from stream.mesh import MeshSettings
+from stream.plate import PlateSettings
 from stream.pose import PoseLimits
-
-EngineName = Literal["auto", "tensorrt", "tensorrt-rtx", "openvino", "onnxruntime"]
-FacesName = Literal["largest", "all"]
-QualityName = Literal["auto", "low", "high"]
+from stream.track import TrackSettings
 
 Section = TypeVar("Section")
 
@@ -44,16 +49,26 @@ class Settings:
         engine: what runs the networks that voltface itself brings.
         faces: turn the largest head, or every head.
         quality: fixed at ``low`` or ``high``, or left to the governor (``auto``).
-        seed: start of every random choice.
-        limits: see PoseLimits.
+        seed: where given, a run gives the same result every time.
+        limits: how far heads may be turned.
+        track, fit, matte, hair, mesh, plate: of the stages with these names.
+        source, sink: how inputs are read and outputs are written.
         governor: see GovernorSettings.
     """
 
     engine: EngineName = "auto"
     faces: FacesName = "largest"
     quality: QualityName = "auto"
-    seed: int = 0
+    seed: int | None = None
     limits: PoseLimits = field(default_factory=PoseLimits)
+    track: TrackSettings = field(default_factory=TrackSettings)
+    fit: FitSettings = field(default_factory=FitSettings)
+    matte: MatteSettings = field(default_factory=MatteSettings)
+    hair: HairSettings = field(default_factory=HairSettings)
+    mesh: MeshSettings = field(default_factory=MeshSettings)
+    plate: PlateSettings = field(default_factory=PlateSettings)
+    source: SourceOptions = field(default_factory=SourceOptions)
+    sink: SinkOptions = field(default_factory=SinkOptions)
     governor: GovernorSettings = field(default_factory=GovernorSettings)
 
 
@@ -71,33 +86,47 @@ def load_settings(path: Path | None, **options: object) -> Settings:
         UserError: if the file cannot be read, or holds a key or a value that is not known.
     """
     table = {} if path is None else _read_toml(path)
-    settings = section_from_table(Settings, table, where=f"settings file {path}")
+    settings = section_from_table(Settings(), table, where=f"settings file {path}")
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    return replace(settings, **given)
+    return _repeatable(replace(settings, **given))
 
 
-def section_from_table(kind: type[Section], table: Mapping[str, object], where: str) -> Section:
-    """Build a settings dataclass from a TOML table, checking every key and value.
+def _repeatable(settings: Settings) -> Settings:
+    """Where a seed is given, let nothing run beside the frames, whose timing is never the same.
+
+    There is no other source of chance in this version.
+    """
+    if settings.seed is None or settings.plate.completion != "beside":
+        return settings
+    return replace(settings, plate=replace(settings.plate, completion="inline"))
+
+
+def section_from_table(default: Section, table: Mapping[str, object], where: str) -> Section:
+    """Change a settings dataclass as a TOML table says, checking every key and value.
 
     Args:
-        kind: a dataclass whose fields all have defaults; fields may be such dataclasses.
+        default: a dataclass; its fields may be such dataclasses.
         table: the parsed table.
         where: what to call the place in messages.
 
     Returns:
-        An instance of kind.
+        A copy of default with the table's values.
 
     Raises:
         UserError: on an unknown key (naming the nearest known one) or a wrong value.
     """
-    hints = get_type_hints(kind)
-    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
-    values: dict[str, object] = {}
+    hints = get_type_hints(type(default))
+    values: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in known:
-            raise _unknown_key(key, known, where)
-        values[key] = _checked(hints[key], value, key, where)
-    return kind(**values)
+        if key not in hints:
+            raise _unknown_key(key, list(hints), where)
+        before = getattr(default, key)
+        if is_dataclass(before) and isinstance(value, Mapping):
+            place = f"section [{key}] of the {where}"
+            values[key] = section_from_table(before, value, place)
+        else:
+            values[key] = _checked(hints[key], value, key, where)
+    return replace(default, **values)  # type: ignore[type-var]
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -119,16 +148,23 @@ def _unknown_key(key: str, known: list[str], where: str) -> UserError:
 
 def _checked(hint: Any, value: object, key: str, where: str) -> object:  # noqa: ANN401 - any type
     """Return the value as the hinted type, or raise a UserError that names the key."""
-    if is_dataclass(hint) and isinstance(hint, type):
-        if isinstance(value, Mapping):
-            return section_from_table(hint, value, where=f"section [{key}] of the {where}")
-    elif get_origin(hint) is Literal:
+    hint = _without_none(hint)
+    if get_origin(hint) is Literal:
         if value in get_args(hint):
             return value
+    elif get_origin(hint) is tuple:
+        kinds = get_args(hint)
+        if isinstance(value, list) and len(value) == len(kinds):
+            pairs = zip(kinds, value, strict=True)
+            return tuple(_checked(kind, item, key, where) for kind, item in pairs)
     elif hint is float:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
-    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+    elif (
+        not is_dataclass(hint)
+        and isinstance(value, hint)
+        and not (hint is int and isinstance(value, bool))
+    ):
         return value
     raise UserError(
         f'the key "{key}" has the value {value!r}',
@@ -137,9 +173,18 @@ def _checked(hint: Any, value: object, key: str, where: str) -> object:  # noqa:
     )
 
 
+def _without_none(hint: Any) -> Any:  # noqa: ANN401 - any type
+    """Return the type that a value has where it is given: TOML has no null."""
+    if isinstance(hint, UnionType):
+        (hint,) = (kind for kind in get_args(hint) if kind is not type(None))
+    return hint
+
+
 def _spelled(hint: Any) -> str:  # noqa: ANN401 - any type
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(str(value) for value in get_args(hint))
     if is_dataclass(hint):
         return "a section"
+    if get_origin(hint) is tuple:
+        return f"a list of {len(get_args(hint))} values"
     return {float: "a number", int: "a whole number", bool: "true or false", str: "text"}[hint]

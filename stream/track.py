@@ -347,7 +347,7 @@ def _detect_in_parts(net: Net, pixels: np.ndarray) -> list[Roi]:
     """Search overlapping parts of a picture for faces too small to be seen in the whole."""
     height, width = pixels.shape[:2]
     for count in (2, 4):
-        side_x, side_y = (round(2 * length / (count + 1)) for length in (width, height))
+        side_x, side_y = (max(1, round(2 * n / (count + 1))) for n in (width, height))
         rois = [
             replace(roi, x=roi.x + left, y=roi.y + top)
             for top in np.linspace(0, height - side_y, count).astype(int).tolist()

@@ -22,7 +22,8 @@ def live(quality: str = "auto") -> Governor:
 def test_levels_fall_in_every_cost():
     for better, worse in itertools.pairwise(LEVELS):
         assert worse.hair_every >= better.hair_every
-        assert worse.working_px <= better.working_px
+        assert worse.nodes <= better.nodes
+        assert worse.matte_px <= better.matte_px
         assert worse != better
 
 

@@ -43,6 +43,9 @@ def test_file_then_options_win(tmp_path):
         ("seed = true", "a whole number"),
         ('[limits]\nyaw = "wide"', "a number"),
         ("limits = 3", "a section"),
+        ("[source]\ncamera_size = [640]", "a list of 2 values"),
+        ("[source]\ncamera_size = [640, 0.5]", "a whole number"),
+        ("[fit.turn]\nmincutoff = 1", 'Did you mean "min_cutoff"?'),
         ("quality = ", "it is not TOML"),
     ],
 )
@@ -51,6 +54,21 @@ def test_wrong_files_are_refused(tmp_path, text, said):
         load_settings(write(tmp_path, text))
     assert said in str(caught.value)
     assert "settings" in str(caught.value)
+
+
+def test_sections_in_sections_and_lists(tmp_path):
+    path = write(tmp_path, "[fit.turn]\nmin_cutoff = 0.5\n[source]\ncamera_size = [640, 480]\n")
+    settings = load_settings(path)
+    assert settings.fit.turn.min_cutoff == 0.5
+    assert settings.fit.turn.beta == Settings().fit.turn.beta
+    assert settings.source.camera_size == (640, 480)
+
+
+def test_a_seed_lets_nothing_run_beside_the_frames(tmp_path):
+    assert load_settings(None).plate.completion == "beside"
+    assert load_settings(None, seed=0).plate.completion == "inline"
+    off = write(tmp_path, 'seed = 1\n[plate]\ncompletion = "off"\n')
+    assert load_settings(off).plate.completion == "off"
 
 
 def test_missing_file_is_named(tmp_path):

@@ -3,6 +3,8 @@
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -15,7 +17,6 @@ from stream.geometry import (
     project,
     rotation_from_angles,
 )
-from stream.hair_depth import HeadDepth
 from stream.region import NodeGrid, Region
 from training.evaluate_repose import (
     angles,
@@ -31,6 +32,9 @@ from training.evaluate_repose import (
     still,
     view,
 )
+
+if TYPE_CHECKING:
+    from stream.hair_depth import HeadDepth
 
 RNG = np.random.default_rng(5)
 
@@ -151,11 +155,17 @@ def test_depth_error_is_a_share_of_the_range() -> None:
     assert np.isnan(depth.depth_error(wrong * np.nan, truth, everywhere, everywhere))
 
 
+def test_relief_is_told_apart_from_distance() -> None:
+    truth = np.linspace(600, 700, 100).reshape(10, 10)
+    everywhere = np.ones(truth.shape, bool)
+    assert depth.relief(truth * 2, truth, everywhere) == pytest.approx(1.0)
+    assert depth.relief(650 + 1.3 * (truth - 650), truth, everywhere) == pytest.approx(1.3)
+
+
 def test_depth_at_nodes_comes_to_the_pixels() -> None:
     grid = NodeGrid.over(Region(10, 20, 50, 60), 21)
     slope = grid.positions_px[..., 0] * 2 + grid.positions_px[..., 1]
-    still_unknown = np.zeros((*slope.shape, 2), np.float32)
-    estimated = HeadDepth(grid, slope, slope, still_unknown, slope, slope)
+    estimated = cast("HeadDepth", SimpleNamespace(grid=grid, front_mm=slope))
     found = depth.at_pixels(estimated, (80, 70))
     assert found[40, 30] == pytest.approx(2 * 30.5 + 40.5, abs=0.02)
     assert np.isnan(found[5, 5])

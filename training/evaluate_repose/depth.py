@@ -44,16 +44,28 @@ def region_errors(depth: HeadDepth, truth: Rendering) -> dict[str, float]:
     """Return the depth error of face and of hair in % of the head's depth range.
 
     Scale and shift are fitted once, on face, ears and hair together, so that hair that lies
-    wrongly against the face counts.
+    wrongly against the face counts. "relief" is the estimated relief of the face alone over
+    the true one, both per distance from the camera: above 1 the face is too deep.
     """
     size = (truth.labels.shape[1], truth.labels.shape[0])
     found = at_pixels(depth, size)
     head = np.isin(truth.labels, (FACE, EAR, EYES, HAIR))
     regions = {"face": np.isin(truth.labels, (FACE, EYES)), "hair": truth.labels == HAIR}
-    return {
+    errors = {
         f"depth {name} %": depth_error(found, truth.depth_mm, head, mask)
         for name, mask in regions.items()
     }
+    return errors | {"relief": relief(found, truth.depth_mm, regions["face"])}
+
+
+def relief(depth: np.ndarray, truth: np.ndarray, judged: np.ndarray) -> float:
+    """Return the slope of estimated against true relative depth over a (H, W) bool mask."""
+    known = np.isfinite(depth) & np.isfinite(truth) & judged
+    if known.sum() < 10:
+        return float("nan")
+    estimated = depth[known] / depth[known].mean() - 1
+    true = truth[known] / truth[known].mean() - 1
+    return float((estimated * true).sum() / (true**2).sum())
 
 
 def depth_error(

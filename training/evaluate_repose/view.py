@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from stream.geometry import (
+    angles_from_rotation,
     axis_angle_from_rotation,
     pinhole_camera,
     rigid_transform,
@@ -16,7 +17,7 @@ from stream.geometry import (
 from training.evaluate_repose import media, report
 from training.evaluate_repose.baselines import thin_plate
 from training.evaluate_repose.depth import recorded_depth, region_errors
-from training.evaluate_repose.faces import face_points
+from training.evaluate_repose.faces import face_points, interocular, rotation_by_procrustes
 from training.evaluate_repose.program import InProcess
 from training.makehuman import EAR, EYES, FACE, HAIR, MOUTH, HeadLibrary, sample_person, turned
 from training.render import Renderer, Rendering
@@ -69,12 +70,33 @@ def render_view(
     return View(f"{seed} {hair} {turn[0]:+.0f} {turn[1]:+.0f}", first, second, turn)
 
 
-def head_scores(output: np.ndarray, truth: Rendering) -> dict[str, report.Value]:
-    """Compare an RGB picture with the truth inside its head: SSIM and PSNR."""
+def head_scores(output: np.ndarray, view: View) -> dict[str, report.Value]:
+    """Compare an RGB picture with the truth inside its head.
+
+    Returns:
+        SSIM and PSNR; and, as Face Mesh sees both pictures, the landmark error in % of the
+        inter-ocular distance and how many degrees beyond the true turn the head is.
+    """
+    truth = view.second
     head = np.isin(truth.labels, _HEAD_LABELS)
     return {
         "ssim": float(ssim_map(output, truth.pixels)[head].mean()),
         "psnr": media.psnr(output, truth.pixels, head),
+        **_seen_errors(output, view),
+    }
+
+
+def _seen_errors(output: np.ndarray, view: View) -> dict[str, report.Value]:
+    found, wanted = face_points(output), face_points(view.second.pixels)
+    if found is None or wanted is None:
+        return dict.fromkeys(("nme %", "yaw over °", "pitch over °"))
+    nme = np.linalg.norm(found[:468, :2] - wanted[:468, :2], axis=1).mean() / interocular(wanted)
+    angles = [angles_from_rotation(rotation_by_procrustes(p)) for p in (found, wanted)]
+    over = (angles[0] - angles[1]) * np.sign(view.turn)
+    return {
+        "nme %": float(100 * nme),
+        "yaw over °": float(over[0]) if view.turn[0] else None,
+        "pitch over °": float(over[1]) if view.turn[1] else None,
     }
 
 
@@ -156,11 +178,11 @@ def run(
         with Renderer(SIZE) as renderer:
             view = render_view(library, renderer, behind, seed, (yaw, pitch, roll))
         outputs, errors = methods(view)
-        none = dict.fromkeys(("depth face %", "depth hair %"))
+        none = dict.fromkeys(("depth face %", "depth hair %", "relief"))
         for method, output in outputs.items():
             row: dict[str, report.Value] = {"view": view.name, "method": method}
             known = errors if method == "voltface" else none
-            rows.append(row | head_scores(output, view.second) | none | dict(known))
+            rows.append(row | head_scores(output, view) | none | dict(known))
         if sheets is not None:
             name = view.name.replace(" ", "_")
             media.write_picture(sheets / f"{name}.png", view_sheet(view, outputs))

@@ -107,10 +107,10 @@ def component_weights(topology: Topology, mean: np.ndarray) -> np.ndarray:
 
     The back of the head has few, large faces and counts for less than the front.
     """
-    weights = vertex_areas(mean, topology.triangles) ** 0.6
+    weights = vertex_areas(mean, topology.triangles) ** 0.5
     weights *= np.array([PART_WEIGHT[part] for part in range(len(PART_WEIGHT))])[topology.parts]
     ears = mean[topology.parts == EYE, 2].max() + 60.0
-    return weights * np.clip((ears - mean[:, 2]) / 40.0, 0.35, 1)
+    return weights * np.clip((ears - mean[:, 2]) / 40.0, 0.2, 1)
 
 
 def identity_basis(population: Population, topology: Topology, count: int) -> np.ndarray:

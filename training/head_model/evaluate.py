@@ -51,7 +51,8 @@ def fit_identity(
     """
     basis = model.identity_basis[:, region].reshape(len(model.identity_basis), -1)
     basis = basis.astype(np.float64)
-    weights = vertex_areas(model.vertices.astype(np.float64), model.triangles) * region
+    weights = vertex_areas(model.vertices.astype(np.float64), model.triangles)
+    weights = np.sqrt(weights) * region
     weights /= weights.sum()
     weighted = basis * np.repeat(weights[region], 3)
     gram = weighted @ basis.T + RIDGE * np.eye(len(basis))
