@@ -4,11 +4,24 @@ import faulthandler
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 
 from stream.cli import run_command
 from stream.errors import UserError
+
+
+def program() -> None:
+    """Run the command of this process and end it."""
+    code = main()
+    if any(thread.daemon for thread in threading.enumerate()):
+        # A camera's driver may hold its thread for ever. Python would end it in mid-call while
+        # it shuts down, which aborts the process: leave without that.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,4 +77,4 @@ def _silence_native_chatter() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

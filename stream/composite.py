@@ -8,6 +8,7 @@ from stream.geometry import project
 from stream.mesh import HeadMesh
 from stream.pose import HeadMotion
 from stream.region import NodeGrid, Region
+from stream.symmetry import moved_nodes
 
 _SIDE_MM, _ABOVE_MM, _BELOW_MM = 200.0, 190.0, 310.0  # from the middle of the cranium
 _SNAP_PX = 16  # regions grow in such steps, so that buffers are seldom made anew
@@ -38,34 +39,24 @@ def moving_region(mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray) -> Reg
     Returns:
         A region, not clipped; empty where nothing moves.
     """
-    depth = mesh.depth
-    drawn = np.unique(np.concatenate([mesh.front_triangles.ravel(), mesh.gap_triangles.ravel()]))
-    moving = drawn[depth.turn.ravel()[drawn] > 0]
-    if len(moving) == 0:
+    low, high = [], []
+    for sheet in mesh.sheets:
+        nodes = np.unique(sheet.triangles)
+        nodes = nodes[(sheet.share.ravel()[nodes] > 0) & (sheet.opacity.ravel()[nodes] > 0)]
+        if len(nodes) == 0:
+            continue
+        before = sheet.places_px.reshape(-1, 2)[nodes]
+        after = moved_nodes(
+            before, sheet.depth_mm.ravel()[nodes], sheet.share.ravel()[nodes], motion, camera
+        )
+        low += [after.min(axis=0)] + [before.min(axis=0)] * (sheet.kind == "near")
+        high += [after.max(axis=0)] + [before.max(axis=0)] * (sheet.kind == "near")
+    if not low:
         return Region(0, 0, 0, 0)
-    moving = moving[:: max(1, len(moving) // 1500)]
-    source = depth.grid.positions_px.reshape(-1, 2)[moving]
-    share = depth.turn.ravel()[moving].astype(float)
-    low, high = [source.min(axis=0)], [source.max(axis=0)]
-    for surface_mm in (depth.front_mm, depth.back_mm):
-        target = _moved_px(source, surface_mm.ravel()[moving], share, motion, camera)
-        low.append(target.min(axis=0))
-        high.append(target.max(axis=0))
-    slack = 2 * max(depth.grid.step_px)
+    slack = 2 * max(mesh.depth.grid.step_px)
     x0, y0 = np.min(low, axis=0) - slack
     x1, y1 = np.max(high, axis=0) + slack
     return _snapped(x0, y0, x1, y1)
-
-
-def _moved_px(
-    source_px: np.ndarray, depth_mm: np.ndarray, share: np.ndarray, motion: HeadMotion,
-    camera: np.ndarray,
-) -> np.ndarray:  # fmt: skip
-    rays = np.c_[(source_px - camera[:2, 2]) / camera[0, 0], np.ones(len(source_px))]
-    points = rays * depth_mm[:, None]
-    transforms = motion.blended(share, share)
-    moved = np.einsum("nij,nj->ni", transforms[:, :3, :3], points) + transforms[:, :3, 3]
-    return project(moved, camera)
 
 
 def _snapped(x0: float, y0: float, x1: float, y1: float) -> Region:

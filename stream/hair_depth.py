@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _UNSEEN_SHARE = 0.01  # of the motion: less is no motion, and need not be drawn
 _NAPE_HAIR_MM = 25.0  # hair of the far side thins out over this height above the nape
 _HAIR_BLUR_NODES = 3.0  # steps in depth would crimp strands of hair
-_LOOSE_HAIR_REACH_MM, _LOOSE_HAIR_BEHIND_MM = 40.0, 40.0  # hair away from the skull hangs behind it
+_LOOSE_HAIR_MM = 30.0  # so far from the skull, hair hangs beside the neck joint
 _LEAST_THICKNESS_MM = 15.0
 _FAR_BLUR_NODES = 2.0
 _SCALP, _NECK = 2, 4  # labels of the head model
@@ -210,7 +210,7 @@ class HairDepth:
         growth = self._growth.update(offsets[self._skull], centre_px, matte, grid)
         # Behind the outline nothing is seen, and too little hair looks better than too much.
         behind = np.clip(shape[:, 2] / 90.0, 0, 1)
-        weight = self._model.scalp_weight * (1 - behind * behind * (3 - 2 * behind))
+        weight = self._model.scalp_weight * (1 - 0.5 * behind * behind * (3 - 2 * behind))
         factor = 1 + (at_angle(growth, np.arctan2(offsets[:, 1], offsets[:, 0])) - 1) * weight
         centre = head.camera_from_head[:3, 3]
         grown = (centre + (vertices - centre) * factor[:, None]).astype(np.float32)
@@ -240,8 +240,9 @@ class HairDepth:
         middle = pull_push((front + back) / 2, inner)
         node_mm = max(grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0]
         outside_mm = cv2.distanceTransform((inner == 0).view(np.uint8), cv2.DIST_L2, 3) * node_mm
-        reach = np.clip(outside_mm / _LOOSE_HAIR_REACH_MM, 0, 1)
-        middle = cv2.GaussianBlur(middle + _LOOSE_HAIR_BEHIND_MM * reach, (0, 0), 2.0)
+        reach = np.clip(outside_mm / _LOOSE_HAIR_MM, 0, 1)
+        neck = head.camera_from_head @ np.append(self._model.neck_joint, 1.0)
+        middle = cv2.GaussianBlur(middle + reach * (neck[2] - middle), (0, 0), 2.0)
         bulge = np.where(inner > 0, middle - front, 0)
         combed = cv2.GaussianBlur(bulge, (0, 0), _HAIR_BLUR_NODES)
         combed *= np.clip(cv2.distanceTransform(inner.astype(np.uint8), cv2.DIST_L2, 3) / 4, 0, 1)

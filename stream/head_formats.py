@@ -6,14 +6,17 @@ scalp weight carried over from the shipped model. Nothing of these files is ship
 
 import io
 import pickle
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy import io as matlab
 from scipy import sparse
 from scipy.interpolate import RBFInterpolator
+from scipy.io.matlab import MatReadError
 from scipy.spatial import cKDTree
 
 from stream.errors import UserError
@@ -21,7 +24,9 @@ from stream.head_model import HeadModel, load_head_model
 
 COMPONENTS = 80
 NOSE_TIP = 4  # of the tracked points
+JAW_POINTS = 17  # of the iBUG points, the first
 _ICP_STEPS = 40
+_READ_ERRORS = (OSError, ValueError, EOFError, AttributeError, BadZipFile, zlib.error)
 
 
 def load_ict(path: Path | str, components: int = COMPONENTS) -> HeadModel:
@@ -81,10 +86,10 @@ def load_flame(path: Path | str, components: int = COMPONENTS) -> HeadModel:
         UserError: when the file cannot be read as such, or its pickle holds other things.
     """
     if Path(path).suffix == ".npz":
-        stored = _read_npz(path, "a FLAME file")
+        arrays = _read_npz(path, "a FLAME file")
     else:
-        stored = _read_pickle(Path(path))
-    arrays = _pick(stored, ("v_template", "shapedirs", "f"), path)
+        arrays = _read_pickle(Path(path))
+    arrays = _pick(arrays, ("v_template", "shapedirs", "f"), path)
     directions = np.moveaxis(np.asarray(arrays["shapedirs"], np.float32), 2, 0) * 1000.0
     split = min(300, len(directions))
     expression = directions[split:]
@@ -100,7 +105,7 @@ def load_flame(path: Path | str, components: int = COMPONENTS) -> HeadModel:
 def _bfm_2009(path: Path, components: int) -> HeadModel:
     try:
         stored = matlab.loadmat(str(path))
-    except (OSError, ValueError, NotImplementedError, TypeError) as error:
+    except (*_READ_ERRORS, MatReadError, NotImplementedError, TypeError) as error:
         raise _unreadable(path, "a Basel Face Model of 2009", error) from error
     arrays = _pick(stored, ("shapeMU", "shapePC", "shapeEV", "tl"), path)
     deviation = arrays["shapeEV"].ravel()[:components]
@@ -114,7 +119,7 @@ def _bfm_2009(path: Path, components: int) -> HeadModel:
 
 def _bfm_2017(path: Path, components: int) -> HeadModel:
     try:
-        import h5py
+        import h5py  # noqa: PLC0415 - optional, no part of the installation
     except ImportError as error:
         raise UserError(
             f"cannot read {path.name}", "h5py is not installed", "Install it: pip install h5py"
@@ -164,7 +169,7 @@ def _read_npz(path: Path | str, kind: str) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, AttributeError) as error:
+    except _READ_ERRORS as error:
         raise _unreadable(Path(path), kind, error) from error
 
 
@@ -219,8 +224,8 @@ def _allowed() -> dict[tuple[str, str], Callable[..., Any]]:
         ("_codecs", "encode"): _encode_latin1,
     }
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        allowed[module, "_reconstruct"] = arrays._reconstruct
-        allowed[module, "scalar"] = arrays.scalar
+        for name in ("_reconstruct", "scalar"):
+            allowed[module, name] = getattr(arrays, name)
     for form in ("csc", "csr", "coo"):
         kind = getattr(sparse, f"{form}_matrix")
         for module in (f"scipy.sparse.{form}", f"scipy.sparse._{form}"):
@@ -228,7 +233,7 @@ def _allowed() -> dict[tuple[str, str], Callable[..., Any]]:
     return allowed
 
 
-def _read_pickle(path: Path) -> Mapping[str, Any]:
+def _read_pickle(path: Path) -> dict[str, Any]:
     try:
         content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except Exception as error:
@@ -257,9 +262,11 @@ def _adopt(
     faces = _facing_out(points, triangles.astype(np.int32))
     anchors = guide.points68().astype(np.float64)
     if landmarks is not None:
+        # The jaw line is drawn by each maker in his own way: it is left out.
+        anchors, landmarks = anchors[JAW_POINTS:], landmarks[JAW_POINTS:]
         rotation, shift = _rigid(points[landmarks], anchors)
         points = points @ rotation.T + shift
-        bend = RBFInterpolator(anchors, points[landmarks] - anchors, smoothing=1.0)
+        bend = RBFInterpolator(anchors, points[landmarks] - anchors, smoothing=10.0)
     else:
         rotation, shift = _icp(points, guide)
         points = points @ rotation.T + shift

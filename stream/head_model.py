@@ -5,9 +5,11 @@ origin in the middle of the cranium. Letters in shapes: V vertices, T triangles,
 components, E face units.
 """
 
+import zlib
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -124,7 +126,7 @@ class HeadModel:
     def points68(
         self, identity: np.ndarray | None = None, expression: np.ndarray | None = None
     ) -> np.ndarray:
-        """iBUG points of a head: (68, 3) float32 mm, head space; arguments as in shape."""
+        """IBUG points of a head: (68, 3) float32 mm, head space; arguments as in shape."""
         shape = self.shape(identity, expression)
         return self._on_points(shape[None], self.points68_triangle, self.points68_bary)[0]
 
@@ -154,16 +156,14 @@ def load_head_model(path: Path | str | None = None) -> HeadModel:
 def _load(path: Path) -> HeadModel:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            arrays = {
-                item.name: stored[item.name] for item in fields(HeadModel) if item.init
-            }
+            arrays = {item.name: stored[item.name] for item in fields(HeadModel) if item.init}
     except FileNotFoundError as error:
         raise UserError(
             f"cannot read the head model {path.name}",
             "the file does not exist",
             "Reinstall voltface, or make it with: python -m training.head_model",
         ) from error
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
         raise UserError(
             f"cannot read the head model {path.name}",
             f"it is not a head model file ({error})",

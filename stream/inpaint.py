@@ -13,7 +13,7 @@ import numpy as np
 _GAIN = 4.0  # a cell counts as known when a quarter of it is: keeps the fill local
 _COARSE_SIZE = 96  # side of a square picture at which shifts are searched
 _SHIFT_STEP = 2  # cells between the shifts that are tried at that size
-_SHORTEST_SHIFT = 6  # cells
+_SHORTEST_SHIFT = 4  # cells
 _SHIFT_COUNT = 48  # shifts that go into the fill
 _POOR_COST = 3 * 22.0**2  # squared grey levels above which a smooth fill looks better
 _RIM_SAMPLES = 300

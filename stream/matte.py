@@ -40,6 +40,7 @@ class MatteSettings:
         evidence: how strongly colours move the mask where they separate badly.
         floor: share of the person below which a pixel near the head is pure background.
         wisp_floor: the same far from the head, where a mistake costs more.
+        memory: log-odds against the person where a pixel is just what was behind it before.
         steadiness: 0…1, share of the earlier matte kept where the picture stands still.
     """
 
@@ -52,6 +53,7 @@ class MatteSettings:
     evidence: float = 0.2
     floor: float = 0.04
     wisp_floor: float = 0.3
+    memory: float = 4.0
     steadiness: float = 0.7
 
 
@@ -296,6 +298,8 @@ def _decide(
     share, separation = evidence.share, evidence.separation
     prior = np.clip(mask, 0.002 + 0.018 * nearness, 0.98)
     odds = cv2.log(prior / (1 - prior))
+    if evidence.unchanged is not None:
+        odds -= settings.memory * evidence.unchanged
     odds += settings.evidence * np.minimum(separation, 30) * (np.clip(share, 0, 1) - 0.5)
     voted = 1 / (1 + cv2.exp(-odds))
     floor = settings.wisp_floor + (settings.floor - settings.wisp_floor) * nearness

@@ -37,10 +37,13 @@ class ColourEvidence:
         share: (h, w) float32, about 0…1 (not clipped), the person's share of the pixel.
         separation: (h, w) float32, squared Mahalanobis distance between the colours of
             person and background; below about 10 the share means little.
+        unchanged: (h, w) float32, 0…1, how surely a pixel shows the background as it was
+            seen before; None where none was.
     """
 
     share: np.ndarray
     separation: np.ndarray
+    unchanged: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,17 @@ def colour_evidence(
     direction, separation = _discriminant(person, behind, noise_variance)
     offset = -np.einsum("hwc,hwc->hw", direction, offset_colour)
     share = _evaluate(guide, direction, offset, known)
-    return ColourEvidence(share, cv2.resize(separation, (guide.shape[1], guide.shape[0])))
+    unchanged = None if known is None else _unchanged(guide, known, noise_variance)
+    separation = cv2.resize(separation, (guide.shape[1], guide.shape[0]))
+    return ColourEvidence(share, separation, unchanged)
+
+
+def _unchanged(guide: np.ndarray, known: KnownBackground, noise_variance: float) -> np.ndarray:
+    """How surely each pixel shows the background that is remembered for it."""
+    change = cv2.blur(cv2.absdiff(guide, known.colour), (3, 3))
+    largest = change.max(axis=2)
+    table = np.exp(-0.5 * np.arange(256) ** 2 / noise_variance).astype(np.float32)
+    return cv2.multiply(cv2.LUT(largest, table), known.confidence)
 
 
 def _whole_cells(mask: np.ndarray, grid: tuple[int, int]) -> np.ndarray:

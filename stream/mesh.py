@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -24,25 +25,54 @@ class MeshSettings:
     least_thickness_mm: float = 2.0
 
 
+SheetKind = Literal["far", "mirror", "gap", "near"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A triangulated surface over a grid of nodes, with a place and a colour for each.
+
+    Attributes:
+        kind: far side, mirrored near side, gaps in the near side, or the near side itself.
+        places_px: (rows, columns, 2) float32 frame positions of the nodes before the motion.
+        depth_mm: (rows, columns) float32 their camera-space depth.
+        share: (rows, columns) float32 share of the motion that they follow.
+        colours_px: (rows, columns, 2) float32 frame positions that give them their colours.
+        opacity: (rows, columns) float32.
+        yield_mm: (rows, columns) float32 how far behind its place a node counts where sheets
+            compete for a pixel.
+        triangles: (T, 3) int32 node numbers, row · columns + column.
+    """
+
+    kind: SheetKind
+    places_px: np.ndarray
+    depth_mm: np.ndarray
+    share: np.ndarray
+    colours_px: np.ndarray
+    opacity: np.ndarray
+    yield_mm: np.ndarray
+    triangles: np.ndarray
+
+
 @dataclass(frozen=True, slots=True)
 class HeadMesh:
-    """Two sheets over one node grid: the near side and the far side of the head.
+    """The sheets that carry a head, in the order in which they are drawn.
 
     Attributes:
         depth: geometry at the nodes.
-        front_triangles: (F, 3) int32 node numbers, row · columns + column.
-        gap_triangles: (G, 3) int32, those of the near side that span a depth step, the
-            farthest node last. A turn may open them; what shows there is the far surface.
-        back_triangles: (B, 3) int32.
+        sheets: gaps are those triangles of the near side that span a depth step, the farthest
+            node last: a turn may open them, and what shows there is the far surface.
         resting: (rows − 1, columns − 1) bool, the cells in which nothing moves; they are not in
             the mesh, the frame itself shows there.
     """
 
     depth: HeadDepth
-    front_triangles: np.ndarray
-    gap_triangles: np.ndarray
-    back_triangles: np.ndarray
+    sheets: tuple[Sheet, ...]
     resting: np.ndarray
+
+    def sheet(self, kind: SheetKind) -> Sheet:
+        """Return the sheet of a kind; far, gap and near sheets are always there."""
+        return next(sheet for sheet in self.sheets if sheet.kind == kind)
 
 
 @lru_cache(maxsize=8)
@@ -88,13 +118,16 @@ def build_mesh(
     thick &= cell_extremes(depth.back_opacity)[1] > settings.least_alpha
     front, gap, back = drawn & smooth, drawn & ~smooth, drawn & thick
     gap_triangles = np.concatenate([upper[gap], lower[gap]])
-    return HeadMesh(
-        depth,
-        np.concatenate([upper[front], lower[front]]),
-        _farthest_last(gap_triangles, depth.front_mm.ravel()),
-        np.concatenate([upper[back], lower[back]]),
-        ~moving.reshape(rows - 1, columns - 1),
+    places = depth.grid.positions_px
+    level, full = np.zeros_like(depth.front_mm), np.ones_like(depth.front_mm)
+    near = (places, depth.front_mm, depth.turn, places, full, level)
+    far = (places, depth.back_mm, depth.turn, depth.back_source_px, depth.back_opacity, level)
+    sheets = (
+        Sheet("far", *far, np.concatenate([upper[back], lower[back]])),
+        Sheet("gap", *near, _farthest_last(gap_triangles, depth.front_mm.ravel())),
+        Sheet("near", *near, np.concatenate([upper[front], lower[front]])),
     )
+    return HeadMesh(depth, sheets, ~moving.reshape(rows - 1, columns - 1))
 
 
 def _farthest_last(triangles: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:

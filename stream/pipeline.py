@@ -31,6 +31,7 @@ from stream.pose import PoseController, PoseRequest
 from stream.raster import DepthRaster
 from stream.region import NodeGrid, Region
 from stream.segment import PersonSegmenter
+from stream.symmetry import with_mirror_half
 from stream.track import FaceTracker
 from stream.warp import Warp
 
@@ -163,6 +164,7 @@ class Reposer:
                 mesh = build_mesh(depth, node_matte, head.camera[0, 0])
             with stage("pose"):
                 motion = self._poses.motion(head, request, like)
+                mesh = with_mirror_half(mesh, node_matte, head, motion)
                 moving = moving_region(mesh, motion, head.camera).intersection(region)
             if moving.is_empty:
                 continue

@@ -15,14 +15,19 @@ import numpy as np
 from stream.camera_motion import CameraMotion, Motion
 from stream.inpaint import complete, pull_push
 from stream.matte_colour import KnownBackground
+from stream.plate_canvas import GOOD, QUICK, SURE, TRUSTED, Canvas, Layers
+from stream.plate_view import PlateView, look
 from stream.region import Region
 from stream.side_job import SideJob
 
-_SURE, _SEEN = 255, 64  # trust of pixels seen far from the person, and close to it
-_TRUSTED = 128
-_FORGOTTEN = 24  # trust below this, after the camera wandered on, is no memory at all
 _FILL_STEP = 4  # the quick fill is made on cells of so many pixels
-_SAMPLE_STEP = 8  # pixels between the samples that exposure and alignment are judged by
+_SWAY_PX = 16  # around a region, what is filled in case the camera brings it in
+_SAMPLE_STEP = 12  # pixels between the samples that exposure and alignment are judged by
+_SAMPLES = 64  # fewer say nothing about the exposure
+_GAIN_STEP = 0.008  # change of exposure that is followed
+_ALIGNED = 8.0  # grey levels of median difference up to which the memory still fits
+_FRINGE = 0.012  # share of the longer side around what is hidden that is not worth copying
+_CHANGED = 0.03  # share of the fill that is new, or no longer needed, before it is made again
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,57 +45,17 @@ class PlateSettings:
         rest_frames: least number of frames between two better fills.
     """
 
-    margin: float = 6 / 384
+    margin: float = 4 / 384
     doubt: float = 20 / 384
     wander: float = 0.07
     completion: Literal["beside", "inline", "off"] = "beside"
     blend_frames: int = 12
-    rest_frames: int = 45
-
-
-@dataclass(slots=True)
-class _Canvas:
-    """The plate in anchor pixels, moved by ``pad``.
-
-    Attributes:
-        colour: (H, W, 3) uint8 at the exposure of the anchor.
-        trust: (H, W) uint8, 0 where never seen.
-        filled: (H, W) uint8, 1 where ``colour`` holds a fill.
-    """
-
-    colour: np.ndarray
-    trust: np.ndarray
-    filled: np.ndarray
-    pad: int
-
-    @classmethod
-    def empty(cls, frame_shape: tuple[int, ...], wander: float) -> "_Canvas":
-        height, width = frame_shape[:2]
-        pad = int(np.ceil(1.2 * wander * max(height, width))) + 2
-        shape = height + 2 * pad, width + 2 * pad
-        return cls(
-            np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), pad
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What one frame shows of a region, in the region's pixels.
-
-    Attributes:
-        region: the rectangle of the frame.
-        hidden: (h, w) uint8, 255 behind the person, falling to 0 where the frame is the plate.
-        sight: (h, w) uint8: 0 hidden, ``_SEEN`` near the person, ``_SURE`` far from it.
-    """
-
-    region: Region
-    hidden: np.ndarray
-    sight: np.ndarray
+    rest_frames: int = 30
 
 
 @dataclass(slots=True)
 class _Better:
-    """A better fill on its way in: canvas rectangle, colours, frames left."""
+    """A better fill on its way in: its place on the canvas, its colours, frames left."""
 
     area: Region
     colour: np.ndarray
@@ -100,8 +65,8 @@ class _Better:
 class BackgroundPlate:
     """Keeps the background behind one head.
 
-    Once a frame: ``follow`` (optional), ``known`` for the matte, ``update`` with the matte,
-    then ``background`` for any region, as often as needed.
+    Once a frame: ``known`` for the matte (after ``follow``), ``update`` with the matte, then
+    ``background`` for any region, as often as needed.
 
     Args:
         settings: see PlateSettings.
@@ -110,44 +75,32 @@ class BackgroundPlate:
     def __init__(self, settings: PlateSettings | None = None) -> None:
         self.settings = settings or PlateSettings()
         self._camera = CameraMotion()
-        self._job = SideJob("background fill")
+        self._job: SideJob[tuple[Region, np.ndarray]] = SideJob("background fill")
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, as after a cut."""
         self._camera.restart()
+        self._job.drop()
         self._frame: np.ndarray | None = None
-        self._canvas: _Canvas | None = None
-        self._view: _View | None = None
+        self._canvas: Canvas | None = None
+        self._view: PlateView | None = None
         self._gain = np.ones(3)
         self._better: _Better | None = None
-        self._frames_since_fill = self.settings.rest_frames
-        self._holes_at_fill = 0
-        self._job.drop()
+        self._frames = 0
+        self._rested = self.settings.rest_frames
 
     def close(self) -> None:
-        """Stop the worker."""
+        """Let go of the worker."""
         self._job.drop()
 
-    # --- a frame --------------------------------------------------------------------------------
-
     def follow(self, frame_rgb: np.ndarray) -> None:
-        """Align the memory with a new frame.
+        """Align the memory with a new frame; ``update`` does it where it was not done.
 
         Args:
-            frame_rgb: (H, W, 3) uint8, not written to until the next frame.
+            frame_rgb: (H, W, 3) uint8, not written to while it is the present frame.
         """
-        if self._frame is frame_rgb:
-            return
-        if self._canvas is None or self._frame is None or self._frame.shape != frame_rgb.shape:
-            self.reset()
-            self._canvas = _Canvas.empty(frame_rgb.shape, self.settings.wander)
-        self._frame = frame_rgb
-        occupied = self._view.region if self._view else None
-        if self._camera.follow(frame_rgb, occupied) is Motion.LOST and not self._aligned():
-            self._forget()
-        elif self._wandered():
-            self._move_canvas()
+        self._aligned_canvas(frame_rgb)
 
     def known(self, region: Region, size: tuple[int, int]) -> KnownBackground | None:
         """Return what is remembered behind the person, for the matte of the present frame.
@@ -161,32 +114,37 @@ class BackgroundPlate:
         """
         if self._canvas is None or region.is_empty:
             return None
-        trust = self._recalled(self._canvas.trust, region, size, cv2.INTER_NEAREST)
-        confidence = cv2.compare(trust, _TRUSTED, cv2.CMP_GE)
-        if cv2.countNonZero(confidence) == 0:
+        trusted = cv2.compare(self._canvas.trust_at(region, size), TRUSTED, cv2.CMP_GE)
+        if cv2.countNonZero(trusted) == 0:
             return None
-        colour = self._recalled(self._canvas.colour, region, size, cv2.INTER_LINEAR)
-        weight = (0.95 if self._still else 0.7) / 255
-        return KnownBackground(self._exposed(colour), confidence * np.float32(weight))
+        colour = self._exposed(self._canvas.colour_at(region, size))
+        confidence = 0.95 if self._canvas.still else 0.7
+        return KnownBackground(colour, trusted * np.float32(confidence / 255))
 
     def update(self, frame_rgb: np.ndarray, region: Region, alpha: np.ndarray) -> None:
         """Learn from a frame what is background.
 
         Args:
-            frame_rgb: (H, W, 3) uint8, as in ``follow``.
-            region: inside the frame, what ``alpha`` spans.
+            frame_rgb: (H, W, 3) uint8, not written to while it is the present frame.
+            region: of the frame, what ``alpha`` spans.
             alpha: (h', w') float32 0…1 matte of the person, any resolution.
         """
-        self.follow(frame_rgb)
+        canvas = self._aligned_canvas(frame_rgb)
+        self._frames += 1
         region = region.clipped(frame_rgb.shape[1], frame_rgb.shape[0])
-        if self._canvas is None or region.is_empty or alpha.size == 0:
+        if region.is_empty or alpha.size == 0:
             self._view = None
             return
-        self._view = _look(region, alpha, self.settings)
-        self._judge_exposure(self._view)
-        self._learn(self._canvas, self._view)
-        self._fill(self._canvas, self._view)
-        self._improve(self._canvas, self._view)
+        picture = region.crop(frame_rgb)
+        view = look(picture, region, alpha, self.settings.margin, self.settings.doubt)
+        self._view = view
+        if self._frames % 4 == 1:
+            self._judge_exposure(canvas, view, frame_rgb)
+        # A resampled picture costs ten times a copied one: with a moving camera, every other.
+        if canvas.still or self._frames % 2 == 1:
+            canvas.learn(region, self._unexposed(picture), view.sight)
+            _fill_gaps(canvas.layers(canvas.area(_grown(region))))
+        self._improve(canvas, canvas.area(region))
 
     def background(self, region: Region) -> np.ndarray:
         """Return the background in a region of the last frame.
@@ -197,19 +155,21 @@ class BackgroundPlate:
 
         Returns:
             (h, w, 3) uint8, a new array; equal to the frame wherever background shows.
+
+        Raises:
+            ValueError: before the first frame.
         """
-        if self._frame is None:
-            raise ValueError("background: no frame was given yet")
+        if self._frame is None or self._canvas is None:
+            raise ValueError("BackgroundPlate.background: no frame was given yet")
         plate = region.crop(self._frame).copy()
-        if self._view is None or self._canvas is None:
+        if self._view is None:
             return plate
-        part = _overlap(region, _bounds(self._view))
+        part = _overlap(region, self._view.bounds)
         if part.is_empty:
             return plate
-        hidden = _shift(part, self._view.region).crop(self._view.hidden)
-        size = part.width, part.height
-        behind = self._exposed(self._recalled(self._canvas.colour, part, size, cv2.INTER_LINEAR))
-        target = _shift(part, region).crop(plate)
+        hidden = _within(part, self._view.region).crop(self._view.hidden)
+        behind = self._exposed(self._canvas.colour_at(part, (part.width, part.height)))
+        target = _within(part, region).crop(plate)
         share = hidden * np.float32(1 / 255)
         mixed = cv2.blendLinear(behind, target, share, 1 - share)
         cv2.copyTo(mixed, hidden, target)
@@ -220,288 +180,167 @@ class BackgroundPlate:
         if self._canvas is None or self._view is None:
             return
         self._job.drop()
-        area = self._canvas_area(self._view.region)
-        self._better = _Better(area, _completed(self._canvas, area), 1)
+        area = self._canvas.area(self._view.region)
+        self._better = _Better(area, _completed(self._canvas.layers(area)), 1)
         self._blend(self._canvas)
 
-    # --- where things are -----------------------------------------------------------------------
+    # --- alignment ------------------------------------------------------------------------------
 
-    @property
-    def _still(self) -> bool:
-        return bool(np.array_equal(self._camera.anchor_from_frame, np.eye(2, 3)))
+    def _aligned_canvas(self, frame_rgb: np.ndarray) -> Canvas:
+        height, width = frame_rgb.shape[:2]
+        if self._frame is not None and self._frame.shape != frame_rgb.shape:
+            self.reset()
+        canvas = self._canvas
+        if canvas is None:
+            canvas = self._canvas = Canvas(width, height, self.settings.wander)
+        if self._frame is frame_rgb:
+            return canvas
+        self._frame = frame_rgb
+        view = self._view
+        motion = self._camera.follow(frame_rgb, view.region if view else None)
+        canvas.align(self._camera.anchor_from_frame)
+        if motion is Motion.LOST and not self._still_fits(canvas, frame_rgb):
+            self.reset()
+            return self._aligned_canvas(frame_rgb)
+        if canvas.wandered:
+            canvas.move()
+            self._better = None
+            self._job.drop()
+            self._camera.restart()
+            self._camera.follow(frame_rgb, view.region if view else None)
+        return canvas
 
-    def _canvas_from_frame(self) -> np.ndarray:
-        transform = self._camera.anchor_from_frame.copy()
-        transform[:, 2] += self._pad
-        return transform
-
-    @property
-    def _pad(self) -> int:
-        return self._canvas.pad if self._canvas else 0
-
-    def _canvas_area(self, region: Region) -> Region:
-        """The canvas rectangle that holds a region of the frame, clipped to the canvas."""
-        height, width = self._canvas.trust.shape if self._canvas else (0, 0)
-        x, y = (region.x0, region.x1), (region.y0, region.y1)
-        corners = np.array([(a, b, 1) for a in x for b in y], float)
-        moved = corners @ self._canvas_from_frame().T
-        low, high = np.floor(moved.min(0) + 1e-6), np.ceil(moved.max(0) - 1e-6)
-        return Region(int(low[0]), int(low[1]), int(high[0]), int(high[1])).clipped(width, height)
-
-    def _recalled(
-        self, layer: np.ndarray, region: Region, size: tuple[int, int], flag: int
-    ) -> np.ndarray:
-        """Sample a layer of the canvas over a region of the frame."""
-        if self._still:
-            part = _shift(region, Region(-self._pad, -self._pad, 0, 0)).crop(layer)
-            same = size == (region.width, region.height)
-            return part if same else cv2.resize(part, size, interpolation=flag)
-        region_from_size = _placed(region, size)
-        canvas_from_size = _after(self._canvas_from_frame(), region_from_size)
-        return _sampled(layer, canvas_from_size, size, flag)
-
-    def _exposed(self, colour: np.ndarray) -> np.ndarray:
-        """Canvas colours as the camera exposes them now."""
-        return colour if (self._gain == 1).all() else cv2.LUT(colour, _gain_table(self._gain))
-
-    def _wandered(self) -> bool:
-        if self._still or self._frame is None:
-            return False
-        height, width = self._frame.shape[:2]
-        corners = np.array([(x, y, 1) for x in (0, width) for y in (0, height)], float)
-        moved = corners @ self._camera.anchor_from_frame.T - corners[:, :2]
-        return float(np.abs(moved).max()) > self.settings.wander * max(height, width)
-
-    def _move_canvas(self) -> None:
-        """Make the present frame the anchor; trust what came along a little less."""
-        if self._canvas is None or self._frame is None:
-            return
-        old, pad = self._canvas, self._pad
-        height, width = old.trust.shape
-        whole = Region(-pad, -pad, width - pad, height - pad)
-        transform = _after(self._canvas_from_frame(), _placed(whole, (width, height)))
-        size = width, height
-        trust = _sampled(old.trust, transform, size, cv2.INTER_NEAREST)
-        trust = cv2.convertScaleAbs(trust, alpha=0.6)
-        trust[trust < _FORGOTTEN] = 0
-        self._canvas = _Canvas(
-            _sampled(old.colour, transform, size, cv2.INTER_LINEAR),
-            trust,
-            _sampled(old.filled | (old.trust > 0), transform, size, cv2.INTER_NEAREST),
-            pad,
-        )
-        self._better = None
-        self._job.drop()
-        self._camera.restart()
-        self._camera.follow(self._frame, self._view.region if self._view else None)
-
-    def _forget(self) -> None:
-        frame = self._frame
-        self.reset()
-        if frame is not None:
-            self._frame = frame
-            self._canvas = _Canvas.empty(frame.shape, self.settings.wander)
-            self._camera.follow(frame)
-
-    # --- what is learnt -------------------------------------------------------------------------
-
-    def _samples(self, view: _View) -> tuple[np.ndarray, np.ndarray]:
-        """(n, 3) float32 colours now and remembered, at places trusted before and seen now."""
-        none = np.empty((0, 3), np.float32)
-        if self._canvas is None or self._frame is None:
-            return none, none
-        rows, columns = np.nonzero(view.sight[::_SAMPLE_STEP, ::_SAMPLE_STEP] == _SURE)
-        x = view.region.x0 + columns * _SAMPLE_STEP
-        y = view.region.y0 + rows * _SAMPLE_STEP
-        place = np.c_[x + 0.5, y + 0.5, np.ones(len(x))] @ self._canvas_from_frame().T
-        column, row = place.astype(np.int32).T
-        height, width = self._canvas.trust.shape
-        inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-        x, y, column, row = x[inside], y[inside], column[inside], row[inside]
-        trusted = self._canvas.trust[row, column] >= _TRUSTED
-        now = self._frame[y[trusted], x[trusted]].astype(np.float32)
-        return now, self._canvas.colour[row[trusted], column[trusted]].astype(np.float32)
-
-    def _aligned(self) -> bool:
-        """Whether the last frame still lies where the memory has it."""
+    def _still_fits(self, canvas: Canvas, frame_rgb: np.ndarray) -> bool:
         if self._view is None:
             return False
-        now, remembered = self._samples(self._view)
-        if len(now) < 16:
+        now, remembered = _samples(canvas, self._view, frame_rgb)
+        if len(now) < _SAMPLES:
             return False
-        return float(np.median(np.abs(now - remembered * self._gain))) < 8
+        return float(np.median(np.abs(now - remembered * self._gain))) < _ALIGNED
 
-    def _judge_exposure(self, view: _View) -> None:
-        """Follow automatic exposure and white balance, so that memory keeps matching."""
-        now, remembered = self._samples(view)
-        if len(now) < 64:
-            return
+    # --- exposure -------------------------------------------------------------------------------
+
+    def _judge_exposure(self, canvas: Canvas, view: PlateView, frame_rgb: np.ndarray) -> None:
+        """Follow automatic exposure and white balance, so that the memory keeps matching."""
+        now, remembered = _samples(canvas, view, frame_rgb)
         for channel in range(3):
-            usable = (remembered[:, channel] > 20) & (now[:, channel] < 235) & (now[:, channel] > 8)
-            if usable.sum() < 64:
+            a, b = now[:, channel], remembered[:, channel]
+            usable = (b > 20) & (a < 235) & (a > 8)
+            if usable.sum() < _SAMPLES:
                 continue
-            gain = float(np.median(now[usable, channel] / remembered[usable, channel]))
-            if abs(gain / self._gain[channel] - 1) > 0.008:
+            gain = float(np.median(a[usable] / b[usable]))
+            if abs(gain / self._gain[channel] - 1) > _GAIN_STEP:
                 self._gain[channel] = np.clip(gain, 0.5, 2.0)
 
-    def _learn(self, canvas: _Canvas, view: _View) -> None:
-        if self._frame is None:
-            return
-        picture, sight = view.region.crop(self._frame), view.sight
-        area = self._canvas_area(view.region)
-        if not self._still:
-            size = area.width, area.height
-            region_from_frame = np.array([[1.0, 0, -view.region.x0], [0, 1, -view.region.y0]])
-            frame_from_area = _after(
-                cv2.invertAffineTransform(self._canvas_from_frame()), _placed(area, size)
-            )
-            transform = _after(region_from_frame, frame_from_area)
-            picture = _sampled(picture, transform, size, cv2.INTER_LINEAR)
-            sight = _sampled(sight, transform, size, cv2.INTER_NEAREST)
-        trust = area.crop(canvas.trust)
-        better = cv2.compare(sight, cv2.min(trust, _TRUSTED), cv2.CMP_GE)
-        better &= cv2.compare(sight, 0, cv2.CMP_GT)
-        if not (self._gain == 1).all():
-            picture = cv2.LUT(picture, _gain_table(1 / self._gain))
-        cv2.copyTo(picture, better, area.crop(canvas.colour))
-        cv2.copyTo(sight, better, trust)
+    def _exposed(self, colour: np.ndarray) -> np.ndarray:
+        """Colours of the canvas as the camera exposes them now."""
+        return colour if (self._gain == 1).all() else cv2.LUT(colour, _gain_table(self._gain))
 
-    def _fill(self, canvas: _Canvas, view: _View) -> None:
-        """Give a smooth fill to what is hidden now and was never seen."""
-        area = self._canvas_area(view.region)
-        trust, filled = area.crop(canvas.trust), area.crop(canvas.filled)
-        empty = cv2.bitwise_or(trust, filled) == 0
-        if not empty.any():
-            return
-        size = max(1, area.width // _FILL_STEP), max(1, area.height // _FILL_STEP)
-        known = cv2.resize((~empty).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        known = (known > 0.99).astype(np.float32)
-        colour = area.crop(canvas.colour)
-        small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
-        smooth = np.clip(pull_push(small.astype(np.float32), known), 0, 255)
-        full = cv2.resize(smooth, (area.width, area.height)).astype(np.uint8)
-        mask = empty.astype(np.uint8)
-        cv2.copyTo(full, mask, colour)
-        filled |= mask
+    def _unexposed(self, colour: np.ndarray) -> np.ndarray:
+        """Colours of the frame at the exposure of the canvas."""
+        return colour if (self._gain == 1).all() else cv2.LUT(colour, _gain_table(1 / self._gain))
 
     # --- the better fill ------------------------------------------------------------------------
 
-    def _improve(self, canvas: _Canvas, view: _View) -> None:
-        self._frames_since_fill += 1
+    def _improve(self, canvas: Canvas, area: Region) -> None:
+        self._rested += 1
         done = self._job.take()
         if done is not None:
-            self._better = _Better(done[0], done[1], self.settings.blend_frames)
+            self._better = _Better(*done, self.settings.blend_frames)
         if self._better is not None:
             self._blend(canvas)
-        elif self._worth_completing(canvas, view):
-            self._complete(canvas, self._canvas_area(view.region))
+        elif self._rested > self.settings.rest_frames and not self._job.busy:
+            self._complete(canvas, area)
 
-    def _worth_completing(self, canvas: _Canvas, view: _View) -> bool:
-        """Whether what must be filled has changed enough since the last time."""
-        if self.settings.completion == "off" or self._job.busy:
-            return False
-        if self._frames_since_fill < self.settings.rest_frames:
-            return False
-        area = self._canvas_area(view.region)
-        holes = area.width * area.height - cv2.countNonZero(area.crop(canvas.trust))
-        if holes == 0:
-            return False
-        return abs(holes - self._holes_at_fill) > 0.1 * max(holes, self._holes_at_fill)
-
-    def _complete(self, canvas: _Canvas, area: Region) -> None:
-        trust = area.crop(canvas.trust)
-        self._frames_since_fill = 0
-        self._holes_at_fill = trust.size - cv2.countNonZero(trust)
-        if self.settings.completion == "inline":
-            self._better = _Better(area, _completed(canvas, area), 1)
-            self._blend(canvas)
+    def _complete(self, canvas: Canvas, area: Region) -> None:
+        """Have the fill made anew where enough of it has changed since the last time."""
+        mode, layers = self.settings.completion, canvas.layers(area)
+        if mode == "off" or not _worth_completing(layers):
             return
-        piece = _Canvas(
-            area.crop(canvas.colour).copy(), trust.copy(), area.crop(canvas.filled).copy(), 0
-        )
-        whole = Region(0, 0, area.width, area.height)
-        self._job.start(lambda: (area, _completed(piece, whole)))
+        self._rested = 0
+        if mode == "inline":
+            self._better = _Better(area, _completed(layers), 1)
+            self._blend(canvas)
+        else:
+            piece = layers.copied()
+            self._job.start(lambda: (area, _completed(piece)))
 
-    def _blend(self, canvas: _Canvas) -> None:
+    def _blend(self, canvas: Canvas) -> None:
         """Move the fill one frame's step towards the better one."""
         better = self._better
         if better is None:
             return
-        colour, share = better.area.crop(canvas.colour), 1 / better.frames_left
-        mixed = cv2.addWeighted(better.colour, share, colour, 1 - share, 0)
-        unseen = cv2.compare(better.area.crop(canvas.trust), 0, cv2.CMP_EQ)
-        cv2.copyTo(mixed, unseen, colour)
+        layers, share = canvas.layers(better.area), 1 / better.frames_left
+        mixed = cv2.addWeighted(better.colour, share, layers.colour, 1 - share, 0)
+        unseen = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
+        cv2.copyTo(mixed, unseen, layers.colour)
         better.frames_left -= 1
         if better.frames_left <= 0:
+            layers.fill[:] = cv2.bitwise_and(unseen, GOOD)
             self._better = None
 
 
-def _completed(canvas: _Canvas, area: Region) -> np.ndarray:
-    trust = area.crop(canvas.trust)
-    hidden = cv2.compare(trust, 0, cv2.CMP_EQ)
-    doubtful = cv2.compare(trust, _TRUSTED, cv2.CMP_LT)
-    return complete(area.crop(canvas.colour), hidden, doubtful)
+def _completed(layers: Layers) -> np.ndarray:
+    hidden = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
+    fringe = 2 * round(_FRINGE * max(hidden.shape)) + 1
+    doubtful = cv2.dilate(hidden, np.ones((fringe, fringe), np.uint8))
+    return complete(layers.colour, hidden, doubtful)
 
 
-# --- masks and transforms -----------------------------------------------------------------------
+def _worth_completing(layers: Layers) -> bool:
+    unseen = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
+    good = cv2.compare(layers.fill, GOOD, cv2.CMP_EQ)
+    needed = cv2.countNonZero(unseen)
+    stale = cv2.countNonZero(good & ~unseen) + cv2.countNonZero(unseen & ~good)
+    return stale > _CHANGED * needed
 
 
-def _look(region: Region, alpha: np.ndarray, settings: PlateSettings) -> _View:
-    """Tell what a matte hides, and what it leaves in doubt."""
-    longest = max(alpha.shape)
-    body = cv2.compare(alpha, 0.03, cv2.CMP_GT)
-    margin = max(1, round(settings.margin * longest))
-    soft = cv2.blur(_grown(body, margin), (margin | 1, margin | 1))
-    size = region.width, region.height
-    hidden = cv2.resize(soft, size)
-    # What is half hidden must not be learnt; nor what an interpolated matte may have missed.
-    seen = cv2.bitwise_not(_grown(cv2.compare(soft, 0, cv2.CMP_GT), 1))
-    sure = cv2.bitwise_not(_grown(body, max(margin + 2, round(settings.doubt * longest))))
-    sight = cv2.resize(cv2.max(cv2.min(seen, _SEEN), sure), size, interpolation=cv2.INTER_NEAREST)
-    return _View(region, hidden, sight)
+def _fill_gaps(layers: Layers) -> None:
+    """Give a smooth fill to what was never seen and holds nothing yet."""
+    gap = cv2.compare(cv2.max(layers.trust, layers.fill), 0, cv2.CMP_EQ)
+    share = cv2.countNonZero(gap) / gap.size
+    if share == 0:
+        return
+    # Slivers at the edge of what is known need no detail.
+    step = _FILL_STEP if share > 0.02 else 2 * _FILL_STEP
+    height, width = gap.shape
+    size = max(1, width // step), max(1, height // step)
+    empty = cv2.resize(gap, size, interpolation=cv2.INTER_AREA)
+    known = cv2.compare(empty, 0, cv2.CMP_EQ).astype(np.float32) / 255
+    small = cv2.resize(layers.colour, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    smooth = cv2.resize(pull_push(small, known), (width, height))
+    cv2.copyTo(cv2.convertScaleAbs(smooth), gap, layers.colour)
+    layers.fill[gap > 0] = QUICK
 
 
-def _grown(mask: np.ndarray, radius: int) -> np.ndarray:
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return cv2.dilate(mask, disc)
+def _samples(
+    canvas: Canvas, view: PlateView, frame_rgb: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 3) float32 colours now and remembered, at places trusted before and in sight."""
+    rows, columns = np.nonzero(view.sight[::_SAMPLE_STEP, ::_SAMPLE_STEP] == SURE)
+    x = view.region.x0 + columns * _SAMPLE_STEP
+    y = view.region.y0 + rows * _SAMPLE_STEP
+    inside, colour, trust = canvas.points(x, y)
+    trusted = trust >= TRUSTED
+    now = frame_rgb[y[inside][trusted], x[inside][trusted]]
+    return now.astype(np.float32), colour[trusted].astype(np.float32)
 
 
-def _bounds(view: _View) -> Region:
-    """The rectangle of the frame in which anything is hidden."""
-    x, y, width, height = cv2.boundingRect(view.hidden)
-    left, top = view.region.x0 + x, view.region.y0 + y
-    return Region(left, top, left + width, top + height)
+def _grown(region: Region) -> Region:
+    """The region, and what the next frames of a moving camera may bring into it."""
+    return Region(
+        region.x0 - _SWAY_PX, region.y0 - _SWAY_PX, region.x1 + _SWAY_PX, region.y1 + _SWAY_PX
+    )
 
 
 def _overlap(a: Region, b: Region) -> Region:
     return Region(max(a.x0, b.x0), max(a.y0, b.y0), min(a.x1, b.x1), min(a.y1, b.y1))
 
 
-def _shift(region: Region, origin: Region) -> Region:
+def _within(region: Region, origin: Region) -> Region:
     """``region`` in coordinates that start at the corner of ``origin``."""
     x, y = origin.x0, origin.y0
     return Region(region.x0 - x, region.y0 - y, region.x1 - x, region.y1 - y)
-
-
-def _placed(region: Region, size: tuple[int, int]) -> np.ndarray:
-    """(2, 3) affine from positions in a picture of ``size`` that spans a region to the frame."""
-    scale_x, scale_y = region.width / size[0], region.height / size[1]
-    return np.array([[scale_x, 0, region.x0], [0, scale_y, region.y0]])
-
-
-def _after(second: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """The (2, 3) affine that applies ``first``, then ``second``."""
-    linear = second[:, :2] @ first[:, :2]
-    return np.c_[linear, second[:, :2] @ first[:, 2] + second[:, 2]]
-
-
-def _sampled(
-    layer: np.ndarray, layer_from_out: np.ndarray, size: tuple[int, int], flag: int
-) -> np.ndarray:
-    """Sample a layer at positions (pixel centres at +0.5); zero outside."""
-    matrix = layer_from_out.copy()
-    matrix[:, 2] += 0.5 * matrix[:, :2].sum(1) - 0.5
-    return cv2.warpAffine(layer, matrix, size, flags=flag | cv2.WARP_INVERSE_MAP)
 
 
 def _gain_table(gain: np.ndarray) -> np.ndarray:

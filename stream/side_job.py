@@ -56,7 +56,8 @@ class _Run(Generic[Result]):
         self.result: Result | None = None
         self.error: BaseException | None = None
         self._work = work
-        self.thread = threading.Thread(target=self._main, name=name, daemon=True)
+        # No daemon: at exit, Python ends those in mid-call, and OpenCV answers with an abort.
+        self.thread = threading.Thread(target=self._main, name=name)
         self.thread.start()
 
     def _main(self) -> None:

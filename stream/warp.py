@@ -16,17 +16,17 @@ from stream.region import Region
 _VERTEX = """
 #version 330
 uniform vec4 camera;         // fx, fy, cx, cy
-uniform vec4 nodes;          // x0, y0, step x, step y in frame pixels
-uniform int columns;
 uniform vec4 region;         // x0, y0, width, height in frame pixels
 uniform vec3 pivot;          // mm
 uniform vec3 axis_angle;     // radians
 uniform vec3 shift;          // mm
 uniform vec2 depth_range;    // mm
+in vec2 place_px;            // of the node in the frame, before the motion
 in float depth_mm;
 in float share;
 in vec2 colours_px;          // where in the frame the node finds its colours
 in float opacity;
+in float yield_mm;
 out vec2 source_px;
 flat out vec2 far_px;
 out float target_mm;
@@ -38,16 +38,14 @@ vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
     return p * cos(angle) + cross(k, p) * sin(angle) + k * dot(k, p) * (1.0 - cos(angle));
 }
 void main() {
-    int row = gl_VertexID / columns;
-    vec2 node_px = nodes.xy + nodes.zw * vec2(gl_VertexID - row * columns, row);
     source_px = far_px = colours_px;
-    vec3 p = vec3((node_px - camera.zw) / camera.xy, 1.0) * depth_mm;
+    vec3 p = vec3((place_px - camera.zw) / camera.xy, 1.0) * depth_mm;
     p = pivot + turned(p - pivot, share * axis_angle) + share * shift;
     target_mm = p.z;
     cover = opacity;
     vec2 target_px = camera.xy * p.xy / p.z + camera.zw;
     vec2 ndc = (target_px - region.xy) / region.zw * 2.0 - 1.0;
-    float z = (p.z - depth_range.x) / (depth_range.y - depth_range.x);
+    float z = (p.z + yield_mm - depth_range.x) / (depth_range.y - depth_range.x);
     gl_Position = vec4(ndc, 2.0 * z - 1.0, 1.0);
 }
 """
@@ -57,9 +55,10 @@ _NEAR_SIDE = """
 uniform sampler2D layer;     // F premultiplied, α
 uniform vec4 region;
 in vec2 source_px;
+in float cover;
 out vec4 colour;
 void main() {
-    colour = texture(layer, (source_px - region.xy) / region.zw);
+    colour = cover * texture(layer, (source_px - region.xy) / region.zw);
     if (colour.a < 0.002) discard;
 }
 """
@@ -69,6 +68,7 @@ uniform sampler2D layer;
 uniform vec4 region;
 in vec2 source_px;
 flat in vec2 far_px;
+in float cover;
 out vec4 colour;
 float stretch(mat2 source_from_target) {            // greatest magnification of the texture
     float det = determinant(source_from_target);
@@ -80,7 +80,7 @@ float stretch(mat2 source_from_target) {            // greatest magnification of
 void main() {
     float s = stretch(mat2(dFdx(source_px), dFdy(source_px)));
     vec2 source = mix(source_px, far_px, smoothstep(1.5, 4.0, s));
-    colour = texture(layer, (source - region.xy) / region.zw);
+    colour = cover * texture(layer, (source - region.xy) / region.zw);
     if (colour.a < 0.002) discard;
 }
 """
@@ -106,7 +106,8 @@ void main() {
 """
 
 
-_NODE_PARTS = (("depth_mm", 1), ("share", 1), ("colours_px", 2), ("opacity", 1))
+_FRAGMENTS = {"far": _FAR_SIDE, "mirror": _NEAR_SIDE, "gap": _GAP, "near": _NEAR_SIDE}
+_NODE_PARTS = (("place_px", 2), ("depth_mm", 1), ("share", 1), ("colours_px", 2), ("opacity", 1), ("yield_mm", 1))
 
 
 def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:
@@ -136,10 +137,10 @@ class Warp:
 
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
-        self._near, self._gap, self._far = (
-            context.program(vertex_shader=_VERTEX, fragment_shader=fragment)
-            for fragment in (_NEAR_SIDE, _GAP, _FAR_SIDE)
-        )
+        self._programs = {
+            kind: context.program(vertex_shader=_VERTEX, fragment_shader=fragment)
+            for kind, fragment in _FRAGMENTS.items()
+        }
         self._size: tuple[int, int] | None = None
 
     def draw(
@@ -178,19 +179,14 @@ class Warp:
         self, mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray, region: Region,
         presence: float,
     ) -> None:  # fmt: skip
-        depth = mesh.depth
-        share, places = depth.turn * presence, depth.grid.positions_px
-        near = depth.front_mm, places, np.ones_like(share)
-        far = depth.back_mm, depth.back_source_px, depth.back_opacity
-        for program, (depth_mm, colours_px, opacity), triangles in (
-            (self._far, far, mesh.back_triangles),
-            (self._gap, near, mesh.gap_triangles),
-            (self._near, near, mesh.front_triangles),
-        ):
-            if len(triangles):
-                _set_uniforms(program, region, mesh, motion, camera)
-                nodes = np.dstack([depth_mm, share, colours_px, opacity]).astype(np.float32)
-                self._sheet(program, nodes, triangles)
+        for sheet in mesh.sheets:
+            if len(sheet.triangles):
+                program = self._programs[sheet.kind]
+                _set_uniforms(program, region, motion, camera)
+                share = sheet.share * presence
+                parts = (sheet.places_px, sheet.depth_mm, share, sheet.colours_px,
+                         sheet.opacity, sheet.yield_mm)  # fmt: skip
+                self._sheet(program, np.dstack(parts).astype(np.float32), sheet.triangles)
 
     def _fit_buffers(self, region: Region) -> None:
         size = (region.width, region.height)
@@ -228,17 +224,13 @@ class Warp:
 
 
 def _set_uniforms(
-    program: moderngl.Program, region: Region, mesh: HeadMesh, motion: HeadMotion,
-    camera: np.ndarray,
-) -> None:  # fmt: skip
-    grid = mesh.depth.grid
+    program: moderngl.Program, region: Region, motion: HeadMotion, camera: np.ndarray
+) -> None:
     reach = 400.0  # half the depth of any head with its hair, and then some
     middle = motion.pivot_mm[2] + motion.translation_mm[2] / 2
     slack = reach + abs(motion.translation_mm[2])
     values = {
         "camera": (camera[0, 0], camera[1, 1], camera[0, 2], camera[1, 2]),
-        "nodes": (grid.region.x0, grid.region.y0, *grid.step_px),
-        "columns": grid.columns,
         "region": (region.x0, region.y0, region.width, region.height),
         "pivot": tuple(motion.pivot_mm),
         "axis_angle": tuple(motion.axis_angle),

@@ -187,7 +187,8 @@ def test_a_model_is_read_once(model):
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(None, "does not exist"), (b"", "not a head model"), (b"x", "not a head")]
+    ("content", "why"),
+    [(None, "does not exist"), (b"", "not a head model"), (b"PK\x03\x04x", "not a head")],
 )
 def test_bad_files_are_explained(tmp_path, content, why):
     path = tmp_path / "model.npz"
@@ -222,7 +223,7 @@ def _foreign(model) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _check(loaded: HeadModel, model: HeadModel, worst_mm: float) -> None:
     apart = np.linalg.norm(loaded.points478() - model.points478(), axis=1)
     assert apart.max() < worst_mm
-    np.testing.assert_allclose(loaded.vertices, model.vertices, atol=worst_mm)
+    np.testing.assert_allclose(loaded.vertices, model.vertices, atol=1.5)
     moved = loaded.shape(np.array([0, 2.0])) - loaded.shape()
     np.testing.assert_allclose(moved, 2 * model.identity_basis[1], atol=0.3)
     assert (loaded.labels == model.labels).mean() > 0.97
@@ -241,7 +242,7 @@ def test_ict_layout(tmp_path, model):
         landmarks68=model.triangles[model.points68_triangle, model.points68_bary.argmax(1)],
     )
     loaded = load_ict(tmp_path / "ict.npz")
-    _check(loaded, model, 3.0)
+    _check(loaded, model, 9.0)  # its landmarks are vertices: up to 9 mm beside the points
     assert loaded.expression_names == model.expression_names
     assert np.abs(loaded.expression_basis[model.expression_names.index("jawOpen")]).max() > 0.1
     assert np.abs(loaded.expression_basis[model.expression_names.index("tongueOut")]).max() == 0

@@ -76,7 +76,7 @@ def test_matches_the_numpy_twin_within_one_grey_level_away_from_edges(warp):
     want, covered = draw(*picture, plate, REGION, mesh, _motion(), camera)
     error = np.abs(got - want).max(axis=-1)
     calm = ~_edges((covered > 0) & (covered < 1)) & ~_edges(_outline(covered > 0))
-    assert calm.mean() > 0.5
+    assert calm.mean() > 0.4
     assert np.quantile(error[calm], 0.999) <= 1.0  # worst seen: 0.72
     assert error[calm].max() <= 2.0  # worst seen: 1.27, on the fading edge of the far side
     assert (error > 2).mean() < 0.01

@@ -3,7 +3,7 @@
 import numpy as np
 
 from stream.geometry import project
-from stream.mesh import HeadMesh
+from stream.mesh import HeadMesh, Sheet
 from stream.pose import HeadMotion
 from stream.region import Region
 from stream.warp import resting_mask
@@ -23,16 +23,17 @@ def bilinear(picture: np.ndarray, place_px: np.ndarray) -> np.ndarray:
 
 
 def moved_nodes(
-    depth_mm: np.ndarray, share: np.ndarray, mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray
+    sheet: Sheet, motion: HeadMotion, camera: np.ndarray, presence: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (N, 2) target pixels and (N,) target depths of all nodes."""
-    source_px = mesh.depth.grid.positions_px.reshape(-1, 2).astype(float)
-    z = depth_mm.reshape(-1, 1).astype(float)
+    source_px = sheet.places_px.reshape(-1, 2).astype(float)
+    z = sheet.depth_mm.reshape(-1, 1).astype(float)
     rays = (source_px - camera[:2, 2]) / np.diag(camera)[:2]
     points = np.c_[rays * z, z]
-    transforms = motion.blended(share.ravel().astype(float), share.ravel().astype(float))
+    share = sheet.share.ravel().astype(float) * presence
+    transforms = motion.blended(share, share)
     moved = np.einsum("nij,nj->ni", transforms[:, :3, :3], points) + transforms[:, :3, 3]
-    return project(moved, camera), moved[:, 2]
+    return project(moved, camera), moved[:, 2] + sheet.yield_mm.ravel()
 
 
 def draw(
@@ -44,19 +45,16 @@ def draw(
     out = np.where(rests, picture, plate).astype(float)
     alpha = matte[..., None] / 255
     layer = np.dstack([np.rint(np.clip(picture - (1 - alpha) * plate, 0, 255)), matte])
-    opacity = depth_opacity(mesh)
     nearest, covered = np.full(out.shape[:2], np.inf), np.zeros(out.shape[:2])
-    depth = mesh.depth
-    source = depth.grid.positions_px.reshape(-1, 2).astype(float) - (region.x0, region.y0)
-    for depth_mm, triangles, kind in (
-        (depth.back_mm, mesh.back_triangles, "far"),
-        (depth.front_mm, mesh.gap_triangles, "gap"),
-        (depth.front_mm, mesh.front_triangles, "near"),
-    ):
-        target, z = moved_nodes(depth_mm, depth.turn * presence, mesh, motion, camera)
-        target = target - (region.x0, region.y0)
-        for triangle in triangles:
-            _triangle(out, nearest, covered, layer, source, opacity, target, z, triangle, kind)
+    corner = np.array([region.x0, region.y0])
+    for sheet in mesh.sheets:
+        source = sheet.colours_px.reshape(-1, 2).astype(float) - corner
+        target, z = moved_nodes(sheet, motion, camera, presence)
+        target, opacity = target - corner, sheet.opacity.ravel()
+        for triangle in sheet.triangles:
+            _triangle(
+                out, nearest, covered, layer, source, opacity, target, z, triangle, sheet.kind
+            )
     return out, covered
 
 
@@ -81,10 +79,11 @@ def _triangle(out, nearest, covered, layer, source, opacity, target, z, triangle
         place = _towards_far(place, source[triangle], edges)
     here = bilinear(layer, place)
     alpha = here[:, 3:] / 255
+    cover = (weights @ opacity[triangle])[:, None]
     if kind == "far":
         alpha = np.clip((alpha - 0.98) / 0.02, 0, 1)
-        alpha *= (weights @ opacity[triangle])[:, None]
         here[:, :3] *= alpha
+    alpha, here = alpha * cover, here * cover
     drawn = (alpha[:, 0] >= 0.002) & (deep <= nearest[rows, columns])
     rows, columns = rows[drawn], columns[drawn]
     out[rows, columns] = here[drawn, :3] + (1 - alpha[drawn]) * out[rows, columns]
@@ -99,7 +98,3 @@ def _towards_far(place, source, edges):
     t = np.clip((1 / max(least, 1e-3) - 1.5) / 2.5, 0, 1)
     return place + (t * t * (3 - 2 * t)) * (source[2] - place)
 
-
-def depth_opacity(mesh: HeadMesh) -> np.ndarray:
-    """Return the (N,) opacity of the far side at the nodes."""
-    return mesh.depth.back_opacity.ravel()

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from stream.head_model import load_head_model
-from training.head_model import build
+from training.head_model import build, evaluate, sheet
+from training.head_model import calibrate as by_rendering
+from training.head_model.points import read_canonical
 
 
 def _data_folder(given: Path | None) -> Path | None:
@@ -24,9 +26,6 @@ def _needed(data: Path | None) -> Path:
 
 def _calibrate(data: Path, views: int) -> None:
     """Render heads, detect their faces, move the tracked points, report, store."""
-    from training.head_model import calibrate as by_rendering
-    from training.head_model.points import read_canonical
-
     source = build.load_source()
     mean = build.load_mean(source)
     canonical = read_canonical(data / "mediapipe_ref" / "face_model_with_iris.obj")
@@ -39,7 +38,8 @@ def _calibrate(data: Path, views: int) -> None:
     kept = len(seen) * 3 // 4
     found = by_rendering.calibrate(source, mean, start, canonical.mirror, seen[:kept])
     for name, embedding in (("registered", start), ("calibrated", found)):
-        print(f"{name}: {by_rendering.summary(seen[kept:], embedding, source.topology)}", flush=True)
+        apart = by_rendering.summary(seen[kept:], embedding, source.topology)
+        print(f"{name}: {apart}", flush=True)
     by_rendering.store(found, source.topology.triangles)
 
 
@@ -66,8 +66,6 @@ def main() -> None:
 
 
 def _look(given: argparse.Namespace, data: Path | None) -> None:
-    from training.head_model import evaluate, sheet
-
     model = load_head_model(given.model)
     if given.step == "evaluate":
         evaluate.report(model, data)

@@ -10,10 +10,19 @@ from training.head_model.source import face_unit_files, read_target, target_name
 from training.head_model.topology import COLLAR, EYE, MOUTH, SKIN, SOCKET, TEETH, TONGUE, Topology
 
 COMPONENTS = 80
+MIRRORED = np.array([-1, 1, 1], np.float32)
 PUPIL_DISTANCE_MM = 63.0
 SIZE_SPREAD = 0.035  # of adult heads of one shape, as a share
 # How much a part counts when the components are chosen.
-PART_WEIGHT = {SKIN: 1.0, MOUTH: 0.05, SOCKET: 0.1, EYE: 0.5, TEETH: 0.05, TONGUE: 0.02, COLLAR: 0.2}
+PART_WEIGHT = {
+    SKIN: 1.0,
+    MOUTH: 0.05,
+    SOCKET: 0.1,
+    EYE: 0.5,
+    TEETH: 0.05,
+    TONGUE: 0.02,
+    COLLAR: 0.2,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ def sample_population(
         rng: source of chance.
     """
     heads = sample_people(targets, count, rng) + base.astype(np.float32)
-    heads -= heads.mean(1, keepdims=True)
+    heads = heads - heads.mean(1, keepdims=True)
     sizes = 1 + SIZE_SPREAD * np.clip(rng.normal(size=(count, 1, 1)), -2.5, 2.5)
     heads *= sizes.astype(np.float32)
     steady = alignment_weights(topology, base)
@@ -124,8 +133,8 @@ def identity_basis(population: Population, topology: Topology, count: int) -> np
     """
     weights = np.sqrt(component_weights(topology, population.mean))[:, None]
     offsets = population.heads - population.mean
-    flipped = offsets[:, topology.mirror] * np.float32([-1, 1, 1])
-    found = []
+    flipped = offsets[:, topology.mirror] * MIRRORED
+    found: list[tuple[float, np.ndarray]] = []
     for part in ((offsets + flipped) / 2, (offsets - flipped) / 2):
         flat = part.reshape(len(part), -1)
         weighted = (part * weights).reshape(len(part), -1)
@@ -156,9 +165,7 @@ def expression_basis(topology: Topology, scale: float) -> tuple[list[str], np.nd
         name: name.replace("Left", "?").replace("Right", "Left").replace("?", "Right")
         for name in units
     }
-    basis = [
-        (units[name] + units[flip[name]][topology.mirror] * [-1, 1, 1]) / 2 for name in units
-    ]
+    basis = [(units[name] + units[flip[name]][topology.mirror] * [-1, 1, 1]) / 2 for name in units]
     return list(units), np.stack(basis) * scale
 
 

@@ -168,9 +168,7 @@ def neck_joint(source: Source, population: bases.Population, shift: np.ndarray) 
     joints = source.base.joints
     place = joints["joint-head"] + NECK_BLEND * (joints["joint-neck"] - joints["joint-head"])
     steady = bases.alignment_weights(source.topology, source.vertices)
-    rotation, move = bases.rigid(
-        source.vertices * population.scale, population.mean, steady
-    )
+    rotation, move = bases.rigid(source.vertices * population.scale, population.mean, steady)
     return (rotation @ (place * population.scale) + move - shift) * [0, 1, 1]
 
 

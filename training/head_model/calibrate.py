@@ -15,6 +15,7 @@ from training.head_model.sheet import rotation
 from training.head_model.topology import EYE, Topology
 
 SIZE = 512
+BELOW_EYES_MM = np.array([0, 25.0, 50.0])  # what the camera looks at
 FRONTAL_DEGREES = 8.0  # contour points slide with the pose: only these views place them
 CANDIDATES = 60
 
@@ -36,13 +37,15 @@ class View:
     turn: float
 
 
-def views(source: Source, data: Path, count: int, seed: int = 5) -> Iterator[tuple[View, np.ndarray]]:
+def views(
+    source: Source, data: Path, count: int, seed: int = 5
+) -> Iterator[tuple[View, np.ndarray]]:
     """Render heads and detect their faces.
 
     Yields:
         The view and its picture (H, W, 3) uint8; heads without a detected face are left out.
     """
-    import mediapipe as mp
+    import mediapipe as mp  # noqa: PLC0415 - slow, and no other step needs it
 
     rng = np.random.default_rng(seed)
     wardrobe = Wardrobe(data / "makehuman", source.base)
@@ -52,7 +55,7 @@ def views(source: Source, data: Path, count: int, seed: int = 5) -> Iterator[tup
     with mesh, Renderer((SIZE, SIZE), samples=2) as renderer:
         for head in wardrobe.sample(count, rng):
             eyes = (operator @ head)[source.topology.parts == EYE]
-            pose, turn = _random_pose(eyes.mean(0) + [0, 25.0, 50.0], rng)
+            pose, turn = _random_pose(eyes.mean(0) + BELOW_EYES_MM, rng)
             picture = renderer.draw(
                 wardrobe.layers(head, pose, rng),
                 camera,
@@ -72,9 +75,7 @@ def _random_pose(middle: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarr
     yaw, pitch = rng.uniform(-reach, reach), rng.uniform(-reach, reach) * (1 if near else 0.7)
     pose = np.eye(4)
     roll = np.radians(rng.uniform(-6, 6))
-    tilt = np.array(
-        [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]]
-    )
+    tilt = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
     pose[:3, :3] = tilt @ rotation(yaw, pitch)
     pose[:3, 3] = [rng.uniform(-40, 40), rng.uniform(-40, 40), rng.uniform(430, 700)]
     pose[:3, 3] -= pose[:3, :3] @ middle
@@ -153,9 +154,10 @@ def summary(views: list[View], embedding: Embedding, topology: Topology) -> str:
     apart = residuals(views, embedding, topology.triangles)
     frontal = [view.turn <= FRONTAL_DEGREES for view in views]
     inner = np.setdiff1d(np.arange(478), FACE_OVAL)
+    irises = apart[:, list(IRIS)].mean()
     return (
         f"{len(views)} views, mean {apart.mean():.2f}, p95 {np.quantile(apart, 0.95):.2f}, "
-        f"inside the contour {apart[:, inner].mean():.2f}, irises {apart[:, list(IRIS)].mean():.2f}, "
+        f"inside the contour {apart[:, inner].mean():.2f}, irises {irises:.2f}, "
         f"contour in frontal views {apart[frontal][:, FACE_OVAL].mean():.2f} mm"
     )
 

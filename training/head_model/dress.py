@@ -83,9 +83,9 @@ class Wardrobe:
         """Draw people with mild random expressions: (count, len(ids), 3) mm, head axes."""
         heads = sample_people(self._targets, count, rng) + self._base
         names = list(self._units)
-        for head in heads:
+        for number in range(count):
             for name, strength in _random_expression(names, rng).items():
-                head += strength * self._units[name]
+                heads[number] += strength * self._units[name]
         return heads
 
     def layers(

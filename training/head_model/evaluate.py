@@ -8,7 +8,13 @@ import numpy as np
 
 from stream.head_formats import load_ict
 from stream.head_model import HeadModel
-from training.head_model.basis import align, alignment_weights, rigid, sample_population, vertex_areas
+from training.head_model.basis import (
+    align,
+    alignment_weights,
+    rigid,
+    sample_population,
+    vertex_areas,
+)
 from training.head_model.build import load_source
 from training.head_model.points import Pins, barycentric, wrap
 
@@ -45,6 +51,7 @@ def fit_identity(
         model: the model.
         target: (V, 3) mm; only the region is looked at.
         region: (V,) bool.
+        rounds: how often place and shape are solved in turn.
 
     Returns:
         (V, 3) fitted head in the place of the target.
@@ -70,9 +77,7 @@ def unseen_people(model: HeadModel, count: int = 200) -> dict[str, Errors]:
     """Fit heads sampled from the same source with another seed."""
     source = load_source()
     rng = np.random.default_rng(UNSEEN_SEED)
-    population = sample_population(
-        source.targets, source.topology, source.vertices, count, rng
-    )
+    population = sample_population(source.targets, source.topology, source.vertices, count, rng)
     heads = population.heads
     regions = {
         "whole head": np.ones(len(model.vertices), bool),

@@ -1,6 +1,5 @@
 """Sample people: weights of the shape targets for a broad adult population."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +36,13 @@ NARROW_SPREAD = {
     "forehead-scale-vert": 0.12,
     "head-back-scale-depth": 0.12,
     "head-angle": 0.08,
+}
+# Mean and spread of what makes the build; 0 and 1 are the ends of the source.
+BUILD = {
+    "muscle": (0.5, 0.18),
+    "weight": (0.52, 0.24),
+    "height": (0.5, 0.15),
+    "proportions": (0.5, 0.2),
 }
 AGE_ANCHORS = {"child": 0.1875, "young": 0.5, "old": 1.0}
 
@@ -154,14 +160,8 @@ def _macro_factors(count: int, rng: np.random.Generator) -> dict[str, np.ndarray
         "caucasian": ancestry[2],
     }
     factors["young"] = 1 - factors["child"] - factors["old"]
-    draws: dict[str, Callable[[], np.ndarray]] = {
-        "muscle": lambda: rng.normal(0.5, 0.18, count),
-        "weight": lambda: rng.normal(0.52, 0.24, count),
-        "height": lambda: rng.normal(0.5, 0.15, count),
-        "proportions": lambda: rng.normal(0.5, 0.2, count),
-    }
-    for word, draw in draws.items():
-        value = np.clip(draw(), 0, 1)
+    for word, (middle, spread) in BUILD.items():
+        value = np.clip(rng.normal(middle, spread, count), 0, 1)
         low, high = ("uncommon", "ideal") if word == "proportions" else ("min", "max")
         factors[low + word] = np.clip(1 - 2 * value, 0, 1)
         factors[high + word] = np.clip(2 * value - 1, 0, 1)

@@ -8,11 +8,14 @@ import numpy as np
 from scipy import sparse
 from scipy.interpolate import RBFInterpolator
 from scipy.sparse.linalg import spsolve
+from scipy.spatial import cKDTree
 
+from training.head_model.basis import rigid
 from training.head_model.surface import edges_of
 from training.head_model.topology import EYE, MOUTH, SKIN, SOCKET, Topology
 
 POINTS = 478
+CORNER_MM = np.array([1.0, 0, 0.5])  # from the inner to the outer corner of the mouth
 # Rings of the canonical mesh, from the outer corner over the upper lid and back below.
 RIGHT_LID = [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7]
 LEFT_LID = [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249]
@@ -73,8 +76,6 @@ def read_canonical(path: Path) -> Canonical:
 
 
 def _mirror(points: np.ndarray) -> np.ndarray:
-    from scipy.spatial import cKDTree
-
     distance, partner = cKDTree(points).query(points * [-1, 1, 1])
     if distance.max() > 3.0 or (partner[partner] != np.arange(len(points))).any():
         raise ValueError("the canonical mesh has points without a partner on the other side")
@@ -95,7 +96,7 @@ def landmarks(topology: Topology, vertices: np.ndarray) -> dict[int, np.ndarray]
     mouth = vertices[rims[MOUTH]]
     left, right = mouth[mouth[:, 0].argmax()], mouth[mouth[:, 0].argmin()]
     found.update({308: left, 78: right})
-    found[291], found[61] = left + [1.0, 0, 0.5], right + [-1.0, 0, 0.5]
+    found[291], found[61] = left + CORNER_MM, right + CORNER_MM * [-1, 1, 1]
     found.update(_profile_places(topology, vertices, mouth))
     return found
 
@@ -117,7 +118,10 @@ def _lid_places(rim: np.ndarray, ring: list[int]) -> dict[int, np.ndarray]:
     chord = outer[1] + (rim[:, 0] - outer[0]) / (inner[0] - outer[0]) * (inner[1] - outer[1])
     shares = np.array([0, 0.05, 0.15, 0.31, 0.50, 0.70, 0.86, 0.95, 1.0])
     places = {}
-    for half, numbers in ((rim[:, 1] <= chord, ring[:9]), (rim[:, 1] >= chord, ring[8:] + ring[:1])):
+    for half, numbers in (
+        (rim[:, 1] <= chord, ring[:9]),
+        (rim[:, 1] >= chord, ring[8:] + ring[:1]),
+    ):
         line = rim[half][np.argsort(side * -rim[half, 0])]
         run = (line[:, 0] - outer[0]) / (inner[0] - outer[0])
         wanted = shares if numbers[0] == ring[0] else shares[::-1]
@@ -197,15 +201,14 @@ def wrap(
         moved: (N, 3) mesh, about in place.
         triangles: (T, 3) of it.
         pins: what is known.
-        target, target_triangles: the surface to lie on.
+        target: (M, 3) vertices of the surface to lie on.
+        target_triangles: (S, 3) of it.
         weights: (N,) how much each vertex is drawn to the surface; 1 when absent.
 
     Returns:
         (N, 3) bent mesh.
     """
-    bend = RBFInterpolator(
-        moved[pins.numbers], pins.aims - moved[pins.numbers], smoothing=1.0
-    )
+    bend = RBFInterpolator(moved[pins.numbers], pins.aims - moved[pins.numbers], smoothing=1.0)
     moved = moved + bend(moved)
     weights = np.ones(len(moved)) if weights is None else weights
     for stiffness in (30.0, 10.0, 3.0, 1.0, 0.3):
@@ -216,8 +219,6 @@ def wrap(
 
 
 def _similarity(points: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    from training.head_model.basis import rigid
-
     spread = np.linalg.norm(target - target.mean(0)) / np.linalg.norm(source - source.mean(0))
     rotation, shift = rigid(source * spread, target, np.ones(len(source)))
     return points * spread @ rotation.T + shift
@@ -251,8 +252,7 @@ def _place_irises(topology: Topology, vertices: np.ndarray, points: np.ndarray) 
     for first, side in ((468, -1), (473, 1)):
         ball = eyes[np.sign(eyes[:, 0]) == side]
         centre = (ball.min(0) + ball.max(0)) / 2
-        flip = np.array([1.0 if side < 0 else -1.0, 1.0])
-        points[first : first + 5, :2] = centre[:2] + ring * flip
+        points[first : first + 5, :2] = centre[:2] + ring  # both rings start at +x
         points[first : first + 5, 2] = ball[:, 2].min()
     return points
 

@@ -122,9 +122,9 @@ def read_target(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         (n,) vertex numbers and (n, 3) offsets in mm, head axes.
     """
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as stream:
-        lines = [line for line in stream if line.strip() and not line.startswith("#")]
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     table = np.array([line.split() for line in lines], dtype=np.float64).reshape(-1, 4)
     return table[:, 0].astype(np.int64), table[:, 1:] * HEAD_FROM_SOURCE
 

@@ -9,7 +9,6 @@ from training.head_model.topology import (
     COLLAR,
     EYE,
     MOUTH,
-    SKIN,
     SOCKET,
     TEETH,
     TONGUE,

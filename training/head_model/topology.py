@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial import cKDTree
 
 from training.head_model.source import BaseMesh
 
@@ -157,9 +158,7 @@ def subdivide(quads: np.ndarray, count: int) -> tuple[sparse.csr_matrix, np.ndar
     matrix = sparse.vstack([moved, edge_points, faces]).tocsr()
     face_ids = count + len(edges) + np.arange(len(quads))
     fine = [
-        np.stack(
-            [quads[:, k], count + edge_of[:, k], face_ids, count + edge_of[:, k - 1]], axis=1
-        )
+        np.stack([quads[:, k], count + edge_of[:, k], face_ids, count + edge_of[:, k - 1]], axis=1)
         for k in range(4)
     ]
     return matrix, np.concatenate(fine)
@@ -171,8 +170,6 @@ def _incidence(rows: np.ndarray, columns: np.ndarray, height: int, width: int) -
 
 def _mirror_by_place(vertices: np.ndarray) -> np.ndarray:
     """Pair the vertices of a symmetric mesh by position; raise when one has no partner."""
-    from scipy.spatial import cKDTree
-
     distance, partner = cKDTree(vertices).query(vertices * [-1, 1, 1])
     if distance.max() > 1e-3 or (partner[partner] != np.arange(len(vertices))).any():
         raise ValueError(f"the mesh is not symmetric: {distance.max():.4f} mm")
@@ -230,9 +227,7 @@ def _skin_triangles(parts: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return np.isin(parts[triangles], (SKIN, COLLAR)).all(1)
 
 
-def _symmetric_triangles(
-    vertices: np.ndarray, quads: np.ndarray, mirror: np.ndarray
-) -> np.ndarray:
+def _symmetric_triangles(vertices: np.ndarray, quads: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     """Split quads along the shorter diagonal on one side and alike on the other."""
     first = np.linalg.norm(vertices[quads[:, 0]] - vertices[quads[:, 2]], axis=1)
     second = np.linalg.norm(vertices[quads[:, 1]] - vertices[quads[:, 3]], axis=1)
@@ -247,7 +242,4 @@ def _symmetric_triangles(
         diagonal = set(mirror[quads[twin, list(cut)]])
         cut_first[number] = diagonal == set(quads[number, [0, 2]])
     a, b = quads[cut_first], quads[~cut_first]
-    triangles = np.concatenate(
-        [a[:, [0, 1, 2]], a[:, [0, 2, 3]], b[:, [0, 1, 3]], b[:, [1, 2, 3]]]
-    )
-    return triangles
+    return np.concatenate([a[:, [0, 1, 2]], a[:, [0, 2, 3]], b[:, [0, 1, 3]], b[:, [1, 2, 3]]])

@@ -187,19 +187,16 @@ def examine(path: Path) -> Heard:
 
 
 def _hear(path: Path, number: int) -> tuple[list[float], float]:
-    found, quiet_since_s, end_s = [], -1.0, 0.0
+    """Return when each beep of a track begins and when the track ends, in seconds."""
+    loud, end_s = [np.empty(0)], 0.0
     with av.open(str(path)) as container:
         for frame in container.decode(audio=number):
-            samples = np.abs(frame.to_ndarray().astype(np.float32)).reshape(-1)
-            if frame.format.name.startswith("s16"):
-                samples /= 32_768.0
+            samples = frame.to_ndarray()
+            full = 1.0 if samples.dtype.kind == "f" else float(np.iinfo(samples.dtype).max)
             if not frame.format.is_planar:
-                samples = samples.reshape(-1, frame.layout.nb_channels)[:, 0]
+                samples = samples.reshape(-1, frame.layout.nb_channels).T
             start_s = float(frame.pts * frame.time_base)
             end_s = start_s + frame.samples / frame.sample_rate
-            for sample in np.flatnonzero(samples > 0.25):
-                time_s = start_s + sample / frame.sample_rate
-                if time_s - quiet_since_s > BEEP_S * 4:
-                    found.append(time_s)
-                quiet_since_s = time_s
-    return found, end_s
+            loud.append(start_s + np.flatnonzero(np.abs(samples[0]) > 0.25 * full) / frame.rate)
+    times = np.concatenate(loud)
+    return times[np.diff(times, prepend=-1.0) > BEEP_S * 2].tolist(), end_s

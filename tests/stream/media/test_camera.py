@@ -66,8 +66,7 @@ def test_frames_are_rgb_live_and_timed():
     assert times[0] >= 0
     assert all(np.diff(times) > 0)
     assert all(
-        frame.captured_s - frames[0].captured_s
-        == pytest.approx(frame.time_s - frames[0].time_s)
+        frame.captured_s - frames[0].captured_s == pytest.approx(frame.time_s - frames[0].time_s)
         for frame in frames
     )
     assert port.opened[0][1].released == 1

@@ -39,7 +39,9 @@ class Listener(threading.Thread):
 
     def listen(self):
         options = {"listen": "1"}
-        with av.open(self.url, format=self.form, options=options, timeout=20.0) as container:
+        # Without a timeout: its callback would wait for the interpreter's lock, which PyAV
+        # holds while a sink in this process shakes hands.
+        with av.open(self.url, format=self.form, options=options) as container:
             self.codecs = [s.codec_context.codec.canonical_name for s in container.streams]
             for packet in container.demux():
                 if packet.stream.type == "audio":

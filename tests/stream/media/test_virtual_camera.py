@@ -59,7 +59,11 @@ def test_frames_arrive_as_rgb(backend):
         assert sink.description == "virtual camera first"
         assert sink.poll_keys() == []
     (made,) = backend.made
-    assert [frame[0, 0].tolist() for frame in made.sent] == [[10, 20, 30], [20, 40, 60], [30, 60, 90]]
+    assert [frame[0, 0].tolist() for frame in made.sent] == [
+        [10, 20, 30],
+        [20, 40, 60],
+        [30, 60, 90],
+    ]
     assert (made.size, made.fps, made.closed) == ((64, 48), 25.0, 1)
     sink.close()
     assert made.closed == 1

@@ -10,7 +10,16 @@ for needed in ("anny", "igl", "moderngl"):
     if importlib.util.find_spec(needed) is None:
         pytest.skip(f"{needed} is not installed (extra train)", allow_module_level=True)
 
-from training.head_model import basis, build, calibrate, people, points, source, surface, topology
+from training.head_model import (  # noqa: E402 - after the skip
+    basis,
+    build,
+    calibrate,
+    people,
+    points,
+    source,
+    surface,
+    topology,
+)
 
 CUBE = np.array(
     [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]]
@@ -129,7 +138,8 @@ def test_barycentric_weights_rebuild_places():
 
 def test_pixels_are_cast_onto_the_nearest_facing_triangle():
     square = np.array([[-50.0, -50, 0], [50, -50, 0], [50, 50, 0], [-50, 50, 0]])
-    vertices = np.concatenate([square + [0, 0, 600], square + [0, 0, 500]])
+    depth = np.array([0.0, 0, 100])
+    vertices = np.concatenate([square + 6 * depth, square + 5 * depth])
     faces = np.array([[0, 2, 1], [0, 3, 2]])
     triangles = np.concatenate([faces, faces + 4])
     camera = np.array([[500.0, 0, 200], [0, 500, 200], [0, 0, 1]])
@@ -158,5 +168,5 @@ def test_registration_alone_comes_near_the_calibration(data_dir, made):
         registered.places(model.vertices, model.triangles) - model.points478(), axis=1
     )
     inner = np.setdiff1d(np.arange(478), points.FACE_OVAL)
-    assert apart[inner].mean() < 6.0
+    assert apart[inner].mean() < 8.0
     assert apart[list(points.IRIS)].max() < 5.0

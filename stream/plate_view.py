@@ -1,0 +1,112 @@
+"""What one frame shows of the background: hidden, in doubt, or in plain view."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from stream.plate_canvas import LOOSE, SEEN, SURE
+from stream.region import Region
+
+_LONGEST = 384  # side at which loose hair is looked for
+_BODY = 0.03  # matte from which a pixel holds some of the person
+_PLAIN = 3.0  # grey levels of fine detail up to which scenery is plain enough to spot hairs
+_LEAST_HAIR = 6.0  # grey levels by which a loose hair differs from what is behind it
+_OVER_SCENERY = 2.0  # how many times the scenery's own detail
+
+
+@dataclass(frozen=True, slots=True)
+class PlateView:
+    """A frame's view of the background in one region, in the region's pixels.
+
+    Attributes:
+        region: the rectangle of the frame.
+        hidden: (h, w) uint8, 255 behind the person, falling to 0 where the frame is the plate.
+        sight: (h, w) uint8: 0 hidden, ``LOOSE`` behind loose hair, ``SEEN`` near the person,
+            ``SURE`` far from it.
+    """
+
+    region: Region
+    hidden: np.ndarray
+    sight: np.ndarray
+
+    @property
+    def bounds(self) -> Region:
+        """The rectangle of the frame in which anything is hidden."""
+        x, y, width, height = cv2.boundingRect(self.hidden)
+        left, top = self.region.x0 + x, self.region.y0 + y
+        return Region(left, top, left + width, top + height)
+
+
+def look(
+    picture: np.ndarray, region: Region, alpha: np.ndarray, margin: float, doubt: float
+) -> PlateView:
+    """Tell what a matte hides, and what it leaves in doubt.
+
+    Args:
+        picture: (h, w, 3) uint8 pixels of the region.
+        region: rectangle of the frame.
+        alpha: (h', w') float32 matte over the region, any resolution.
+        margin: share of the longer side around the matte that counts as hidden.
+        doubt: share of the longer side around the matte in which loose hair may hang.
+    """
+    size = _reduced_size(region)
+    longest = max(size)
+    body = cv2.compare(_spread(alpha, size), _BODY, cv2.CMP_GT)
+    reach = max(1, round(margin * longest))
+    near = _grown(body, reach)
+    far = _grown_square(body, max(reach + 2, round(doubt * longest)))
+    loose = _loose_hair(picture, size, near, far)
+    soft = cv2.blur(cv2.max(near, loose), (reach | 1, reach | 1))
+    hidden = cv2.resize(soft, (region.width, region.height))
+    # What is half hidden must not be learnt, nor what resampling may have missed.
+    touched = _grown_square(cv2.compare(soft, 0, cv2.CMP_GT), 1)
+    sight = np.full(near.shape, SURE, np.uint8)
+    sight[far > 0] = SEEN
+    sight[touched > 0] = 0
+    sight[loose > 0] = LOOSE
+    return PlateView(region, hidden, cv2.resize(sight, hidden.shape[::-1], interpolation=0))
+
+
+def _reduced_size(region: Region) -> tuple[int, int]:
+    scale = min(1.0, _LONGEST / max(region.width, region.height))
+    return max(1, round(region.width * scale)), max(1, round(region.height * scale))
+
+
+def _spread(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resample a matte; when it shrinks, its peaks stay."""
+    if alpha.shape[1] > size[0] or alpha.shape[0] > size[1]:
+        alpha = cv2.dilate(alpha, np.ones((3, 3), np.uint8))
+    return cv2.resize(alpha, size)
+
+
+def _grown(mask: np.ndarray, radius: int) -> np.ndarray:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(mask, disc)
+
+
+def _grown_square(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Grow by a square: separable, so that a wide band costs no more than a narrow one."""
+    return cv2.dilate(mask, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
+
+
+def _loose_hair(
+    picture: np.ndarray, size: tuple[int, int], near: np.ndarray, far: np.ndarray
+) -> np.ndarray:
+    """(h, w) uint8, 255 on thin lines beside the person that the scenery does not have.
+
+    Left in the plate, they would stand still while the head turns.
+    """
+    grey = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), size)
+    line = np.ones((5, 5), np.uint8)  # wider than a hair
+    bright = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, line)
+    detail = cv2.max(bright, cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, line))
+    scenery = detail[::4, ::4][far[::4, ::4] == 0]
+    if len(scenery) < 50:
+        return np.zeros_like(near)
+    usual = float(np.partition(scenery, int(0.9 * len(scenery)))[int(0.9 * len(scenery))])
+    if usual > _PLAIN:
+        return np.zeros_like(near)
+    thin = cv2.compare(detail, max(_LEAST_HAIR, _OVER_SCENERY * usual), cv2.CMP_GT)
+    thin &= far & ~near
+    return _grown_square(thin, 1)

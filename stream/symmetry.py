@@ -1,0 +1,161 @@
+"""What a turned head hides, taken from its mirror half.
+
+A head that is seen from the side shows one cheek, one ear and the hair on one side. When it is
+turned towards the camera the other half comes into sight; the near half, mirrored in the plane
+of symmetry, is the best guess of it. What the frame itself contradicts is left out: a mirrored
+node that would have been seen, and was not, is carved away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.geometry import invert_rigid, project, transform_points
+from stream.mesh import HeadMesh, Sheet
+
+if TYPE_CHECKING:
+    from stream.frame import Head
+    from stream.hair_depth import HeadDepth
+    from stream.pose import HeadMotion
+    from stream.region import NodeGrid
+
+_YAW = (5.0, 12.0)  # degrees: a head seen more frontally hides nothing that its mirror shows
+_TURN = (2.0, 8.0)  # degrees that the hidden side must come nearer
+_HIDDEN_MM = (4.0, 12.0)  # behind what is seen: a mirrored node begins to be, and is, hidden
+_MIRROR_YIELD_MM, _SMEAR_YIELD_MM = 3.0, 60.0  # to good colours, and to the mirror
+_STRETCH = (2.0, 4.5)  # magnification at which the frame's own colours begin and cease to do
+_SLOPE = (4.0, 10.0)  # depth over width, at which a node is seen too obliquely to be mirrored
+_SHARES = 33  # transforms are interpolated between so many shares of a motion
+
+
+def with_mirror_half(
+    mesh: HeadMesh, matte: np.ndarray, head: Head, motion: HeadMotion
+) -> HeadMesh:
+    """Put the mirrored near side in the place of what is missing or smeared, where a motion brings it into sight.
+
+    Args:
+        mesh: the head's mesh.
+        matte: (rows, columns) float32 person matte at the nodes.
+        head: the fitted head.
+        motion: what is to be done with it.
+
+    Returns:
+        The mesh itself where nothing hidden comes into sight.
+    """
+    revealed = hidden_half_share(head, motion)
+    if revealed == 0:
+        return mesh
+    near, depth = mesh.sheet("near"), mesh.depth
+    places, mirrored_mm = mirrored_nodes(near, head)
+    smeared = _smeared(near, depth.grid, motion, head.camera)
+    opacity = _missing(places, mirrored_mm, matte, depth, smeared)
+    opacity *= revealed * (1 - _steep(depth.front_mm, depth.grid, head))
+    mirror = Sheet("mirror", places, mirrored_mm, near.share, near.colours_px, opacity,
+                   np.full_like(opacity, _MIRROR_YIELD_MM), near.triangles)  # fmt: skip
+    yielding = tuple(
+        sheet if sheet.kind == "far" else replace(sheet, yield_mm=_SMEAR_YIELD_MM * smeared)
+        for sheet in mesh.sheets
+    )
+    return replace(mesh, sheets=(*yielding, mirror))
+
+
+def hidden_half_share(head: Head, motion: HeadMotion) -> float:
+    """Return how far a motion turns a head's hidden side into sight: 0 not at all, 1 clearly."""
+    sight = head.camera_from_head[:3, 3] / np.linalg.norm(head.camera_from_head[:3, 3])
+    side = np.cross(sight, head.camera_from_head[:3, 1])
+    nose = -head.camera_from_head[:3, 2]
+    turned = motion.blended(np.array(1.0), np.array(0.0))[:3, :3] @ nose
+    before, after = np.degrees(np.arcsin(np.clip([nose @ side, turned @ side], -1, 1)))
+    change = (before - after) * np.sign(before)
+    return float(_smoothstep(np.abs(before), *_YAW) * _smoothstep(change, *_TURN))
+
+
+def mirrored_nodes(near: Sheet, head: Head) -> tuple[np.ndarray, np.ndarray]:
+    """Reflect the nodes of a sheet in the head's plane of symmetry.
+
+    Returns:
+        (rows, columns, 2) float32 frame positions and (rows, columns) float32 depth, mm.
+    """
+    camera = head.camera
+    rays = (near.places_px - camera[:2, 2]) / camera[0, 0]
+    points = np.dstack([rays * near.depth_mm[..., None], near.depth_mm])
+    in_head = transform_points(invert_rigid(head.camera_from_head), points)
+    in_head[..., 0] *= -1
+    mirrored = transform_points(head.camera_from_head, in_head)
+    return project(mirrored, camera).astype(np.float32), mirrored[..., 2].astype(np.float32)
+
+
+def moved_nodes(
+    places_px: np.ndarray, depth_mm: np.ndarray, share: np.ndarray, motion: HeadMotion,
+    camera: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Return the (..., 2) frame positions of nodes after a motion.
+
+    Args:
+        places_px: (..., 2) before it.
+        depth_mm: (...,) before it.
+        share: (...,) of the motion that each node follows.
+        motion: the motion.
+        camera: (3, 3) intrinsics.
+    """
+    steps = np.linspace(0, 1, _SHARES)
+    table = motion.blended(steps, steps)[:, :3].reshape(_SHARES, 12).astype(np.float32)
+    place = np.clip(share, 0, 1).astype(np.float32) * (_SHARES - 1)
+    low = np.minimum(place.astype(np.intp), _SHARES - 2)
+    part = (place - low)[..., None]
+    transform = table[low] + part * (table[low + 1] - table[low])
+    rays = (places_px - camera[:2, 2].astype(np.float32)) / np.float32(camera[0, 0])
+    x, y, z = rays[..., 0] * depth_mm, rays[..., 1] * depth_mm, depth_mm
+    moved = [
+        transform[..., 4 * i] * x + transform[..., 4 * i + 1] * y
+        + transform[..., 4 * i + 2] * z + transform[..., 4 * i + 3]
+        for i in range(3)
+    ]  # fmt: skip
+    u = camera[0, 0] * moved[0] / moved[2] + camera[0, 2]
+    v = camera[1, 1] * moved[1] / moved[2] + camera[1, 2]
+    return np.stack([u, v], axis=-1).astype(np.float32)
+
+
+def _smeared(near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray) -> np.ndarray:
+    """Return (rows, columns) 0 where the motion keeps the texture's scale, 1 where it smears."""
+    moved = moved_nodes(near.places_px, near.depth_mm, near.share, motion, camera)
+    along_x = np.linalg.norm(np.gradient(moved, axis=1), axis=-1) / grid.step_px[0]
+    along_y = np.linalg.norm(np.gradient(moved, axis=0), axis=-1) / grid.step_px[1]
+    stretch = cv2.GaussianBlur(np.maximum(along_x, along_y), (0, 0), 1.0)
+    return _smoothstep(stretch, *_STRETCH)
+
+
+def _steep(depth_mm: np.ndarray, grid: NodeGrid, head: Head) -> np.ndarray:
+    """Return (rows, columns) 0 where a surface is seen squarely, 1 where too obliquely."""
+    mm = depth_mm / head.camera[0, 0]
+    slope_y, slope_x = np.gradient(depth_mm)
+    slope = np.hypot(slope_x / (grid.step_px[0] * mm), slope_y / (grid.step_px[1] * mm))
+    return _smoothstep(cv2.GaussianBlur(slope.astype(np.float32), (0, 0), 1.0), *_SLOPE)
+
+
+def _missing(
+    places_px: np.ndarray, depth_mm: np.ndarray, matte: np.ndarray, depth: HeadDepth,
+    smeared: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Return (rows, columns) 1 where the frame has nothing good for a mirrored node.
+
+    It was hidden, or it is seen but the motion smears it; a node that would have been seen
+    before the background does not exist.
+    """
+    grid = depth.grid
+    nodes = places_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
+    x, y = nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32)
+    person = cv2.remap(matte, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    seen_mm = cv2.remap(depth.front_mm, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    smeared = cv2.remap(smeared, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    hidden = _smoothstep(depth_mm - seen_mm, *_HIDDEN_MM)
+    return np.maximum(hidden, smeared) * _smoothstep(person, 0.8, 0.98)
+
+
+def _smoothstep(values: np.ndarray | float, low: float, high: float) -> np.ndarray:
+    share = np.clip((values - low) / (high - low), 0, 1)
+    return (share * share * (3 - 2 * share)).astype(np.float32)
