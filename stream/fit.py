@@ -73,10 +73,10 @@ class FitSettings:
     size_sd: float = 0.01
     identity_horizon_s: float = 10.0
     identity_trust: float = 6.0
-    place: SmoothSettings = field(default_factory=lambda: SmoothSettings(3.0, 0.2, 2.0))
-    distance: SmoothSettings = field(default_factory=lambda: SmoothSettings(0.8, 0.01, 1.0))
-    turn: SmoothSettings = field(default_factory=lambda: SmoothSettings(1.5, 8.0, 2.0))
-    expression: SmoothSettings = field(default_factory=lambda: SmoothSettings(2.0, 1.5, 2.0))
+    place: SmoothSettings = field(default_factory=lambda: SmoothSettings(3.0, 1.0, 3.0))
+    distance: SmoothSettings = field(default_factory=lambda: SmoothSettings(0.8, 0.03, 1.0))
+    turn: SmoothSettings = field(default_factory=lambda: SmoothSettings(1.5, 16.0, 3.0))
+    expression: SmoothSettings = field(default_factory=lambda: SmoothSettings(3.0, 4.0, 3.0))
 
 
 class HeadFitter:

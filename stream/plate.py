@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from stream.camera_motion import CameraMotion, Motion
+from stream.exposure import Exposure
 from stream.inpaint import complete, pull_push
 from stream.matte_colour import KnownBackground
 from stream.plate_canvas import GOOD, QUICK, SURE, TRUSTED, Canvas, Layers
@@ -23,8 +24,7 @@ from stream.side_job import SideJob
 _FILL_STEP = 4  # the quick fill is made on cells of so many pixels
 _SWAY_PX = 16  # around a region, what is filled in case the camera brings it in
 _SAMPLE_STEP = 12  # pixels between the samples that exposure and alignment are judged by
-_SAMPLES = 64  # fewer say nothing about the exposure
-_GAIN_STEP = 0.008  # change of exposure that is followed
+_SAMPLES = 64  # fewer say nothing about the alignment
 _ALIGNED = 8.0  # grey levels of median difference up to which the memory still fits
 _FRINGE = 0.012  # share of the longer side around what is hidden that is not worth copying
 _CHANGED = 0.03  # share of the fill that is new, or no longer needed, before it is made again
@@ -84,8 +84,8 @@ class BackgroundPlate:
         self._job.drop()
         self._frame: np.ndarray | None = None
         self._canvas: Canvas | None = None
+        self._exposure = Exposure(0)
         self._view: PlateView | None = None
-        self._gain = np.ones(3)
         self._better: _Better | None = None
         self._frames = 0
         self._rested = self.settings.rest_frames
@@ -193,6 +193,7 @@ class BackgroundPlate:
         canvas = self._canvas
         if canvas is None:
             canvas = self._canvas = Canvas(width, height, self.settings.wander)
+            self._exposure = Exposure(canvas.cell_count(_SAMPLE_STEP))
         if self._frame is frame_rgb:
             return canvas
         self._frame = frame_rgb
@@ -204,6 +205,7 @@ class BackgroundPlate:
             return self._aligned_canvas(frame_rgb)
         if canvas.wandered:
             canvas.move()
+            self._exposure.forget_places()
             self._better = None
             self._job.drop()
             self._camera.restart()
@@ -213,32 +215,32 @@ class BackgroundPlate:
     def _still_fits(self, canvas: Canvas, frame_rgb: np.ndarray) -> bool:
         if self._view is None:
             return False
-        now, remembered = _samples(canvas, self._view, frame_rgb)
-        if len(now) < _SAMPLES:
+        x, y = _sample_places(self._view)
+        inside, colour, trust = canvas.points(x, y)
+        trusted = trust >= TRUSTED
+        if trusted.sum() < _SAMPLES:
             return False
-        return float(np.median(np.abs(now - remembered * self._gain))) < _ALIGNED
+        now = frame_rgb[y[inside][trusted], x[inside][trusted]].astype(np.float32)
+        return float(np.median(np.abs(now - self._exposure.gain * colour[trusted]))) < _ALIGNED
 
     # --- exposure -------------------------------------------------------------------------------
 
     def _judge_exposure(self, canvas: Canvas, view: PlateView, frame_rgb: np.ndarray) -> None:
         """Follow automatic exposure and white balance, so that the memory keeps matching."""
-        now, remembered = _samples(canvas, view, frame_rgb)
-        for channel in range(3):
-            a, b = now[:, channel], remembered[:, channel]
-            usable = (b > 20) & (a < 235) & (a > 8)
-            if usable.sum() < _SAMPLES:
-                continue
-            gain = float(np.median(a[usable] / b[usable]))
-            if abs(gain / self._gain[channel] - 1) > _GAIN_STEP:
-                self._gain[channel] = np.clip(gain, 0.5, 2.0)
+        x, y = _sample_places(view)
+        cells, inside = canvas.cells(x, y, _SAMPLE_STEP)
+        cells, first = np.unique(cells, return_index=True)
+        self._exposure.judge(cells, frame_rgb[y[inside][first], x[inside][first]])
 
     def _exposed(self, colour: np.ndarray) -> np.ndarray:
         """Colours of the canvas as the camera exposes them now."""
-        return colour if (self._gain == 1).all() else cv2.LUT(colour, _gain_table(self._gain))
+        exposure = self._exposure
+        return colour if exposure.neutral else cv2.LUT(colour, _gain_table(exposure.gain))
 
     def _unexposed(self, colour: np.ndarray) -> np.ndarray:
         """Colours of the frame at the exposure of the canvas."""
-        return colour if (self._gain == 1).all() else cv2.LUT(colour, _gain_table(1 / self._gain))
+        exposure = self._exposure
+        return colour if exposure.neutral else cv2.LUT(colour, _gain_table(1 / exposure.gain))
 
     # --- the better fill ------------------------------------------------------------------------
 
@@ -313,17 +315,10 @@ def _fill_gaps(layers: Layers) -> None:
     layers.fill[gap > 0] = QUICK
 
 
-def _samples(
-    canvas: Canvas, view: PlateView, frame_rgb: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 3) float32 colours now and remembered, at places trusted before and in sight."""
+def _sample_places(view: PlateView) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) columns and (n,) rows of frame pixels that surely show background."""
     rows, columns = np.nonzero(view.sight[::_SAMPLE_STEP, ::_SAMPLE_STEP] == SURE)
-    x = view.region.x0 + columns * _SAMPLE_STEP
-    y = view.region.y0 + rows * _SAMPLE_STEP
-    inside, colour, trust = canvas.points(x, y)
-    trusted = trust >= TRUSTED
-    now = frame_rgb[y[inside][trusted], x[inside][trusted]]
-    return now.astype(np.float32), colour[trusted].astype(np.float32)
+    return view.region.x0 + columns * _SAMPLE_STEP, view.region.y0 + rows * _SAMPLE_STEP
 
 
 def _grown(region: Region) -> Region:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from stream.inpaint import pull_push
 from stream.region import Region
 
 SURE, SEEN = 255, 64  # trust of pixels seen far from the person, and close to it
@@ -12,6 +13,9 @@ LOOSE = 1  # sight of a loose hair: what it hides is as good as never seen
 TRUSTED = 128  # trust from which a pixel may contradict the person's mask
 _FORGOTTEN = 24  # trust below this, after the camera wandered on, is no memory at all
 _FADE = 0.6  # what is left of the trust when the canvas moves
+_MEND_STEP = 3  # pixels between those that a fill is checked at
+_MEND_LEAST = 8  # fewer of them show nothing
+_MEND_REACH = 0.07  # share of the longer side over which a correction fades
 NOTHING, QUICK, GOOD = 0, 1, 2  # what stands in where nothing was seen
 
 
@@ -126,12 +130,26 @@ class Canvas:
             Whether each lies on the canvas (n,), and of those that do the colours (m, 3)
             uint8 and the trust (m,) uint8.
         """
+        column, row, inside = self._pixels(x, y)
+        return inside, self._layers.colour[row, column], self._layers.trust[row, column]
+
+    def cell_count(self, step: int) -> int:
+        """How many cells of ``step`` pixels the canvas has."""
+        height, width = self._layers.trust.shape
+        return (width // step + 1) * (height // step + 1)
+
+    def cells(self, x: np.ndarray, y: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the cells (m,) of those frame pixels that lie on the canvas, and which do."""
+        column, row, inside = self._pixels(x, y)
+        across = self._layers.trust.shape[1] // step + 1
+        return row // step * across + column // step, inside
+
+    def _pixels(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         place = np.c_[x + 0.5, y + 0.5, np.ones(len(x))] @ self._canvas_from_frame.T
         column, row = np.floor(place).astype(np.int32).T
         height, width = self._layers.trust.shape
         inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-        column, row = column[inside], row[inside]
-        return inside, self._layers.colour[row, column], self._layers.trust[row, column]
+        return column[inside], row[inside], inside
 
     def learn(self, region: Region, picture: np.ndarray, sight: np.ndarray) -> None:
         """Write what a frame shows.
@@ -154,12 +172,43 @@ class Canvas:
         layers = self.layers(area)
         better = cv2.compare(sight, cv2.min(layers.trust, TRUSTED), cv2.CMP_GE)
         better &= cv2.compare(sight, LOOSE, cv2.CMP_GT)
+        _mend_fill(layers, picture, better)
         cv2.copyTo(picture, better, layers.colour)
         cv2.copyTo(sight, better, layers.trust)
         loose = cv2.compare(sight, LOOSE, cv2.CMP_EQ)
         loose &= cv2.compare(layers.trust, TRUSTED, cv2.CMP_LT)
         layers.trust[loose > 0] = 0
         layers.fill[loose > 0] = NOTHING
+
+
+def _mend_fill(layers: Layers, picture: np.ndarray, seen: np.ndarray) -> None:
+    """Where a fill proves wrong at its edge, pass the difference on to what it still hides.
+
+    A fill is right at the edge that it was made for; as the edge moves on, this keeps it so.
+
+    Args:
+        layers: of the canvas, changed in place where never seen.
+        picture: (h, w, 3) uint8, what shows now.
+        seen: (h, w) uint8, nonzero where it shows.
+    """
+    step = _MEND_STEP
+    unseen = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
+    uncovered = cv2.min(cv2.min(seen, unseen), layers.fill)[::step, ::step]
+    if cv2.countNonZero(uncovered) < _MEND_LEAST:
+        return
+    weight = (uncovered > 0).astype(np.float32)
+    error = picture[::step, ::step].astype(np.float32) - layers.colour[::step, ::step]
+    coarse = max(1, weight.shape[1] // 3), max(1, weight.shape[0] // 3)
+    share = cv2.resize(weight, coarse, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(error * weight[..., None], coarse, interpolation=cv2.INTER_AREA)
+    mean = total / np.maximum(share, 1e-6)[..., None]
+    spread = pull_push(mean, np.minimum(1, 3 * share))
+    away = cv2.distanceTransform((share == 0).astype(np.uint8), cv2.DIST_L2, 3)
+    spread *= np.exp(-away / (_MEND_REACH * max(coarse)))[..., None]
+    height, width = unseen.shape
+    change = cv2.resize(spread, (width, height))
+    mended = cv2.add(layers.colour, change, dtype=cv2.CV_8U)
+    cv2.copyTo(mended, unseen, layers.colour)
 
 
 def placed(region: Region, size: tuple[int, int]) -> np.ndarray:

@@ -29,6 +29,7 @@ _HIDDEN_MM = (4.0, 12.0)  # behind what is seen: a mirrored node begins to be, a
 _MIRROR_YIELD_MM, _SMEAR_YIELD_MM = 3.0, 60.0  # to good colours, and to the mirror
 _STRETCH = (2.0, 4.5)  # magnification at which the frame's own colours begin and cease to do
 _SLOPE = (4.0, 10.0)  # depth over width, at which a node is seen too obliquely to be mirrored
+_CARVE_SLACK_MM = 12.0  # halves are not quite alike: so far outside the outline is no contradiction
 _SHARES = 33  # transforms are interpolated between so many shares of a motion
 
 
@@ -52,7 +53,7 @@ def with_mirror_half(
     near, depth = mesh.sheet("near"), mesh.depth
     places, mirrored_mm = mirrored_nodes(near, head)
     smeared = _smeared(near, depth.grid, motion, head.camera)
-    opacity = _missing(places, mirrored_mm, matte, depth, smeared)
+    opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
     opacity *= revealed * (1 - _steep(depth.front_mm, depth.grid, head))
     mirror = Sheet("mirror", places, mirrored_mm, near.share, near.colours_px, opacity,
                    np.full_like(opacity, _MIRROR_YIELD_MM), near.triangles)  # fmt: skip
@@ -139,7 +140,7 @@ def _steep(depth_mm: np.ndarray, grid: NodeGrid, head: Head) -> np.ndarray:
 
 def _missing(
     places_px: np.ndarray, depth_mm: np.ndarray, matte: np.ndarray, depth: HeadDepth,
-    smeared: np.ndarray,
+    smeared: np.ndarray, head: Head,
 ) -> np.ndarray:  # fmt: skip
     """Return (rows, columns) 1 where the frame has nothing good for a mirrored node.
 
@@ -149,11 +150,21 @@ def _missing(
     grid = depth.grid
     nodes = places_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
     x, y = nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32)
-    person = cv2.remap(matte, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    seen_mm = cv2.remap(depth.front_mm, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    slack = max(1, round(_CARVE_SLACK_MM / _node_mm(depth, head)))
+    around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
+    near_person, within = cv2.dilate(matte, around), cv2.erode(matte, around)
+    # At the outline, the model's error must not bring the hidden into sight.
+    seen_mm = within * depth.front_mm + (1 - within) * cv2.erode(depth.front_mm, around)
+    person = cv2.remap(near_person, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    seen_mm = cv2.remap(seen_mm, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     smeared = cv2.remap(smeared, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     hidden = _smoothstep(depth_mm - seen_mm, *_HIDDEN_MM)
-    return np.maximum(hidden, smeared) * _smoothstep(person, 0.8, 0.98)
+    return np.maximum(hidden, smeared) * _smoothstep(person, 0.2, 0.7)
+
+
+def _node_mm(depth: HeadDepth, head: Head) -> float:
+    """Return the distance of neighbouring nodes at the head."""
+    return max(depth.grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0]
 
 
 def _smoothstep(values: np.ndarray | float, low: float, high: float) -> np.ndarray:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import Flags, InputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from stream.errors import UserError
@@ -20,12 +22,12 @@ from stream.media.handoff import ThreadedSource
 from stream.media.specs import LIVE_SCHEMES, scheme_of
 
 _log = logging.getLogger("voltface")
-_GENERATE_PTS = Flags.gen_pts.value
-_ATTACHED_PICTURE = 1 << 10
+_GENERATE_PTS = cast("int", Flags.gen_pts.value)
 # A file that ends this much before the time that it announces has been cut off.
 _CUT_OFF_S = 1.0
 # A clock that jumps back this far was set anew; less is disorder among the frames.
 _CLOCK_RESET_S = 1.0
+_TS_PACKETS = (188, 192, 204)
 _TAGGED_DURATION = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")
 _LIVE_OPTIONS = {"fflags": "nobuffer", "analyzeduration": "1000000"}
 
@@ -72,7 +74,7 @@ def _no_video(spec: str, error: Exception) -> UserError:
 
 def _video_stream(container: InputContainer, spec: str) -> VideoStream:
     for stream in container.streams.video:
-        if not int(stream.disposition) & _ATTACHED_PICTURE:
+        if Disposition.attached_pic not in stream.disposition:
             return stream
     raise UserError(
         f"Cannot use {spec}",
@@ -225,12 +227,17 @@ class VideoSource(ThreadedSource):
             yield Frame(rgb.to_ndarray(), index, time_s, time.perf_counter())
         self._report_end()
 
+    def _ends_in_a_packet(self) -> bool:
+        """Tell whether the last packet of a transport stream is not whole."""
+        size = self._container.size if self._container.format.name == "mpegts" else 0
+        return size > 0 and all(size % length for length in _TS_PACKETS)
+
     def _report_end(self) -> None:
-        if self._damaged:
+        if self._damaged or self._ends_in_a_packet():
             _log.warning(
                 "%s is damaged or cut off (%d places): what could be read was used",
                 self.info.name,
-                self._damaged,
+                max(1, self._damaged),
             )
             return
         container = self._container

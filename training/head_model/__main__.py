@@ -1,4 +1,4 @@
-"""Command line: ``python -m training.head_model [make|calibrate|evaluate|sheet|people]``."""
+"""Command line: ``python -m training.head_model [STEP]``; no step makes the file."""
 
 import argparse
 import os
@@ -53,7 +53,12 @@ def main() -> None:
     calibrated = steps.add_parser("calibrate", help="place the tracked points by rendering")
     calibrated.add_argument("--views", type=int, default=320)
     steps.add_parser("evaluate", help="measure the fit of unseen heads")
-    for name, text in (("sheet", "draw mean, components, units"), ("people", "draw random heads")):
+    pictures = {
+        "sheet": "draw mean, components, units",
+        "people": "draw random heads",
+        "surface": "draw points, scalp weight and map",
+    }
+    for name, text in pictures.items():
         steps.add_parser(name, help=text).add_argument("out", type=Path)
     given = parser.parse_args()
     data = _data_folder(given.data)
@@ -71,6 +76,8 @@ def _look(given: argparse.Namespace, data: Path | None) -> None:
         evaluate.report(model, data)
     elif given.step == "sheet":
         sheet.write_sheet(model, given.out)
+    elif given.step == "surface":
+        sheet.write_surface(model, given.out)
     else:
         sheet.write_people(model, given.out, np.random.default_rng(1))
 

@@ -108,15 +108,18 @@ def ict_people(model: HeadModel, data: Path, count: int = 50) -> dict[str, Error
     triangle, bary = _correspond(model, ict, skin)
     rng = np.random.default_rng(UNSEEN_SEED)
     near = _covered(model, ict, triangle, bary)
-    apart, across = [], []
+    plain, apart, across = [], [], []
     for _ in range(count):
         shape = ict.shape(rng.normal(size=100)).astype(np.float64)
         target = np.einsum("nk,nkd->nd", bary, shape[ict.triangles[triangle]])
         fitted = fit_identity(model, target, near)
+        rotation, shift = rigid(model.vertices.astype(np.float64), target, near.astype(float))
+        plain.append(np.linalg.norm(model.vertices @ rotation.T + shift - target, axis=1)[near])
         apart.append(np.linalg.norm(fitted - target, axis=1)[near])
         square, _, _ = igl.point_mesh_squared_distance(fitted[near], shape, skin)
         across.append(np.sqrt(square))
     return {
+        "face, mean head alone": _errors(np.array(plain)),
         "face, by vertex": _errors(np.array(apart)),
         "face, to surface": _errors(np.array(across)),
     }

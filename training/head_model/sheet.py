@@ -43,6 +43,9 @@ def head_layer(
     middle = np.array([0.0, 82.0 if close else 75.0, 0.0])
     placed = (vertices - middle) @ rotation(yaw, pitch).T + [0, 0, 700.0 if close else 1000.0]
     colours = LABEL_COLOURS[model.labels]
+    irises = model.points478()[[468, 473]]
+    apart = np.linalg.norm(model.vertices[:, None] - irises, axis=2).min(1)
+    colours[(model.labels == 6) & (apart < 5.5)] = [0.25, 0.35, 0.45]
     return [Layer(placed, model.triangles, vertex_normals(placed, model.triangles), colours)]
 
 
@@ -95,3 +98,66 @@ def _draw(model: HeadModel, cells: list[Cell], path: Path) -> None:
             sheet.paste(cell, (number % COLUMNS * CELL[0], number // COLUMNS * CELL[1]))
     sheet.save(path)
     print(f"{path.name}: {sheet.width} × {sheet.height}", flush=True)
+
+
+def write_surface(model: HeadModel, path: Path) -> None:
+    """Draw what lies on the surface: tracked and iBUG points, scalp weight, texture map."""
+    size = (560, 620)
+    camera = np.array([[2300.0, 0, size[0] / 2], [0, 2300.0, size[1] / 2], [0, 0, 1.0]])
+    weight = model.scalp_weight[:, None] * np.array([[0.2, 0.7, 0.2]])
+    bare = np.full((len(model.vertices), 3), 0.72)
+    tracked = _dots(model.points478(), 0.9, (0.1, 0.15, 0.85))
+    ibug = _dots(model.points68(), 1.3, (0.85, 0.1, 0.1))
+    shown = [(_mesh(model, bare), tracked, ibug, yaw) for yaw in (0, 45, 80)]
+    rows = []
+    with Renderer(size) as renderer:
+        for skin, dots, marks, yaw in shown:
+            rows.append(_draw_turned(renderer, [skin, dots, marks], yaw, camera, 1000.0))
+        scalp = _mesh(model, bare * (1 - model.scalp_weight[:, None]) + weight)
+        for yaw in (30, 140):
+            rows.append(_draw_turned(renderer, [scalp], yaw, camera, 1250.0))
+    rows.append(_map_picture(model, size))
+    tiles = np.vstack([np.hstack(rows[:3]), np.hstack(rows[3:])])
+    Image.fromarray(tiles).save(path)
+    print(f"{path.name}: {tiles.shape[1]} × {tiles.shape[0]}", flush=True)
+
+
+Mesh = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _mesh(model: HeadModel, colours: np.ndarray) -> Mesh:
+    return model.vertices.astype(np.float64), model.triangles, colours
+
+
+def _dots(places: np.ndarray, radius: float, colour: tuple[float, float, float]) -> Mesh:
+    """Put a small octahedron at each place."""
+    corners = radius * np.concatenate([np.eye(3), -np.eye(3)])
+    faces = np.array(
+        [[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]]
+    )
+    vertices = (places[:, None] + corners).reshape(-1, 3)
+    triangles = (np.arange(len(places))[:, None, None] * 6 + faces).reshape(-1, 3)
+    return vertices, triangles, np.tile(colour, (len(vertices), 1))
+
+
+def _draw_turned(
+    renderer: Renderer, meshes: list[Mesh], yaw: float, camera: np.ndarray, away_mm: float
+) -> np.ndarray:
+    layers = []
+    for vertices, triangles, colours in meshes:
+        placed = (vertices - [0, 62, 0]) @ rotation(yaw).T + [0, 0, away_mm]
+        normals = vertex_normals(placed, triangles)
+        layers.append(Layer(placed, triangles, normals, colours))
+    return renderer.draw(layers, camera)
+
+
+def _map_picture(model: HeadModel, size: tuple[int, int]) -> np.ndarray:
+    """Draw the edges of the texture map, coloured by region."""
+    picture = Image.new("RGB", (size[0] * 2, size[1] * 2), "white")
+    draw = ImageDraw.Draw(picture)
+    corners = model.uv * size[0] * 2 + [0, size[1] - size[0]]
+    for triangle in model.triangles:
+        colour = tuple(int(200 * c) for c in LABEL_COLOURS[model.labels[triangle[0]]])
+        ring = [tuple(corners[vertex]) for vertex in (*triangle, triangle[0])]
+        draw.line(ring, fill=colour, width=1)
+    return np.asarray(picture.resize(size, Image.Resampling.LANCZOS))

@@ -11,10 +11,11 @@ from training.head_model.source import BaseMesh
 # Parts of the head mesh.
 SKIN, MOUTH, SOCKET, EYE, TEETH, TONGUE, COLLAR = range(7)
 
-# What stays: all above the larynx, and the ball about the root of the neck (source place).
+# What stays: all above the larynx, and a ball about the throat (place of the source). With
+# this ball the rim follows one loop of edges, without steps.
 LARYNX_Y_MM = -640.0
-COLLAR_CENTRE_MM = np.array([0.0, -650.0, -35.0])
-COLLAR_RADIUS_MM = 135.0
+COLLAR_CENTRE_MM = np.array([0.0, -660.0, -50.0])
+COLLAR_RADIUS_MM = 124.0
 
 
 @dataclass(frozen=True, slots=True)

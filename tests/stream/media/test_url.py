@@ -132,7 +132,7 @@ def test_a_receiver_that_goes_away():
         server.listen()
         info = StreamInfo(width=64, height=48, fps=25.0, live=True)
         noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
-        with pytest.raises(UserError, match="Cannot send"):  # noqa: PT012
+        with pytest.raises(UserError, match="Cannot send"):
             sink = open_sink(f"tcp://127.0.0.1:{server.getsockname()[1]}", info)
             peer, _ = server.accept()
             peer.close()
