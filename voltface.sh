@@ -27,7 +27,7 @@ find_python() {
 # Prints those of the packages that are not installed.
 missing_packages() {
   local python=$1 name
-  for name in libegl1 libgl1 libgl1-mesa-dri libgles2; do
+  for name in libegl1 libgl1 libgl1-mesa-dri libgles2 libglib2.0-0; do
     dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || echo "$name"
   done
   "$python" -c 'import ensurepip, venv' 2>/dev/null ||

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from stream.cli import run_command
 from stream.errors import UserError
+from stream.system_packages import missing_library
 
 
 def program() -> None:
@@ -46,10 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 2
+    except ImportError as error:
+        return _fault(error, verbose, missing_library(error))
     except Exception as error:  # noqa: BLE001  the last resort: no traceback for users
-        fault = f"{type(error).__name__}: {error}"
-        _say(f"a fault in voltface: {fault}. Run it again with --verbose to see where", verbose)
-        return 1
+        return _fault(error, verbose)
+
+
+def _fault(error: Exception, verbose: bool, known: UserError | None = None) -> int:
+    """Say what went wrong, and return the exit code."""
+    if known:
+        _say(str(known), verbose)
+        return 2
+    fault = f"a fault in voltface: {type(error).__name__}: {error}"
+    _say(f"{fault}. Run it again with --verbose to see where", verbose)
+    return 1
 
 
 def _say(message: str, verbose: bool) -> None:

@@ -49,8 +49,8 @@ def moving_region(mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray) -> Reg
         after = moved_nodes(
             before, sheet.depth_mm.ravel()[nodes], sheet.share.ravel()[nodes], motion, camera
         )
-        low += [after.min(axis=0)] + [before.min(axis=0)] * (sheet.kind == "near")
-        high += [after.max(axis=0)] + [before.max(axis=0)] * (sheet.kind == "near")
+        low += [after.min(axis=0)] + [before.min(axis=0)] * (sheet.kind in ("solid", "near"))
+        high += [after.max(axis=0)] + [before.max(axis=0)] * (sheet.kind in ("solid", "near"))
     if not low:
         return Region(0, 0, 0, 0)
     slack = 2 * max(mesh.depth.grid.step_px)
@@ -74,7 +74,9 @@ def resample_to_nodes(matte: np.ndarray, grid: NodeGrid) -> np.ndarray:
     column = np.arange(grid.columns, dtype=np.float32) * (width / (grid.columns - 1)) - 0.5
     row = np.arange(grid.rows, dtype=np.float32) * (height / (grid.rows - 1)) - 0.5
     x, y = np.meshgrid(column, row)
-    smooth = cv2.blur(matte, (2, 2)) if max(matte.shape) > 2 * max(grid.columns, grid.rows) else matte
+    smooth = (
+        cv2.blur(matte, (2, 2)) if max(matte.shape) > 2 * max(grid.columns, grid.rows) else matte
+    )
     return cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 

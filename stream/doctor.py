@@ -13,6 +13,7 @@ from rich.table import Table
 
 from stream.doctor_checks import CHECKS, PartError
 from stream.errors import UserError
+from stream.system_packages import missing_library
 
 Status = Literal["ok", "missing", "broken"]
 
@@ -88,7 +89,9 @@ def check_here(name: str) -> Finding:
         status: Status = "broken" if isinstance(error, PartError) else "missing"
         return Finding(name, check.needed, status, f"{error.what}: {error.why}", error.remedy)
     except ImportError as error:
-        return Finding(name, check.needed, "missing", str(error), check.remedy)
+        known = missing_library(error)
+        detail, remedy = (known.why, known.remedy) if known else (str(error), check.remedy)
+        return Finding(name, check.needed, "missing", detail, remedy)
     except Exception as error:  # noqa: BLE001  whatever fails is what is asked for
         detail = f"{type(error).__name__}: {error}".splitlines()[0]
         return Finding(name, check.needed, "broken", detail, check.remedy)

@@ -8,7 +8,6 @@ the check's own remedy is shown.
 import base64
 import importlib
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ import numpy as np
 from stream.engine_choice import ENGINES, check_engine, nvidia_driver_present
 from stream.errors import UserError
 from stream.frame import Frame
+from stream.system_packages import install_command
 
 # An ONNX model of one node, output = max(0, input), both of shape (1, 4); 89 bytes.
 TINY_ONNX = base64.b64decode(
@@ -64,26 +64,6 @@ class Check:
     run: Callable[[], str]
     remedy: str
     needed: bool = False
-
-
-def install_command(**packages: str) -> str:
-    """Return the command that installs system packages here.
-
-    Args:
-        packages: their names by tool: apt, dnf, pacman, brew; the first tool that this
-            system has is named, else apt.
-    """
-    start = "" if sys.platform == "darwin" or not hasattr(os, "geteuid") else "sudo "
-    commands = {
-        "apt": ("apt-get", f"{start}apt-get install {packages.get('apt', '')}"),
-        "dnf": ("dnf", f"{start}dnf install {packages.get('dnf', '')}"),
-        "pacman": ("pacman", f"{start}pacman -S {packages.get('pacman', '')}"),
-        "brew": ("brew", f"brew install {packages.get('brew', '')}"),
-    }
-    for tool, (program, command) in commands.items():
-        if tool in packages and shutil.which(program):
-            return command
-    return commands["apt"][1]
 
 
 def _opengl() -> str:

@@ -6,10 +6,11 @@ agree on: each frame adds what it tells about identity once its own pose and exp
 eliminated (a Schur complement), so that identity settles over seconds and then rests.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
+from stream.fit_state import FitSettings, Memory, Smoother, System
 from stream.frame import POINT_COUNT, Face, Head
 from stream.geometry import pinhole_camera, rigid_transform
 from stream.head_model import HeadModel
@@ -17,13 +18,11 @@ from stream.linearise import (
     POSE_COUNT,
     Observation,
     PointBasis,
-    Pose,
     jacobian,
     points_camera,
     pose_from_points,
     residuals,
 )
-from stream.smooth import OneEuro, OneEuroRotation, SmoothSettings
 from stream.solve import bounded_step, eliminated
 
 # Face Mesh reports depth flatter than heads are; measured against the model on clips.
@@ -46,39 +45,6 @@ _OVAL = np.fromstring(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FitSettings:
-    """How the head model is laid onto points.
-
-    Attributes:
-        noise_mm: how far points lie off, at the head. It stands for errors that all points
-            share, so it is larger than the jitter of one point.
-        outlier_mm: distance from which a point counts less and less (Huber).
-        depth_weight: weight of Face Mesh's depth beside its place in the picture.
-        oval_weight, iris_weight: weights of the outline of the face and of the irises.
-        expression_prior: stiffness of face units towards 0.
-        size_sd: how much the size of heads varies; the picture cannot tell it from distance.
-        identity_horizon_s: how far back identity looks.
-        identity_trust: how many independent looks the frames of that time are worth at most.
-        place, distance, turn, expression: smoothing of the position across the line of sight
-            (mm), along it (mm), of the rotation (radians) and of the face units.
-    """
-
-    noise_mm: float = 2.5
-    outlier_mm: float = 2.0
-    depth_weight: float = 0.1
-    oval_weight: float = 0.6
-    iris_weight: float = 0.3
-    expression_prior: float = 3.0
-    size_sd: float = 0.01
-    identity_horizon_s: float = 10.0
-    identity_trust: float = 6.0
-    place: SmoothSettings = field(default_factory=lambda: SmoothSettings(3.0, 1.0, 3.0))
-    distance: SmoothSettings = field(default_factory=lambda: SmoothSettings(0.8, 0.03, 1.0))
-    turn: SmoothSettings = field(default_factory=lambda: SmoothSettings(1.5, 16.0, 3.0))
-    expression: SmoothSettings = field(default_factory=lambda: SmoothSettings(3.0, 4.0, 3.0))
-
-
 class HeadFitter:
     """Fit heads to faces, and remember each face by its identity."""
 
@@ -92,7 +58,7 @@ class HeadFitter:
         self._lower, self._upper = np.full(total, -np.inf), np.full(total, np.inf)
         self._lower[POSE_COUNT : POSE_COUNT + units] = 0.0
         self._upper[POSE_COUNT : POSE_COUNT + units] = 1.0
-        self._memories: dict[int, _Memory] = {}
+        self._memories: dict[int, Memory] = {}
 
     def reset(self, face_id: int | None = None) -> None:
         """Forget one face, or all of them (at a scene cut)."""
@@ -115,13 +81,14 @@ class HeadFitter:
         Returns:
             The head, with smoothed pose and expression.
         """
-        camera = pinhole_camera(*frame_size)
-        seen = _observe(face.points_px, camera)
         memory = self._memories.get(face.id)
         if memory is None:
-            memory = self._meet(seen, time_s)
+            memory = self._meet(face.points_px, frame_size, time_s)
             self._remember(face.id, memory)
-        elif face.fresh:
+            return self._head(face, memory, _camera(frame_size, memory.focal_gain), time_s)
+        camera = _camera(frame_size, memory.focal_gain)
+        seen = _observe(face.points_px, camera)
+        if face.fresh:
             self._follow(memory, seen, time_s)
         else:
             memory.shift_to(seen)
@@ -139,9 +106,10 @@ class HeadFitter:
         Returns:
             The head, not smoothed; the memory of ``face_id`` stays as it is.
         """
-        camera = pinhole_camera(*frame_size)
-        seen, known = _observe(face.points_px, camera), self._memories[face_id]
-        memory = replace(known, smoother=_Smoother(self._settings), centre=seen.centre)
+        known = self._memories[face_id]
+        camera = _camera(frame_size, known.focal_gain)
+        seen = _observe(face.points_px, camera)
+        memory = replace(known, smoother=Smoother(self._settings), centre=seen.centre)
         self._start_again(memory, seen)
         for _ in range(_FIRST_STEPS):
             system = self._linearise(memory, seen, with_identity=False)
@@ -149,7 +117,7 @@ class HeadFitter:
                 break
         return self._head(face, memory, camera, 0.0)
 
-    def _head(self, face: Face, memory: "_Memory", camera: np.ndarray, time_s: float) -> Head:
+    def _head(self, face: Face, memory: Memory, camera: np.ndarray, time_s: float) -> Head:
         pose, expression = memory.smoother(memory.pose, memory.units, self._pivot, time_s)
         return Head(
             face_id=face.id,
@@ -160,20 +128,31 @@ class HeadFitter:
             presence=face.presence,
         )
 
-    def _remember(self, face_id: int, memory: "_Memory") -> None:
+    def _remember(self, face_id: int, memory: Memory) -> None:
         self._memories[face_id] = memory
         if len(self._memories) > _MOST_MEMORIES:
             oldest = min(self._memories, key=lambda one: self._memories[one].time_s)
             del self._memories[oldest]
 
-    def _meet(self, seen: Observation, time_s: float) -> "_Memory":
-        """Fit a face that is not known: everything together, from nothing."""
-        memory = _Memory(
+    def _meet(self, points_px: np.ndarray, frame_size: tuple[int, int], time_s: float) -> Memory:
+        """Fit a face that is not known; where it comes too near, with a longer lens."""
+        memory = self._meet_through(points_px, _camera(frame_size, 1.0), time_s)
+        near_mm = float((memory.pose.rotation @ self._pivot + memory.pose.translation)[2])
+        if near_mm < self._settings.least_distance_mm:
+            gain = self._settings.least_distance_mm / near_mm
+            memory = self._meet_through(points_px, _camera(frame_size, gain), time_s)
+            memory.focal_gain = gain
+        return memory
+
+    def _meet_through(self, points_px: np.ndarray, camera: np.ndarray, time_s: float) -> Memory:
+        """Fit identity, expression and pose together, from nothing."""
+        seen = _observe(points_px, camera)
+        memory = Memory(
             pose=pose_from_points(self._basis.mean.T, seen, self._weights),
             units=np.zeros(self._basis.expression.shape[1]),
             identity=np.zeros(self._basis.identity.shape[1]),
             neutral=self._basis.mean.T,
-            smoother=_Smoother(self._settings),
+            smoother=Smoother(self._settings),
             time_s=time_s,
             centre=seen.centre,
         )
@@ -185,7 +164,7 @@ class HeadFitter:
         memory.info, memory.pull = self._identity_view(memory, system)
         return memory
 
-    def _follow(self, memory: "_Memory", seen: Observation, time_s: float) -> None:
+    def _follow(self, memory: Memory, seen: Observation, time_s: float) -> None:
         """Fit a face that is known, starting from the last frame."""
         gap_s, memory.time_s = max(0.0, time_s - memory.time_s), time_s
         memory.shift_to(seen)
@@ -204,7 +183,7 @@ class HeadFitter:
             system.error = self._error(memory, seen)
             self._learn_identity(memory, system)
 
-    def _start_again(self, memory: "_Memory", seen: Observation) -> None:
+    def _start_again(self, memory: Memory, seen: Observation) -> None:
         """Find pose and expression from nothing, for an identity that is known."""
         memory.units = np.zeros_like(memory.units)
         memory.pose = pose_from_points(memory.neutral, seen, self._weights)
@@ -213,17 +192,17 @@ class HeadFitter:
                 memory, self._linearise(memory, seen, with_identity=False), with_identity=False
             )
 
-    def _points(self, memory: "_Memory") -> np.ndarray:
+    def _points(self, memory: Memory) -> np.ndarray:
         return points_camera(self._basis.with_units(memory.neutral, memory.units), memory.pose)
 
-    def _error(self, memory: "_Memory", seen: Observation) -> np.ndarray:
+    def _error(self, memory: Memory, seen: Observation) -> np.ndarray:
         return residuals(self._points(memory), seen)
 
-    def _error_mm(self, memory: "_Memory", seen: Observation) -> float:
+    def _error_mm(self, memory: Memory, seen: Observation) -> float:
         error = self._error(memory, seen)[:2, :_IRIS_START]
         return float(np.median(np.hypot(error[0], error[1])))
 
-    def _linearise(self, memory: "_Memory", seen: Observation, *, with_identity: bool) -> "_System":
+    def _linearise(self, memory: Memory, seen: Observation, *, with_identity: bool) -> System:
         points = self._points(memory)
         error = residuals(points, seen)
         bases = [self._basis.expression, self._basis.identity]
@@ -231,7 +210,7 @@ class HeadFitter:
         root = np.sqrt(self._residual_weights(error))
         slopes *= root
         rows = slopes.reshape(len(slopes), -1)
-        return _System(rows, root, (rows @ rows.T).astype(np.float64), error)
+        return System(rows, root, (rows @ rows.T).astype(np.float64), error)
 
     def _residual_weights(self, error: np.ndarray) -> np.ndarray:
         """Return (3, N) weights: of each point, less for outliers and for depth."""
@@ -241,7 +220,7 @@ class HeadFitter:
         weights = self._weights * robust / options.noise_mm**2
         return np.stack([weights, weights, options.depth_weight * weights]).astype(np.float32)
 
-    def _step(self, memory: "_Memory", system: "_System", *, with_identity: bool) -> float:
+    def _step(self, memory: Memory, system: System, *, with_identity: bool) -> float:
         """Take one Gauss-Newton step; return how far it moved the head, mm."""
         first = POSE_COUNT + len(memory.units)
         value = np.concatenate([np.zeros(POSE_COUNT), memory.units, memory.identity])
@@ -260,10 +239,10 @@ class HeadFitter:
             self._set_identity(memory, memory.identity + step[first:])
         return float(np.linalg.norm(step[:3]))
 
-    def _set_identity(self, memory: "_Memory", identity: np.ndarray) -> None:
+    def _set_identity(self, memory: Memory, identity: np.ndarray) -> None:
         memory.identity, memory.neutral = identity, self._basis.neutral(identity)
 
-    def _identity_view(self, memory: "_Memory", system: "_System") -> tuple[np.ndarray, np.ndarray]:
+    def _identity_view(self, memory: Memory, system: System) -> tuple[np.ndarray, np.ndarray]:
         """Return what one frame tells about identity: the (K, K) info and the (K,) pull."""
         first = POSE_COUNT + len(memory.units)
         inner = slice(POSE_COUNT, first)
@@ -274,7 +253,7 @@ class HeadFitter:
         info, slope = eliminated(hessian, gradient, out, np.arange(first, len(gradient)))
         return info, info @ memory.identity - slope
 
-    def _learn_identity(self, memory: "_Memory", system: "_System") -> None:
+    def _learn_identity(self, memory: Memory, system: System) -> None:
         """Add one frame to what is known of the identity, and solve for it."""
         info, pull = self._identity_view(memory, system)
         options = self._settings
@@ -304,96 +283,6 @@ class HeadFitter:
         return prior
 
 
-class _Smoother:
-    """The smoothing of one head's pose and expression."""
-
-    def __init__(self, settings: FitSettings) -> None:
-        self._place = OneEuro(settings.place)
-        self._distance = OneEuro(settings.distance)
-        self._turn = OneEuroRotation(settings.turn)
-        self._expression = OneEuro(settings.expression)
-
-    def reset(self) -> None:
-        """Let the next values pass unchanged."""
-        self._place.reset()
-        self._distance.reset()
-        self._turn.reset()
-        self._expression.reset()
-
-    def __call__(
-        self, pose: Pose, expression: np.ndarray, pivot: np.ndarray, time_s: float
-    ) -> tuple[Pose, np.ndarray]:
-        """Smooth a pose about the face's middle (3,), where turn and place are independent."""
-        middle = pose.rotation @ pivot + pose.translation
-        rotation = self._turn(pose.rotation, time_s)
-        distance = float(self._distance(middle[2:], time_s)[0])
-        across = self._place(middle[:2], time_s) * (distance / middle[2])
-        smooth = np.array([across[0], across[1], distance])
-        units = np.clip(self._expression(expression, time_s), 0.0, 1.0)
-        return Pose(rotation, smooth - rotation @ pivot), units
-
-
-@dataclass(slots=True)
-class _System:
-    """A fit problem made linear; P parameters, N points.
-
-    Attributes:
-        rows: (P, 3N) float32 weighted slopes.
-        root: (3, N) float32 square roots of the weights.
-        hessian: (P, P) float64, of the data alone.
-        error: (3, N) float32 residuals, mm.
-    """
-
-    rows: np.ndarray
-    root: np.ndarray
-    hessian: np.ndarray
-    error: np.ndarray
-
-    def gradient(self, count: int) -> np.ndarray:
-        """Return the (count,) float64 gradient of the data in the first parameters."""
-        return (self.rows[:count] @ (self.error * self.root).ravel()).astype(np.float64)
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What is known of one face.
-
-    Attributes:
-        pose: of the last frame, unsmoothed.
-        units: (E,) face units of the last frame, unsmoothed.
-        identity: (K,) as known now.
-        neutral: (3, N) points of that identity at rest, mm.
-        smoother: of pose and expression.
-        time_s: when the face was last seen.
-        centre: (2,) mean ray of the last frame.
-        free: (P,) mask of the parameters that the last step did not find on a bound.
-        info, pull: (K, K) and (K,): the average frame wants ½ aᵀ·info·a − pullᵀ·a least.
-        age_s: time over which that was gathered.
-        unseen_s: time since identity was last looked at.
-        frames: how many frames were fitted.
-    """
-
-    pose: Pose
-    units: np.ndarray
-    identity: np.ndarray
-    neutral: np.ndarray
-    smoother: _Smoother
-    time_s: float
-    centre: np.ndarray
-    free: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
-    info: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-    pull: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    age_s: float = 0.0
-    unseen_s: float = 0.0
-    frames: int = 0
-
-    def shift_to(self, seen: Observation) -> None:
-        """Move the head across the line of sight with the middle of the points."""
-        shift, self.centre = seen.centre - self.centre, seen.centre
-        across = shift * self.pose.translation[2]
-        self.pose = self.pose.moved(np.array([across[0], across[1], 0.0, 0.0, 0.0, 0.0]))
-
-
 def _observe(points_px: np.ndarray, camera: np.ndarray) -> Observation:
     """Turn tracked points, (478, 3) px, into rays."""
     focal = camera[0, 0]
@@ -402,3 +291,10 @@ def _observe(points_px: np.ndarray, camera: np.ndarray) -> Observation:
     return Observation(
         np.ascontiguousarray(rays, np.float32), (_DEPTH_GAIN / focal * depth).astype(np.float32)
     )
+
+
+def _camera(frame_size: tuple[int, int], focal_gain: float) -> np.ndarray:
+    """Return the usual (3, 3) camera of a frame, with its focal length times a gain."""
+    camera = pinhole_camera(*frame_size)
+    camera[0, 0] = camera[1, 1] = focal_gain * camera[0, 0]
+    return camera

@@ -87,9 +87,7 @@ def _smooth_fill(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
 # --- search -------------------------------------------------------------------------------------
 
 
-def _reduced(
-    picture: np.ndarray, hole: np.ndarray, side: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _reduced(picture: np.ndarray, hole: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     """The picture at ``side``² cells: (h, w, 3) float32, hidden cells zero; (h, w) uint8 known."""
     height, width = hole.shape
     scale = min(1.0, side / np.sqrt(height * width))
@@ -203,9 +201,7 @@ def _gathered(sources: list[_Source], labels: np.ndarray) -> np.ndarray:
     return out
 
 
-def _good_shifts(
-    small: np.ndarray, known: np.ndarray, usable: np.ndarray
-) -> list[tuple[int, int]]:
+def _good_shifts(small: np.ndarray, known: np.ndarray, usable: np.ndarray) -> list[tuple[int, int]]:
     """The shifts at which the rim of the hole resembles other places most often."""
     height, width = known.shape
     rim = (cv2.dilate(1 - known, np.ones((13, 13), np.uint8)) & known) > 0

@@ -15,6 +15,7 @@ from stream.matte_colour import (
     ColourEvidence,
     KnownBackground,
     colour_evidence,
+    on_grid,
 )
 from stream.region import Region
 
@@ -98,13 +99,14 @@ def head_matte(
     """
     size = _working_size(crop_rgb, settings)
     guide = cv2.resize(crop_rgb, size)
-    grey = _grey_grid(guide)
+    reduced = on_grid(guide)
+    grey = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY).astype(np.float32)
     move = _crop_move(state.region, region)
     still = _still(grey, state.grey, move)
     probability = _steadied(probability, state.probability, move, still, settings.steadiness)
     state.probability = probability
     solid = _solid(probability, head_prior)
-    alpha = _refine(guide, solid, settings, _fitted(background, size))
+    alpha = _refine(guide, reduced, solid, settings, _fitted(background, size))
     alpha = _steadied(alpha, state.alpha, move, still, settings.steadiness)
     state.region, state.alpha, state.grey = region, alpha, grey
     return alpha
@@ -128,12 +130,6 @@ def _fitted(known: KnownBackground | None, size: tuple[int, int]) -> KnownBackgr
 
 
 # --- steadiness ---------------------------------------------------------------------------------
-
-
-def _grey_grid(guide: np.ndarray) -> np.ndarray:
-    grid = guide.shape[1] // GRID_STEP, guide.shape[0] // GRID_STEP
-    small = cv2.resize(guide, grid, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
 def _crop_move(before: Region | None, now: Region | None) -> np.ndarray:
@@ -254,6 +250,7 @@ def _disc(radius: float) -> np.ndarray:
 
 def _refine(
     guide: np.ndarray,
+    reduced: np.ndarray,
     probability: np.ndarray,
     settings: MatteSettings,
     known: KnownBackground | None,
@@ -263,28 +260,33 @@ def _refine(
     half = size[0] // 2, size[1] // 2
     coarse = cv2.resize(probability, half)
     longest = max(half)
-    sure = cv2.erode((coarse > 0.9).astype(np.uint8), _disc(settings.inner_band * longest))
-    body = (coarse > 0.1).astype(np.uint8)
+    sure = cv2.erode(cv2.compare(coarse, 0.9, cv2.CMP_GT), _disc(settings.inner_band * longest))
+    body = cv2.compare(coarse, 0.1, cv2.CMP_GT)
     near = cv2.dilate(body, _disc(settings.outer_band * longest))
     reach = cv2.dilate(body, _disc(settings.wisp_band * longest))
-    evidence = colour_evidence(guide, sure, 1 - near, settings.noise_variance, known)
+    evidence = colour_evidence(
+        guide, reduced, sure, cv2.bitwise_not(near), settings.noise_variance, known
+    )
     mask = cv2.blur(cv2.resize(probability, size), (3, 3))
-    mask = np.clip((mask - 0.1) / 0.85, 0, 1)
-    nearness = cv2.resize(near.astype(np.float32), size)
-    alpha = _decide(mask, evidence, nearness, settings)
-    alpha *= cv2.resize(_rooted(alpha, reach, sure), size)
-    return np.maximum(alpha, cv2.resize(sure.astype(np.float32), size), out=alpha)
+    alpha = _decide(mask, evidence, _share(near, size), settings)
+    alpha *= _share(_rooted(alpha, reach, sure), size)
+    return cv2.max(alpha, _share(sure, size))
+
+
+def _share(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) float32 0…1 of a coarser (h', w') uint8 mask, 0 or 255."""
+    return cv2.resize(mask.astype(np.float32), size) * np.float32(1 / 255)
 
 
 def _rooted(alpha: np.ndarray, reach: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """(h, w) float32 on the grid of ``reach``: 1 where the matte hangs on sure person.
+    """(h, w) uint8 on the grid of ``reach``: 255 where the matte hangs on sure person.
 
     Loose hair hangs on the head; what does not is scenery of the hair's colour.
     """
     tops = cv2.dilate(alpha, np.ones((3, 3), np.uint8))  # a hair is thinner than a cell
     tops = cv2.resize(tops, (reach.shape[1], reach.shape[0]))
-    linked = _touching(((tops > 0.12) & (reach > 0)).astype(np.uint8) | sure, sure > 0)
-    return cv2.dilate(linked, np.ones((3, 3), np.uint8)).astype(np.float32)
+    held = cv2.compare(tops, 0.12, cv2.CMP_GT) & reach | sure
+    return cv2.dilate(255 * _touching(held, sure > 0), np.ones((3, 3), np.uint8))
 
 
 def _decide(
@@ -296,14 +298,18 @@ def _decide(
     the share itself is the answer, for it alone knows what a half-covered pixel holds.
     """
     share, separation = evidence.share, evidence.separation
-    prior = np.clip(mask, 0.002 + 0.018 * nearness, 0.98)
-    odds = cv2.log(prior / (1 - prior))
+    prior = (mask - np.float32(0.1)) * np.float32(1 / 0.85)  # a faint mask is no person
+    prior = cv2.min(cv2.max(prior, 0.002 + 0.018 * nearness), 0.98)
+    lean = cv2.min(cv2.max(share, 0), 1) - np.float32(0.5)
+    lean *= cv2.min(separation, 30) * np.float32(settings.evidence)
     if evidence.unchanged is not None:
-        odds -= settings.memory * evidence.unchanged
-    odds += settings.evidence * np.minimum(separation, 30) * (np.clip(share, 0, 1) - 0.5)
-    voted = 1 / (1 + cv2.exp(-odds))
+        lean -= evidence.unchanged * np.float32(settings.memory)
+    voted = prior * cv2.exp(lean)  # the odds p / (1 − p), times e^lean
+    voted /= voted + (1 - prior)
     floor = settings.wisp_floor + (settings.floor - settings.wisp_floor) * nearness
-    share = np.clip((share - floor) / (1 - settings.floor - floor), 0, 1)
-    weight = separation / (separation + settings.soft_separation)
-    voted += (share - voted) * weight
-    return voted
+    share = (share - floor) / ((1 - settings.floor) - floor)
+    share = cv2.min(cv2.max(share, 0), 1)
+    share -= voted
+    share *= separation / (separation + np.float32(settings.soft_separation))
+    share += voted
+    return share

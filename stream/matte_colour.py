@@ -55,8 +55,15 @@ class _Moments:
     spread: np.ndarray
 
 
+def on_grid(guide: np.ndarray) -> np.ndarray:
+    """Return (h, w, 3) uint8, a picture reduced to the grid of the colour models."""
+    grid = guide.shape[1] // GRID_STEP, guide.shape[0] // GRID_STEP
+    return cv2.resize(guide, grid, interpolation=cv2.INTER_AREA)
+
+
 def colour_evidence(
     guide: np.ndarray,
+    reduced: np.ndarray,
     sure_person: np.ndarray,
     sure_background: np.ndarray,
     noise_variance: float,
@@ -66,23 +73,22 @@ def colour_evidence(
 
     Args:
         guide: (h, w, 3) uint8 picture, sides multiples of ``GRID_STEP``.
-        sure_person: (h', w') uint8, 1 where a pixel is surely person; any resolution.
+        reduced: the picture on the grid, as ``on_grid`` makes it.
+        sure_person: (h', w') uint8, 255 where a pixel is surely person; any resolution.
         sure_background: (h', w') uint8, likewise for the background.
         noise_variance: squared grey levels added to each colour channel's spread.
         known: the background as seen earlier, in the pixels of ``guide``; replaces the local
             model where it is confident.
     """
-    grid = guide.shape[1] // GRID_STEP, guide.shape[0] // GRID_STEP
-    picture = cv2.resize(guide, grid, interpolation=cv2.INTER_AREA).astype(np.float32)
+    picture = reduced.astype(np.float32)
+    grid = picture.shape[1], picture.shape[0]
     person = _class_moments(picture, _whole_cells(sure_person, grid))
     behind = _class_moments(picture, _whole_cells(sure_background, grid))
-    trust = np.zeros(picture.shape[:2], np.float32)
+    offset_colour = behind.mean
     if known is not None:
-        trust = cv2.resize(known.confidence, grid, interpolation=cv2.INTER_AREA)
-    offset_colour = behind.mean * (1 - trust[..., None])
-    if known is not None:
-        seen = cv2.resize(known.colour, grid, interpolation=cv2.INTER_AREA)
-        behind = _with_seen(behind, seen, trust)
+        trust = cv2.resize(known.confidence, grid)
+        offset_colour = behind.mean * (1 - trust[..., None])
+        behind = _with_seen(behind, on_grid(known.colour), trust)
     direction, separation = _discriminant(person, behind, noise_variance)
     offset = -np.einsum("hwc,hwc->hw", direction, offset_colour)
     share = _evaluate(guide, direction, offset, known)
@@ -94,15 +100,16 @@ def colour_evidence(
 def _unchanged(guide: np.ndarray, known: KnownBackground, noise_variance: float) -> np.ndarray:
     """How surely each pixel shows the background that is remembered for it."""
     change = cv2.blur(cv2.absdiff(guide, known.colour), (3, 3))
-    largest = change.max(axis=2)
+    red, green, blue = cv2.split(change)
+    largest = cv2.max(cv2.max(red, green), blue)
     table = np.exp(-0.5 * np.arange(256) ** 2 / noise_variance).astype(np.float32)
     return cv2.multiply(cv2.LUT(largest, table), known.confidence)
 
 
 def _whole_cells(mask: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """(h, w) float32: 1 in the cells that lie wholly in the mask, so that no cell mixes."""
-    share = cv2.resize(mask.astype(np.float32), grid, interpolation=cv2.INTER_AREA)
-    return (share > 0.99).astype(np.float32)
+    share = cv2.resize(mask, grid, interpolation=cv2.INTER_AREA)
+    return (share == 255).astype(np.float32)
 
 
 def _class_moments(picture: np.ndarray, weight: np.ndarray) -> _Moments:

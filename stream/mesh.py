@@ -17,15 +17,17 @@ class MeshSettings:
     Attributes:
         cut_slope: a cell is a gap where depth changes by more than this many times its width.
         least_alpha: cells in which the matte stays below this carry nothing.
+        solid_alpha: cells in which the matte stays above this hide what lies behind.
         least_thickness_mm: the far side is drawn only where it lies this far behind.
     """
 
     cut_slope: float = 12.0
     least_alpha: float = 0.02
+    solid_alpha: float = 0.99
     least_thickness_mm: float = 2.0
 
 
-SheetKind = Literal["far", "mirror", "gap", "near"]
+SheetKind = Literal["solid", "far", "gap", "near", "mirror"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class Sheet:
     """A triangulated surface over a grid of nodes, with a place and a colour for each.
 
     Attributes:
-        kind: far side, mirrored near side, gaps in the near side, or the near side itself.
+        kind: what it shows, in the order of drawing. ``solid`` is the inside of the near side,
+            ``far`` the far side, ``gap`` the depth steps of the near side, ``near`` its edge,
+            ``mirror`` the mirrored near side.
         places_px: (rows, columns, 2) float32 frame positions of the nodes before the motion.
         depth_mm: (rows, columns) float32 their camera-space depth.
         share: (rows, columns) float32 share of the motion that they follow.
@@ -71,7 +75,7 @@ class HeadMesh:
     resting: np.ndarray
 
     def sheet(self, kind: SheetKind) -> Sheet:
-        """Return the sheet of a kind; far, gap and near sheets are always there."""
+        """Return the sheet of a kind; all but the mirror are always there."""
         return next(sheet for sheet in self.sheets if sheet.kind == kind)
 
 
@@ -118,14 +122,17 @@ def build_mesh(
     thick &= cell_extremes(depth.back_opacity)[1] > settings.least_alpha
     front, gap, back = drawn & smooth, drawn & ~smooth, drawn & thick
     gap_triangles = np.concatenate([upper[gap], lower[gap]])
+    inside = cell_extremes(cv2.erode(matte, np.ones((3, 3), np.uint8)))[0] > settings.solid_alpha
+    solid, edge = front & inside, front & ~inside
     places = depth.grid.positions_px
     level, full = np.zeros_like(depth.front_mm), np.ones_like(depth.front_mm)
     near = (places, depth.front_mm, depth.turn, places, full, level)
     far = (places, depth.back_mm, depth.turn, depth.back_source_px, depth.back_opacity, level)
     sheets = (
+        Sheet("solid", *near, np.concatenate([upper[solid], lower[solid]])),
         Sheet("far", *far, np.concatenate([upper[back], lower[back]])),
         Sheet("gap", *near, _farthest_last(gap_triangles, depth.front_mm.ravel())),
-        Sheet("near", *near, np.concatenate([upper[front], lower[front]])),
+        Sheet("near", *near, np.concatenate([upper[edge], lower[edge]])),
     )
     return HeadMesh(depth, sheets, ~moving.reshape(rows - 1, columns - 1))
 

@@ -21,11 +21,12 @@ from stream.plate_view import PlateView, look
 from stream.region import Region
 from stream.side_job import SideJob
 
+_KNOWN_SIZE = 384  # more than a matte can use
 _FILL_STEP = 4  # the quick fill is made on cells of so many pixels
 _SWAY_PX = 16  # around a region, what is filled in case the camera brings it in
 _SAMPLE_STEP = 12  # pixels between the samples that exposure and alignment are judged by
 _SAMPLES = 64  # fewer say nothing about the alignment
-_ALIGNED = 8.0  # grey levels of median difference up to which the memory still fits
+_ALIGNED = (2.5, 8.0)  # grey levels of median difference up to which the memory still fits
 _FRINGE = 0.012  # share of the longer side around what is hidden that is not worth copying
 _CHANGED = 0.03  # share of the fill that is new, or no longer needed, before it is made again
 
@@ -107,13 +108,15 @@ class BackgroundPlate:
 
         Args:
             region: inside the frame.
-            size: (width, height) of the answer in pixels.
+            size: largest (width, height) of the answer in pixels.
 
         Returns:
-            None if nothing in the region was seen with certainty.
+            What is known, at up to 384 pixels a side; None if nothing in the region was seen with certainty.
         """
         if self._canvas is None or region.is_empty:
             return None
+        scale = min(1.0, _KNOWN_SIZE / max(size))
+        size = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
         trusted = cv2.compare(self._canvas.trust_at(region, size), TRUSTED, cv2.CMP_GE)
         if cv2.countNonZero(trusted) == 0:
             return None
@@ -221,7 +224,8 @@ class BackgroundPlate:
         if trusted.sum() < _SAMPLES:
             return False
         now = frame_rgb[y[inside][trusted], x[inside][trusted]].astype(np.float32)
-        return float(np.median(np.abs(now - self._exposure.gain * colour[trusted]))) < _ALIGNED
+        difference = float(np.median(np.abs(now - self._exposure.gain * colour[trusted])))
+        return difference < np.clip(0.2 * float(now.std()), *_ALIGNED)
 
     # --- exposure -------------------------------------------------------------------------------
 

@@ -33,10 +33,8 @@ _CARVE_SLACK_MM = 12.0  # halves are not quite alike: so far outside the outline
 _SHARES = 33  # transforms are interpolated between so many shares of a motion
 
 
-def with_mirror_half(
-    mesh: HeadMesh, matte: np.ndarray, head: Head, motion: HeadMotion
-) -> HeadMesh:
-    """Put the mirrored near side in the place of what is missing or smeared, where a motion brings it into sight.
+def with_mirror_half(mesh: HeadMesh, matte: np.ndarray, head: Head, motion: HeadMotion) -> HeadMesh:
+    """Put the mirrored near side where a motion shows what is missing or would be smeared.
 
     Args:
         mesh: the head's mesh.
@@ -55,8 +53,9 @@ def with_mirror_half(
     smeared = _smeared(near, depth.grid, motion, head.camera)
     opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
     opacity *= revealed * (1 - _steep(depth.front_mm, depth.grid, head))
+    triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
     mirror = Sheet("mirror", places, mirrored_mm, near.share, near.colours_px, opacity,
-                   np.full_like(opacity, _MIRROR_YIELD_MM), near.triangles)  # fmt: skip
+                   np.full_like(opacity, _MIRROR_YIELD_MM), triangles)  # fmt: skip
     yielding = tuple(
         sheet if sheet.kind == "far" else replace(sheet, yield_mm=_SMEAR_YIELD_MM * smeared)
         for sheet in mesh.sheets
@@ -70,7 +69,8 @@ def hidden_half_share(head: Head, motion: HeadMotion) -> float:
     side = np.cross(sight, head.camera_from_head[:3, 1])
     nose = -head.camera_from_head[:3, 2]
     turned = motion.blended(np.array(1.0), np.array(0.0))[:3, :3] @ nose
-    before, after = np.degrees(np.arcsin(np.clip([nose @ side, turned @ side], -1, 1)))
+    sines = np.array([nose @ side, turned @ side])
+    before, after = np.degrees(np.arcsin(np.clip(sines, -1, 1)))
     change = (before - after) * np.sign(before)
     return float(_smoothstep(np.abs(before), *_YAW) * _smoothstep(change, *_TURN))
 
@@ -168,5 +168,5 @@ def _node_mm(depth: HeadDepth, head: Head) -> float:
 
 
 def _smoothstep(values: np.ndarray | float, low: float, high: float) -> np.ndarray:
-    share = np.clip((values - low) / (high - low), 0, 1)
-    return (share * share * (3 - 2 * share)).astype(np.float32)
+    share = np.clip((np.asarray(values) - low) / (high - low), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)

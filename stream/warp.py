@@ -50,9 +50,28 @@ void main() {
 }
 """
 # One program a sheet: a software renderer pays for every branch that it does not take.
-_NEAR_SIDE = """
+_SOLID = """
 #version 330
 uniform sampler2D layer;     // F premultiplied, α
+uniform vec4 region;
+in vec2 source_px;
+out vec4 colour;
+void main() { colour = texture(layer, (source_px - region.xy) / region.zw); }
+"""
+_NEAR_SIDE = """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+in vec2 source_px;
+out vec4 colour;
+void main() {
+    colour = texture(layer, (source_px - region.xy) / region.zw);
+    if (colour.a < 0.002) discard;
+}
+"""
+_MIRROR = """
+#version 330
+uniform sampler2D layer;
 uniform vec4 region;
 in vec2 source_px;
 in float cover;
@@ -68,7 +87,6 @@ uniform sampler2D layer;
 uniform vec4 region;
 in vec2 source_px;
 flat in vec2 far_px;
-in float cover;
 out vec4 colour;
 float stretch(mat2 source_from_target) {            // greatest magnification of the texture
     float det = determinant(source_from_target);
@@ -80,7 +98,7 @@ float stretch(mat2 source_from_target) {            // greatest magnification of
 void main() {
     float s = stretch(mat2(dFdx(source_px), dFdy(source_px)));
     vec2 source = mix(source_px, far_px, smoothstep(1.5, 4.0, s));
-    colour = cover * texture(layer, (source - region.xy) / region.zw);
+    colour = texture(layer, (source - region.xy) / region.zw);
     if (colour.a < 0.002) discard;
 }
 """
@@ -106,8 +124,17 @@ void main() {
 """
 
 
-_FRAGMENTS = {"far": _FAR_SIDE, "mirror": _NEAR_SIDE, "gap": _GAP, "near": _NEAR_SIDE}
-_NODE_PARTS = (("place_px", 2), ("depth_mm", 1), ("share", 1), ("colours_px", 2), ("opacity", 1), ("yield_mm", 1))
+_FRAGMENTS = {
+    "solid": _SOLID, "far": _FAR_SIDE, "gap": _GAP, "near": _NEAR_SIDE, "mirror": _MIRROR,
+}  # fmt: skip
+_NODE_PARTS = (
+    ("place_px", 2),
+    ("depth_mm", 1),
+    ("share", 1),
+    ("colours_px", 2),
+    ("opacity", 1),
+    ("yield_mm", 1),
+)
 
 
 def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:
@@ -181,6 +208,7 @@ class Warp:
     ) -> None:  # fmt: skip
         for sheet in mesh.sheets:
             if len(sheet.triangles):
+                self._blend(sheet.kind != "solid")
                 program = self._programs[sheet.kind]
                 _set_uniforms(program, region, motion, camera)
                 share = sheet.share * presence
@@ -206,16 +234,21 @@ class Warp:
     def _state(self) -> None:
         context = self._context
         context.disable(moderngl.CULL_FACE)
-        context.enable(moderngl.DEPTH_TEST | moderngl.BLEND)
+        context.enable(moderngl.DEPTH_TEST)
         context.depth_func = "<="
         context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
         self._layer.use(0)
+
+    def _blend(self, wanted: bool) -> None:
+        (self._context.enable if wanted else self._context.disable)(moderngl.BLEND)
 
     def _sheet(self, program: moderngl.Program, nodes: np.ndarray, triangles: np.ndarray) -> None:
         context = self._context
         node_buffer = context.buffer(nodes.tobytes())
         index_buffer = context.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
-        layout = " ".join(f"{size}f" if name in program else f"{size}x4" for name, size in _NODE_PARTS)
+        layout = " ".join(
+            f"{size}f" if name in program else f"{size}x4" for name, size in _NODE_PARTS
+        )
         names = [name for name, _ in _NODE_PARTS if name in program]
         array = context.vertex_array(program, [(node_buffer, layout, *names)], index_buffer)
         array.render()

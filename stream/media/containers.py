@@ -11,6 +11,8 @@ from stream.media.specs import PICTURE_SUFFIXES, SINK_SCHEMES
 
 _DEFAULT_FPS = 30.0
 _KEYFRAME_S = 2.0
+# Ticks of a nanosecond, which some recorders write, overflow the fields of MP4.
+_FINEST_TICK, _USUAL_TICK = Fraction(1, 1_000_000), Fraction(1, 90_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ def time_base(container: Container, info: StreamInfo) -> Fraction:
     """Return the tick in which the frames of an output are timed."""
     if container.fixed_rate:
         return 1 / frame_rate(info)
-    return container.tick or info.time_base
+    usual = info.time_base if info.time_base >= _FINEST_TICK else _USUAL_TICK
+    return container.tick or usual
 
 
 def pixel_format(container: Container, info: StreamInfo) -> str:

@@ -79,6 +79,8 @@ def open_sink(
         UserError: it cannot be written, or does not go with the input.
     """
     kind = classify(spec)
+    if source is not None and classify(source) is Kind.FILE:
+        source = str(path_of(source))
     if kind is Kind.CAMERA:
         return VirtualCameraSink(spec.removeprefix("camera").removeprefix(":"), info)
     if kind is Kind.WINDOW:

@@ -5,10 +5,12 @@ import sys
 
 import pytest
 
-from stream import doctor, doctor_checks
+from stream import __main__ as program
+from stream import doctor, doctor_checks, system_packages
 from stream.doctor import Finding, check_here, examine, run_doctor
-from stream.doctor_checks import CHECKS, Check, PartError, install_command
+from stream.doctor_checks import CHECKS, Check, PartError
 from stream.errors import UserError
+from stream.system_packages import install_command, missing_library
 
 
 @pytest.mark.parametrize("name", ["opengl", "head_model", "codecs", "tracking"])
@@ -107,10 +109,41 @@ def test_every_check_has_a_remedy_and_the_needed_ones_are_the_main_job():
     assert needed == {"opengl", "tracking", "head_model", "codecs"}
 
 
+def test_a_missing_system_library_is_named_with_its_package(monkeypatch):
+    monkeypatch.setattr(system_packages.sys, "platform", "linux")
+    text = "libgthread-2.0.so.0: cannot open shared object file: No such file or directory"
+    monkeypatch.setitem(CHECKS, "part", Check("part", raising(ImportError(text)), "reinstall"))
+    finding = check_here("part")
+    assert finding.status == "missing"
+    assert "libgthread-2.0.so.0" in finding.detail
+    assert "glib2" in finding.remedy
+    assert missing_library(ImportError("No module named 'cv2'")) is None
+    unknown = missing_library(ImportError("libodd.so.3: cannot open shared object file"))
+    assert "libodd.so.3" in str(unknown)
+
+
+def test_the_program_says_which_system_library_is_missing(monkeypatch, capsys):
+    def fail(arguments):
+        raise ImportError("libGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(program, "_silence_native_chatter", lambda: None)
+    monkeypatch.setattr(program, "run_command", fail)
+    monkeypatch.setattr(system_packages.sys, "platform", "linux")
+    assert program.main([]) == 2
+    assert "libGL.so.1 is missing" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_program_itself_is_one_message(monkeypatch, capsys):
+    def fail(arguments):
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr(program, "_silence_native_chatter", lambda: None)
+    monkeypatch.setattr(program, "run_command", fail)
+    assert program.main([]) == 1
+    assert "a fault in voltface: ZeroDivisionError" in capsys.readouterr().err
+
+
 def test_the_install_command_is_that_of_the_system(monkeypatch):
-    monkeypatch.setattr(doctor_checks.sys, "platform", "linux")
-    for program, expected in (("apt-get", "apt-get install a"), ("dnf", "dnf install d")):
-        monkeypatch.setattr(
-            doctor_checks.shutil, "which", lambda name, there=program: name == there
-        )
+    for tool, expected in (("apt-get", "apt-get install a"), ("dnf", "dnf install d")):
+        monkeypatch.setattr(system_packages.shutil, "which", lambda name, there=tool: name == there)
         assert install_command(apt="a", dnf="d").endswith(expected)

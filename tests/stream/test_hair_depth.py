@@ -77,9 +77,7 @@ def test_growth_is_bounded_and_settles(model, raster):
     areas = [depth.coverage.sum() for depth in (first, *wide)]
     assert np.all(np.diff(areas) >= 0)
     assert areas[1] < areas[-1]
-    jump = HairDepth(model, raster, settings).estimate(
-        mock_head(model), head_disc(GRID, 200), GRID
-    )
+    jump = HairDepth(model, raster, settings).estimate(mock_head(model), head_disc(GRID, 200), GRID)
     assert areas[-1] == pytest.approx(jump.coverage.sum(), rel=0.01)
 
 
@@ -115,9 +113,7 @@ def test_nothing_is_moved_in_over_the_lower_border(model):
 
 @pytest.mark.parametrize("yaw", [-50, 0, 50])
 def test_a_turned_head_is_covered_too(model, raster, yaw):
-    depth = HairDepth(model, raster).estimate(
-        mock_head(model, yaw), head_disc(GRID, 120), GRID
-    )
+    depth = HairDepth(model, raster).estimate(mock_head(model, yaw), head_disc(GRID, 120), GRID)
     assert 0.05 < depth.coverage.mean() < 0.6
     assert np.isfinite(depth.back_source_px).all()
 
@@ -126,9 +122,9 @@ def test_far_side_takes_its_colours_from_hair_near_the_outline():
     centre = np.array([100.0, 100.0])
     outline, hairline = np.full(ANGLES, 50.0), np.full(ANGLES, 35.0)
     place = centre + np.array([[0, -20.0], [0, -49], [45, 0], [0, 45], [1, 0]])
-    source = far_side_source(
-        place, centre, np.array([0.0, -1.0]), outline, hairline, outline
-    ) - centre
+    source = (
+        far_side_source(place, centre, np.array([0.0, -1.0]), outline, hairline, outline) - centre
+    )
     radius = np.linalg.norm(source, axis=1)
     assert (radius > 30).all()
     assert (radius < 48.5).all()

@@ -6,7 +6,14 @@ import pytest
 
 from stream.frame import Head
 from stream.geometry import pinhole_camera, rigid_transform, rotation_from_angles
-from stream.pose import PoseController, PoseLimits, PoseRequest, ray_rotation, seen_angles, soft_limit
+from stream.pose import (
+    PoseController,
+    PoseLimits,
+    PoseRequest,
+    ray_rotation,
+    seen_angles,
+    soft_limit,
+)
 
 NECK = np.array([0.0, 100.0, 40.0])
 

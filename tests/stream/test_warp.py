@@ -60,9 +60,7 @@ def _edges(mask):
     grown = mask.copy()
     for _ in range(4):
         padded = np.pad(grown, 1, mode="edge")
-        grown = (
-            padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:] | grown
-        )
+        grown = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:] | grown
     return grown
 
 

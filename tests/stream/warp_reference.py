@@ -83,7 +83,8 @@ def _triangle(out, nearest, covered, layer, source, opacity, target, z, triangle
     if kind == "far":
         alpha = np.clip((alpha - 0.98) / 0.02, 0, 1)
         here[:, :3] *= alpha
-    alpha, here = alpha * cover, here * cover
+    if kind in ("far", "mirror"):
+        alpha, here = alpha * cover, here * cover
     drawn = (alpha[:, 0] >= 0.002) & (deep <= nearest[rows, columns])
     rows, columns = rows[drawn], columns[drawn]
     out[rows, columns] = here[drawn, :3] + (1 - alpha[drawn]) * out[rows, columns]
@@ -97,4 +98,3 @@ def _towards_far(place, source, edges):
     least = np.linalg.svd(source_from_target, compute_uv=False)[-1]
     t = np.clip((1 / max(least, 1e-3) - 1.5) / 2.5, 0, 1)
     return place + (t * t * (3 - 2 * t)) * (source[2] - place)
-

@@ -87,9 +87,16 @@ def run_module(arguments: Sequence[str], stats: Path, cores: int | None = None) 
         errors.seek(0)
         said = errors.read().decode(errors="replace").strip()
     if code != 0:
-        end = " / ".join(said.splitlines()[-3:])
-        raise UserError(f"`{' '.join(arguments)}` failed", end, "Mend it.")
+        raise UserError(f"`{' '.join(arguments)}` ended with code {code}", _gist(said), "Mend it.")
     return Run(json.loads(stats.read_text()) if stats.is_file() else {}, peak_mb, said)
+
+
+def _gist(said: str) -> str:
+    """Return the lines that tell most: a crash report's first ones, else the last ones."""
+    lines = [line for line in said.splitlines() if line and "Extension modules" not in line]
+    crash = [i for i, line in enumerate(lines) if line.startswith("Fatal Python error")]
+    chosen = lines[crash[0] : crash[0] + 6] if crash else lines[-3:]
+    return " / ".join(chosen)
 
 
 def _wait(child: subprocess.Popen[bytes]) -> tuple[int, float | None]:

@@ -359,6 +359,25 @@ def test_a_run_that_stops_early_cuts_the_sound_with_the_pictures(
     assert heard.sound_end_s[0] == pytest.approx(2.0, abs=0.06)
 
 
+def test_the_source_may_be_named_by_a_url(make_clip, tmp_path):
+    clip = make_clip("a b.mp4", frames=10, sound=["aac"])
+    with (
+        open_source(clip.as_uri()) as source,
+        open_sink(str(tmp_path / "o.mp4"), source.info, source=clip.as_uri()) as sink,
+    ):
+        for frame in source:
+            sink.write(frame)
+    assert examine(tmp_path / "o.mp4").codecs == ["aac"]
+
+
+def test_ticks_too_fine_for_mp4_are_rounded(tmp_path):
+    info = StreamInfo(width=64, height=48, fps=25.0, time_base=Fraction(1, 10**9))
+    with open_sink(str(tmp_path / "o.mp4"), info) as sink:
+        for frame in numbered(10):
+            sink.write(frame)
+    assert np.allclose(examine(tmp_path / "o.mp4").frame_times_s, np.arange(10) / 25.0, atol=1e-4)
+
+
 def test_no_sound_no_track(make_clip, tmp_path):
     copy(make_clip(frames=5), tmp_path / "o.mp4")
     assert examine(tmp_path / "o.mp4").codecs == []
@@ -525,7 +544,10 @@ try:
 except UserError as error:
     sys.exit(f"said: {{error}}")
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path]),
+    }
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

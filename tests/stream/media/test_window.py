@@ -168,7 +168,7 @@ with open_sink("window", StreamInfo(64, 48, live=True)) as sink:
     environment = {
         **os.environ,
         "DISPLAY": number,
-        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path]),
     }
     try:
         time.sleep(1.0)
