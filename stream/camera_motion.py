@@ -10,13 +10,12 @@ from enum import Enum
 import cv2
 import numpy as np
 
-from stream.region import Region
-
 _LONGEST = 320  # side of the reduced picture in which points are followed
 _MOST_POINTS = 80
 _ENOUGH_POINTS = 30  # fewer: look for new ones
 _LEAST_CONTRAST = 3.0  # grey levels around a point; less is noise of a plain wall
 _SEARCH_EVERY = 5  # frames between two searches
+_LEAST_SIDE = 24  # frame pixels; a smaller picture has no motion worth following
 _LEAST_POINTS = 8  # fewer: the background is too plain to tell, and too plain to matter
 _AGREE_PX = 0.7  # reduced pixels within which a point obeys the common motion
 _LEAST_AGREEING = 0.4  # share of the points below which the background has no common motion
@@ -59,18 +58,20 @@ class CameraMotion:
         self._search_in = 0
         self._points = _Points(np.empty((0, 2), np.float32), np.empty((0, 2), np.float32))
 
-    def follow(self, frame_rgb: np.ndarray, occupied: Region | None = None) -> Motion:
+    def follow(self, frame_rgb: np.ndarray, occupied: np.ndarray | None = None) -> Motion:
         """Take the next frame.
 
         Args:
             frame_rgb: (H, W, 3) uint8.
-            occupied: where a person hides the background; it is taken to reach down to the
-                lower edge of the frame.
+            occupied: (h, w) uint8 over the whole frame at any resolution, nonzero where people
+                may hide the background.
 
         Returns:
             LOST if the background has no common motion (a cut, a hand before the lens): then
             ``anchor_from_frame`` is the last one known.
         """
+        if min(frame_rgb.shape[:2]) < _LEAST_SIDE:
+            return Motion.STILL
         grey, step = _reduced_grey(frame_rgb)
         if self._grey is None or self._grey.shape != grey.shape:
             self.restart()
@@ -80,7 +81,7 @@ class CameraMotion:
         self._take(grey, step, occupied)
         return motion
 
-    def _take(self, grey: np.ndarray, step: int, occupied: Region | None) -> None:
+    def _take(self, grey: np.ndarray, step: int, occupied: np.ndarray | None) -> None:
         self._grey = grey
         self._search_in -= 1
         if len(self._points.now) >= _ENOUGH_POINTS or self._search_in > 0:

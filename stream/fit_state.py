@@ -36,7 +36,7 @@ class FitSettings:
     iris_weight: float = 0.3
     expression_prior: float = 3.0
     size_sd: float = 0.01
-    least_distance_mm: float = 0.0
+    least_distance_mm: float = 600.0
     identity_horizon_s: float = 10.0
     identity_trust: float = 6.0
     place: SmoothSettings = field(default_factory=lambda: SmoothSettings(3.0, 1.0, 3.0))

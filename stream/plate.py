@@ -14,13 +14,15 @@ import numpy as np
 
 from stream.camera_motion import CameraMotion, Motion
 from stream.exposure import Exposure
-from stream.inpaint import complete, pull_push
+from stream.fill import pull_push
+from stream.inpaint import complete
 from stream.matte_colour import KnownBackground
 from stream.plate_canvas import GOOD, QUICK, SURE, TRUSTED, Canvas, Layers
 from stream.plate_view import PlateView, look
 from stream.region import Region
 from stream.side_job import SideJob
 
+_LEAST_SIDE = 8
 _KNOWN_SIZE = 384  # more than a matte can use
 _FILL_STEP = 4  # the quick fill is made on cells of so many pixels
 _SWAY_PX = 16  # around a region, what is filled in case the camera brings it in
@@ -111,7 +113,8 @@ class BackgroundPlate:
             size: largest (width, height) of the answer in pixels.
 
         Returns:
-            What is known, at up to 384 pixels a side; None if nothing in the region was seen with certainty.
+            What is known, at up to 384 pixels a side; None if nothing in the region was seen
+            with certainty.
         """
         if self._canvas is None or region.is_empty:
             return None
@@ -135,8 +138,8 @@ class BackgroundPlate:
         canvas = self._aligned_canvas(frame_rgb)
         self._frames += 1
         region = region.clipped(frame_rgb.shape[1], frame_rgb.shape[0])
-        if region.is_empty or alpha.size == 0:
-            self._view = None
+        if min(region.width, region.height) < _LEAST_SIDE or alpha.size == 0:
+            self._view = None  # too small to tell anyone apart
             return
         picture = region.crop(frame_rgb)
         view = look(picture, region, alpha, self.settings.margin, self.settings.doubt)
@@ -146,7 +149,9 @@ class BackgroundPlate:
         # A resampled picture costs ten times a copied one: with a moving camera, every other.
         if canvas.still or self._frames % 2 == 1:
             canvas.learn(region, self._unexposed(picture), view.sight)
-            _fill_gaps(canvas.layers(canvas.area(_grown(region))))
+            layers = canvas.layers(canvas.area(_grown(region)))
+            if not _fill_gaps(layers):
+                _fill_from_edges(layers, self._unexposed(picture))
         self._improve(canvas, canvas.area(region))
 
     def background(self, region: Region) -> np.ndarray:
@@ -201,7 +206,8 @@ class BackgroundPlate:
             return canvas
         self._frame = frame_rgb
         view = self._view
-        motion = self._camera.follow(frame_rgb, view.region if view else None)
+        occupied = _occupied(view, width, height) if view else None
+        motion = self._camera.follow(frame_rgb, occupied)
         canvas.align(self._camera.anchor_from_frame)
         if motion is Motion.LOST and not self._still_fits(canvas, frame_rgb):
             self.reset()
@@ -212,7 +218,7 @@ class BackgroundPlate:
             self._better = None
             self._job.drop()
             self._camera.restart()
-            self._camera.follow(frame_rgb, view.region if view else None)
+            self._camera.follow(frame_rgb, occupied)
         return canvas
 
     def _still_fits(self, canvas: Canvas, frame_rgb: np.ndarray) -> bool:
@@ -295,34 +301,68 @@ def _completed(layers: Layers) -> np.ndarray:
 
 def _worth_completing(layers: Layers) -> bool:
     unseen = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
+    if cv2.countNonZero(unseen) > 0.95 * unseen.size:
+        return False
     good = cv2.compare(layers.fill, GOOD, cv2.CMP_EQ)
     needed = cv2.countNonZero(unseen)
     stale = cv2.countNonZero(good & ~unseen) + cv2.countNonZero(unseen & ~good)
     return stale > _CHANGED * needed
 
 
-def _fill_gaps(layers: Layers) -> None:
-    """Give a smooth fill to what was never seen and holds nothing yet."""
+def _fill_gaps(layers: Layers) -> bool:
+    """Give a smooth fill to what was never seen and holds nothing yet.
+
+    Returns:
+        False if there is nothing to fill from.
+    """
     gap = cv2.compare(cv2.max(layers.trust, layers.fill), 0, cv2.CMP_EQ)
     share = cv2.countNonZero(gap) / gap.size
     if share == 0:
-        return
+        return True
     # Slivers at the edge of what is known need no detail.
     step = _FILL_STEP if share > 0.02 else 2 * _FILL_STEP
     height, width = gap.shape
     size = max(1, width // step), max(1, height // step)
     empty = cv2.resize(gap, size, interpolation=cv2.INTER_AREA)
     known = cv2.compare(empty, 0, cv2.CMP_EQ).astype(np.float32) / 255
+    if cv2.countNonZero(known) == 0:
+        return False
     small = cv2.resize(layers.colour, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     smooth = cv2.resize(pull_push(small, known), (width, height))
     cv2.copyTo(cv2.convertScaleAbs(smooth), gap, layers.colour)
     layers.fill[gap > 0] = QUICK
+    return True
+
+
+def _fill_from_edges(layers: Layers, picture: np.ndarray) -> None:
+    """With no background at all, let the picture's edges pass for it until some shows."""
+    size = max(3, picture.shape[1] // 16), max(3, picture.shape[0] // 16)
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    edge = np.ones(small.shape[:2], np.float32)
+    edge[1:-1, 1:-1] = 0
+    smooth = cv2.convertScaleAbs(pull_push(small, edge))
+    height, width = layers.trust.shape
+    layers.colour[:] = cv2.resize(smooth, (width, height))
 
 
 def _sample_places(view: PlateView) -> tuple[np.ndarray, np.ndarray]:
     """(n,) columns and (n,) rows of frame pixels that surely show background."""
     rows, columns = np.nonzero(view.sight[::_SAMPLE_STEP, ::_SAMPLE_STEP] == SURE)
     return view.region.x0 + columns * _SAMPLE_STEP, view.region.y0 + rows * _SAMPLE_STEP
+
+
+def _occupied(view: PlateView, width: int, height: int) -> np.ndarray:
+    """(h, w) uint8 over the frame, coarse: 1 where the person was, or may reach down to."""
+    step = _SAMPLE_STEP
+    mask = np.zeros((height // step + 1, width // step + 1), np.uint8)
+    region = view.region
+    x0, x1, y0, y1 = (v // step for v in (region.x0, region.x1, region.y0, region.y1))
+    mask[y1:, x0:x1] = 1
+    part = mask[y0:y1, x0:x1]
+    if part.size:
+        unsure = (view.sight != SURE).astype(np.uint8)
+        part[:] = cv2.resize(unsure, part.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return mask
 
 
 def _grown(region: Region) -> Region:

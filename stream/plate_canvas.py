@@ -1,11 +1,11 @@
-"""The canvas of the background plate: colours of an anchor frame's surroundings, and their trust."""
+"""The canvas of the background plate: colours around an anchor frame, and their trust."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from stream.inpaint import pull_push
+from stream.fill import pull_push
 from stream.region import Region
 
 SURE, SEEN = 255, 64  # trust of pixels seen far from the person, and close to it

@@ -65,7 +65,8 @@ def look(
     sight[far > 0] = SEEN
     sight[touched > 0] = 0
     sight[loose > 0] = LOOSE
-    return PlateView(region, hidden, cv2.resize(sight, hidden.shape[::-1], interpolation=0))
+    sight = cv2.resize(sight, (region.width, region.height), interpolation=cv2.INTER_NEAREST)
+    return PlateView(region, hidden, sight)
 
 
 def _reduced_size(region: Region) -> tuple[int, int]:

@@ -63,5 +63,5 @@ class _Run(Generic[Result]):
     def _main(self) -> None:
         try:
             self.result = self._work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - reported by take()
             self.error = error

@@ -1,5 +1,6 @@
 """What every source and every sink of frames promises."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -49,7 +50,8 @@ class StreamInfo:
         bit_depth: of the input's samples; frames are 8 bits deep always.
         time_base: seconds of one tick in which presentation times are exact.
         start_s: presentation time of the first frame on the input's own clock.
-        end_s: where the input's last frame ends, seconds from the first; None if unknown.
+        ended: set by the source once its last frame was taken, not if it was left early;
+            None where nobody tells.
         pixel_aspect: width of a pixel over its height.
         alpha: (H, W) uint8 opacity of a picture, None where it is opaque.
     """
@@ -65,7 +67,7 @@ class StreamInfo:
     bit_depth: int = 8
     time_base: Fraction = Fraction(1, 90_000)
     start_s: float = 0.0
-    end_s: float | None = None
+    ended: threading.Event | None = field(default=None, compare=False, repr=False)
     pixel_aspect: Fraction = Fraction(1)
     alpha: np.ndarray | None = field(default=None, compare=False, repr=False)
 

@@ -103,7 +103,8 @@ class ThreadedSource(Source):
     """
 
     def __init__(self, info: StreamInfo, queue_frames: int) -> None:
-        self.info = info
+        self._ended = threading.Event()
+        self.info = replace(info, ended=self._ended)
         self._handoff: Handoff[Frame] = Handoff(queue_frames, newest_only=info.live)
         self._thread: threading.Thread | None = None
         self._done = threading.Event()
@@ -148,6 +149,8 @@ class ThreadedSource(Source):
                 yield frame
             else:  # a frame that was decoded ahead has not been waiting for anybody
                 yield replace(frame, captured_s=time.perf_counter())
+        if not self._done.is_set():
+            self._ended.set()
 
     def close(self) -> None:
         """Stop the thread and release the input."""

@@ -32,8 +32,6 @@ from stream.media.specs import check_target, scheme_of
 
 _log = logging.getLogger("voltface")
 _STILL_FPS = 25
-# Where the input tells its end, a run that stops earlier than this was interrupted.
-_END_SLACK_S = 1.0
 _WAKE_S = 0.2
 _URL_CLOSE_S = 5.0
 
@@ -186,9 +184,8 @@ class EncodingSink(Sink):
             return
         if self._info.still and self._encoder.frames == 1:
             self._encoder.repeat(last, self._options.still_s)
-        end_s = self._info.end_s
-        reached = end_s is None or self._encoder.ends_s >= end_s - _END_SLACK_S
-        self._encoder.finish(whole=reached and not self._stopped_early)
+        ended = self._info.ended is None or self._info.ended.is_set()
+        self._encoder.finish(whole=ended and not self._stopped_early)
 
     def _take(self, frame: Frame) -> None:
         self._encoder.encode(frame)

@@ -182,7 +182,6 @@ class VideoSource(ThreadedSource):
             bit_depth=first.format.components[0].bits,
             time_base=Fraction(stream.time_base or Fraction(1, 90_000)),
             start_s=start_s,
-            end_s=None if live else duration_s,
             pixel_aspect=1 / aspect if sideways else aspect,
         )
 
@@ -242,7 +241,7 @@ class VideoSource(ThreadedSource):
             return
         container = self._container
         whole_s = ((container.start_time or 0) + (container.duration or 0)) / av.time_base
-        if self.info.end_s is not None and self._read_to_s < whole_s - _CUT_OFF_S:
+        if not self.info.live and self._read_to_s < whole_s - _CUT_OFF_S:
             _log.warning(
                 "%s is cut off: it ends after %.1f s instead of %.1f s; that much was used",
                 self.info.name,

@@ -122,6 +122,19 @@ def test_a_consumer_that_raises_is_out_within_two_seconds():
     assert time.perf_counter() - began < 2.0
 
 
+def test_a_source_tells_whether_it_came_to_its_end():
+    with Numbers(5) as whole:
+        assert not whole.info.ended.is_set()
+        list(whole)
+    assert whole.info.ended.is_set()
+    with Numbers(50) as left:
+        next(iter(left))
+    assert not left.info.ended.is_set()
+    with Numbers(5, fail_at=2) as failed, pytest.raises(RuntimeError):
+        list(failed)
+    assert not failed.info.ended.is_set()
+
+
 def test_a_source_that_was_never_read_is_released():
     with Numbers(5) as source:
         pass

@@ -174,8 +174,8 @@ def test_one_pixel(tmp_path):
 def test_8k(tmp_path):
     big = np.zeros((4320, 7680, 3), np.uint8)
     big[2000:2100] = 200
-    write_picture(tmp_path / "p.png", big)
-    with open_source(str(tmp_path / "p.png")) as source:
+    write_picture(tmp_path / "p.bmp", big)
+    with open_source(str(tmp_path / "p.bmp")) as source:
         (frame,) = source
         with open_sink(str(tmp_path / "o.jpg"), source.info) as sink:
             sink.write(frame)

@@ -348,6 +348,14 @@ def test_sound_longer_than_the_pictures_is_kept_whole(make_clip, tmp_path, suffi
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_sound_under_a_last_picture_that_stays_is_kept(make_clip, tmp_path, suffix):
+    times = [0.0, 0.04, 0.08, 3.0]
+    clip = make_clip("in.mkv", frames=4, times_s=times, sound=["aac"], sound_s=6.0)
+    copy(clip, tmp_path / f"o.{suffix}")
+    assert examine(tmp_path / f"o.{suffix}").sound_end_s[0] == pytest.approx(6.0, abs=0.05)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 def test_a_run_that_stops_early_cuts_the_sound_with_the_pictures(
     make_clip, tmp_path, suffix, codec
