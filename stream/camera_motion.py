@@ -89,9 +89,8 @@ class CameraMotion:
         self._search_in = _SEARCH_EVERY
         mask = _textured(grey)
         if occupied is not None:
-            mask[
-                max(0, occupied.y0 // step) :, max(0, occupied.x0 // step) : occupied.x1 // step
-            ] = 0
+            taken = cv2.resize(occupied, mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            mask[taken > 0] = 0
         for x, y in self._points.now:
             cv2.circle(mask, (round(float(x)), round(float(y))), 6, 0, -1)
         wanted = _MOST_POINTS - len(self._points.now)

@@ -14,7 +14,7 @@ from stream.fill import pull_push
 _COARSE_SIZE = 96  # side of a square picture at which shifts are searched
 _SHIFT_STEP = 2  # cells between the shifts that are tried at that size
 _SHORTEST_SHIFT = 4  # cells
-_SHIFT_COUNT = 48  # shifts that go into the fill
+_SHIFT_COUNT = 20  # of each length that go into the fill
 _POOR_COST = 3 * 22.0**2  # squared grey levels above which a smooth fill looks better
 _RIM_SAMPLES = 300
 _OUTSIDE_COST = 3 * 60.0**2  # squared grey levels charged for pixels that cannot be compared
@@ -192,19 +192,26 @@ def _good_shifts(small: np.ndarray, known: np.ndarray, usable: np.ndarray) -> li
             cost = _mismatch(small, weight, _shifted(small, (dx, dy)), valid, 7)
             shifts.append((dx, dy))
             costs.append(cost.ravel()[places] + _DISTANCE_COST * float(np.hypot(dx, dy)))
-    return _most_wanted(shifts, np.array(costs))
+    # Small shifts fit the rim best, but reach no deeper than their length: take some of each.
+    depth = float(cv2.distanceTransform(1 - known, cv2.DIST_L2, 3).max())
+    lengths, table = np.hypot(*np.array(shifts).T), np.array(costs)
+    picked: dict[tuple[int, int], None] = {}
+    for least in (0.0, depth, 2 * depth):
+        far = np.flatnonzero(lengths >= least)
+        picked |= dict.fromkeys(shifts[far[i]] for i in _most_wanted(table[far]))
+    return list(picked)
 
 
-def _most_wanted(shifts: list[tuple[int, int]], costs: np.ndarray) -> list[tuple[int, int]]:
-    """Pick shifts greedily, each the one that lowers the rim's cost most."""
+def _most_wanted(costs: np.ndarray) -> list[int]:
+    """Pick rows of (shifts, places) greedily, each the one that lowers the total cost most."""
     lowest = np.full(costs.shape[1], _OUTSIDE_COST, np.float32)
-    picked: list[tuple[int, int]] = []
-    for _ in range(min(_SHIFT_COUNT, len(shifts))):
+    picked: list[int] = []
+    while len(picked) < min(_SHIFT_COUNT, len(costs)):
         gain = np.maximum(lowest - costs, 0).sum(1)
         index = int(gain.argmax())
         if gain[index] <= 0:
             break
-        picked.append(shifts[index])
+        picked.append(index)
         lowest = np.minimum(lowest, costs[index])
     return picked
 

@@ -29,6 +29,7 @@ _SWAY_PX = 16  # around a region, what is filled in case the camera brings it in
 _SAMPLE_STEP = 12  # pixels between the samples that exposure and alignment are judged by
 _SAMPLES = 64  # fewer say nothing about the alignment
 _ALIGNED = (2.5, 8.0)  # grey levels of median difference up to which the memory still fits
+_OTHER_SCENE = 30.0  # grey levels of median difference that no camera motion explains
 _FRINGE = 0.012  # share of the longer side around what is hidden that is not worth copying
 _CHANGED = 0.03  # share of the fill that is new, or no longer needed, before it is made again
 
@@ -116,7 +117,7 @@ class BackgroundPlate:
             What is known, at up to 384 pixels a side; None if nothing in the region was seen
             with certainty.
         """
-        if self._canvas is None or region.is_empty:
+        if self._canvas is None or min(region.width, region.height) < _LEAST_SIDE:
             return None
         scale = min(1.0, _KNOWN_SIZE / max(size))
         size = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
@@ -209,7 +210,7 @@ class BackgroundPlate:
         occupied = _occupied(view, width, height) if view else None
         motion = self._camera.follow(frame_rgb, occupied)
         canvas.align(self._camera.anchor_from_frame)
-        if motion is Motion.LOST and not self._still_fits(canvas, frame_rgb):
+        if not self._fits(canvas, frame_rgb, motion is Motion.LOST):
             self.reset()
             return self._aligned_canvas(frame_rgb)
         if canvas.wandered:
@@ -221,17 +222,20 @@ class BackgroundPlate:
             self._camera.follow(frame_rgb, occupied)
         return canvas
 
-    def _still_fits(self, canvas: Canvas, frame_rgb: np.ndarray) -> bool:
+    def _fits(self, canvas: Canvas, frame_rgb: np.ndarray, lost: bool) -> bool:
+        """Whether the scene is still the one remembered, and where it is remembered."""
         if self._view is None:
-            return False
+            return not lost
         x, y = _sample_places(self._view)
         inside, colour, trust = canvas.points(x, y)
         trusted = trust >= TRUSTED
         if trusted.sum() < _SAMPLES:
-            return False
+            return not lost
         now = frame_rgb[y[inside][trusted], x[inside][trusted]].astype(np.float32)
         difference = float(np.median(np.abs(now - self._exposure.gain * colour[trusted])))
-        return difference < np.clip(0.2 * float(now.std()), *_ALIGNED)
+        if lost:
+            return difference < np.clip(0.2 * float(now.std()), *_ALIGNED)
+        return difference < _OTHER_SCENE
 
     # --- exposure -------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ def with_mirror_half(mesh: HeadMesh, matte: np.ndarray, head: Head, motion: Head
     places, mirrored_mm = mirrored_nodes(near, head)
     smeared = _smeared(near, depth.grid, motion, head.camera)
     opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
-    opacity *= revealed * (1 - _steep(depth.front_mm, depth.grid, head))
+    opacity *= revealed * (1 - _smoothstep(_slope(depth, head), *_SLOPE))
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
     mirror = Sheet("mirror", places, mirrored_mm, near.share, near.colours_px, opacity,
                    np.full_like(opacity, _MIRROR_YIELD_MM), triangles)  # fmt: skip
@@ -130,12 +130,13 @@ def _smeared(near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray
     return _smoothstep(stretch, *_STRETCH)
 
 
-def _steep(depth_mm: np.ndarray, grid: NodeGrid, head: Head) -> np.ndarray:
-    """Return (rows, columns) 0 where a surface is seen squarely, 1 where too obliquely."""
-    mm = depth_mm / head.camera[0, 0]
-    slope_y, slope_x = np.gradient(depth_mm)
-    slope = np.hypot(slope_x / (grid.step_px[0] * mm), slope_y / (grid.step_px[1] * mm))
-    return _smoothstep(cv2.GaussianBlur(slope.astype(np.float32), (0, 0), 1.0), *_SLOPE)
+def _slope(depth: HeadDepth, head: Head) -> np.ndarray:
+    """Return (rows, columns) float32 depth over width of the near side."""
+    slope_y, slope_x = np.gradient(depth.front_mm)
+    step_x, step_y = depth.grid.step_px
+    mm_per_px = depth.front_mm / head.camera[0, 0]
+    slope = np.hypot(slope_x / step_x, slope_y / step_y) / mm_per_px
+    return cv2.GaussianBlur(slope.astype(np.float32), (0, 0), 1.0)
 
 
 def _missing(
@@ -152,13 +153,15 @@ def _missing(
     x, y = nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32)
     slack = max(1, round(_CARVE_SLACK_MM / _node_mm(depth, head)))
     around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
-    near_person, within = cv2.dilate(matte, around), cv2.erode(matte, around)
+    near_person, within = cv2.dilate(matte, around), cv2.erode(matte, np.ones((3, 3), np.uint8))
     # At the outline, the model's error must not bring the hidden into sight.
     seen_mm = within * depth.front_mm + (1 - within) * cv2.erode(depth.front_mm, around)
     person = cv2.remap(near_person, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     seen_mm = cv2.remap(seen_mm, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     smeared = cv2.remap(smeared, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    hidden = _smoothstep(depth_mm - seen_mm, *_HIDDEN_MM)
+    slope = cv2.remap(_slope(depth, head), x, y, cv2.INTER_LINEAR)
+    # Along the normal: where a surface is seen obliquely, depth alone overstates the distance.
+    hidden = _smoothstep((depth_mm - seen_mm) / np.sqrt(1 + slope * slope), *_HIDDEN_MM)
     return np.maximum(hidden, smeared) * _smoothstep(person, 0.2, 0.7)
 
 

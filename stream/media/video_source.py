@@ -28,6 +28,8 @@ _CUT_OFF_S = 1.0
 # A clock that jumps back this far was set anew; less is disorder among the frames.
 _CLOCK_RESET_S = 1.0
 _TS_PACKETS = (188, 192, 204)
+# Of other containers FFmpeg guesses the length.
+_TELL_LENGTH = ("mov", "matroska", "avi", "flv")
 _TAGGED_DURATION = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")
 _LIVE_OPTIONS = {"fflags": "nobuffer", "analyzeduration": "1000000"}
 
@@ -132,8 +134,9 @@ class VideoSource(ThreadedSource):
                 return
             if packet is None:
                 return
-            if packet.pts is not None and packet.time_base:
-                end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is not None and packet.time_base:
+                end_s = float((stamp + (packet.duration or 0)) * packet.time_base)
                 self._read_to_s = max(self._read_to_s, end_s)
             if packet.stream_index == self._stream.index and packet.size:
                 self._damaged += packet.is_corrupt
@@ -241,7 +244,8 @@ class VideoSource(ThreadedSource):
             return
         container = self._container
         whole_s = ((container.start_time or 0) + (container.duration or 0)) / av.time_base
-        if not self.info.live and self._read_to_s < whole_s - _CUT_OFF_S:
+        tells = container.format.name.startswith(_TELL_LENGTH)
+        if tells and not self.info.live and self._read_to_s < whole_s - _CUT_OFF_S:
             _log.warning(
                 "%s is cut off: it ends after %.1f s instead of %.1f s; that much was used",
                 self.info.name,

@@ -76,7 +76,7 @@ def test_memory_follows_a_camera_that_shakes():
     head[int(0.5 * HEIGHT) :] = False
     error = np.abs(got.astype(float) - view)[head].mean()
     blind = np.abs(view[head].astype(float) - view[head].mean(0)).mean()
-    assert error < 0.15 * blind
+    assert error < 0.03 * blind  # measured 0.013
 
 
 def test_a_static_camera_is_taken_for_exactly_static():
@@ -124,7 +124,7 @@ def test_the_first_fill_is_close_to_a_plain_wall():
     got = shown(BackgroundPlate(QUICK), composed(who, room, noise=1), who.alpha)
     upper = behind(who.alpha)
     upper[int(0.5 * HEIGHT) :] = False
-    assert np.abs(got.astype(float) - room)[upper].mean() < 5  # measured 2.6
+    assert np.abs(got.astype(float) - room)[upper].mean() < 2  # measured 0.7
 
 
 def test_no_colour_of_the_person_gets_into_the_fill():
@@ -249,7 +249,7 @@ def test_a_fill_is_mended_as_its_edge_moves():
     hidden = behind(who.alpha)
     row, first = 100, int(np.argmax(hidden[100]))
     step = np.abs(got[row, first + 6].astype(int) - got[row, first - 8].astype(int)).max()
-    assert step < 30
+    assert step < 18  # measured 13; 26 without
 
 
 def test_other_people_are_scenery():
@@ -315,7 +315,7 @@ def test_the_better_fill_continues_stripes(completion):
         got = shown(plate, frame, who.alpha)
         plate._job.wait(60)
     errors = [np.abs(got.astype(float) - stripes())[head].mean() for got in (quick, got)]
-    assert errors[1] < 0.3 * errors[0]
+    assert errors[1] < 0.3 * errors[0]  # measured 0.14
     plate.close()
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+import stream
 from stream.frame import Frame
 from stream.media import StreamInfo, open_sink, open_source
 
-CLIP = Path(__file__).parents[2] / "stream" / "assets" / "demo.mp4"
+CLIP = Path(stream.__file__).parent / "assets" / "demo.mp4"
 FACE = CLIP.with_name("face.jpg")
 
 

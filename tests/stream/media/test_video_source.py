@@ -358,6 +358,9 @@ def test_damage_in_the_middle_is_skipped_and_said(make_clip, caplog):
 
 def test_a_whole_file_is_not_called_cut_off(make_clip, caplog):
     with caplog.at_level(logging.WARNING, "voltface"):
+        frames_of(make_clip("a.avi", frames=75, tick=Fraction(1, 25), options={"bf": "0"}))
+        frames_of(make_clip("a.mpg", frames=75, tick=Fraction(1, 25), codec="mpeg1video"))
+        frames_of(make_clip("a.webm", frames=75, codec="libvpx-vp9"))
         frames_of(make_clip("long_sound.mkv", frames=25, sound=["aac"], sound_s=5.0))
         frames_of(make_clip("long_sound.mp4", frames=25, sound=["aac"], sound_s=5.0))
     assert caplog.text == ""

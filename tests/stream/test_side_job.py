@@ -1,0 +1,52 @@
+import threading
+
+from stream.side_job import SideJob
+
+
+def test_the_answer_comes_once():
+    job = SideJob("sum")
+    assert job.take() is None
+    job.start(lambda: 3)
+    assert job.busy
+    job.wait(10)
+    assert job.take() == 3
+    assert job.take() is None
+    assert not job.busy
+
+
+def test_no_answer_before_it_is_there():
+    gate = threading.Event()
+    job = SideJob("gate")
+    job.start(lambda: gate.wait(10))
+    assert job.take() is None
+    gate.set()
+    job.wait(10)
+    assert job.take() is True
+
+
+def test_a_dropped_answer_is_lost():
+    job = SideJob("lost")
+    job.start(lambda: 1)
+    job.drop()
+    job.wait(1)
+    assert job.take() is None
+
+
+def test_a_newer_job_takes_the_place_of_an_older():
+    gate = threading.Event()
+    job = SideJob("newer")
+    job.start(lambda: gate.wait(10))
+    job.start(lambda: "new")
+    job.wait(10)
+    assert job.take() == "new"
+    gate.set()
+
+
+def test_a_failure_is_told_once_and_leaves_no_answer(caplog):
+    job = SideJob("division")
+    for _ in range(3):
+        job.start(lambda: 1 // 0)
+        job.wait(10)
+        assert job.take() is None
+        assert not job.busy
+    assert caplog.text.count("division failed") == 1
