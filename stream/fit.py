@@ -23,7 +23,7 @@ from stream.linearise import (
     pose_from_points,
     residuals,
 )
-from stream.solve import bounded_step, eliminated
+from stream.solve import bounded_step, eliminated, solve_definite
 
 # Face Mesh reports depth flatter than heads are; measured against the model on clips.
 _DEPTH_GAIN = 1.2
@@ -33,8 +33,9 @@ _AT_REST_MM = 0.05
 _ASTRAY_MM = 10.0  # a warm start that lies off by more is worth less than none
 _LONGEST_GAP_S = 0.25  # after longer without a sight of the face only identity is carried over
 _USUAL_STEP_S = 1 / 30
-_YOUNG_S = 1.0  # so long, every frame refines identity
-_IDENTITY_EVERY = 4  # frames, later
+_YOUNG_S = 1.0  # so long, identity is learnt often
+_YOUNG_EVERY = 2  # frames
+_IDENTITY_EVERY = 6
 _MOST_MEMORIES = 64
 _IRIS_START = 468
 _OVAL = np.fromstring(
@@ -51,6 +52,7 @@ class HeadFitter:
     def __init__(self, model: HeadModel, settings: FitSettings | None = None) -> None:
         self._settings = settings or FitSettings()
         self._basis = PointBasis.of(model)
+        self._halves = [self._basis.thinned(slice(part, None, 2)) for part in range(2)]
         self._weights = self._point_weights()
         self._prior = self._prior_matrix()
         self._pivot = self._basis.mean[:_IRIS_START].mean(axis=0).astype(np.float64)
@@ -172,16 +174,14 @@ class HeadFitter:
             self._start_again(memory, seen)
         if gap_s > _LONGEST_GAP_S:
             memory.smoother.reset()
+        system = self._linearise(memory, seen, with_identity=False)
+        self._step(memory, system, with_identity=False)
+        system.error = residuals(self._points(memory), seen)  # the slopes hardly change meanwhile
+        self._step(memory, system, with_identity=False)
         memory.frames += 1
         memory.unseen_s += min(gap_s, _LONGEST_GAP_S)
-        learns = memory.age_s < _YOUNG_S or memory.frames % _IDENTITY_EVERY == 0
-        system = self._linearise(memory, seen, with_identity=learns)
-        self._step(memory, system, with_identity=False)
-        system.error = self._error(memory, seen)  # the slopes hardly change in between
-        self._step(memory, system, with_identity=False)
-        if learns:
-            system.error = self._error(memory, seen)
-            self._learn_identity(memory, system)
+        if memory.frames % (_YOUNG_EVERY if memory.age_s < _YOUNG_S else _IDENTITY_EVERY) == 0:
+            self._learn_identity(memory, seen)
 
     def _start_again(self, memory: Memory, seen: Observation) -> None:
         """Find pose and expression from nothing, for an identity that is known."""
@@ -195,30 +195,36 @@ class HeadFitter:
     def _points(self, memory: Memory) -> np.ndarray:
         return points_camera(self._basis.with_units(memory.neutral, memory.units), memory.pose)
 
-    def _error(self, memory: Memory, seen: Observation) -> np.ndarray:
-        return residuals(self._points(memory), seen)
-
     def _error_mm(self, memory: Memory, seen: Observation) -> float:
-        error = self._error(memory, seen)[:2, :_IRIS_START]
+        error = residuals(self._points(memory), seen)[:2, :_IRIS_START]
         return float(np.median(np.hypot(error[0], error[1])))
 
     def _linearise(self, memory: Memory, seen: Observation, *, with_identity: bool) -> System:
-        points = self._points(memory)
-        error = residuals(points, seen)
         bases = [self._basis.expression, self._basis.identity]
+        points = self._points(memory)
         slopes = jacobian(points, memory.pose, bases if with_identity else bases[:1])
-        root = np.sqrt(self._residual_weights(error))
-        slopes *= root
-        rows = slopes.reshape(len(slopes), -1)
-        return System(rows, root, (rows @ rows.T).astype(np.float64), error)
+        return self._weighted(slopes, residuals(points, seen), self._weights)
 
-    def _residual_weights(self, error: np.ndarray) -> np.ndarray:
-        """Return (3, N) weights: of each point, less for outliers and for depth."""
+    def _linearise_some(self, memory: Memory, seen: Observation, part: int) -> System:
+        """Linearise in all parameters with every second point, for half the time."""
+        basis, some = self._halves[part], slice(part, None, 2)
+        shape = basis.with_units(memory.neutral[:, some], memory.units)
+        points = points_camera(shape, memory.pose)
+        slopes = jacobian(points, memory.pose, [basis.expression, basis.identity])
+        return self._weighted(
+            slopes, residuals(points, seen.thinned(some)), 2 * self._weights[some]
+        )
+
+    def _weighted(self, slopes: np.ndarray, error: np.ndarray, weights: np.ndarray) -> System:
+        """Weigh a linear problem: by point, less for outliers, and less for depth."""
         options = self._settings
         distance = np.hypot(error[0], error[1])
         robust = np.minimum(1.0, options.outlier_mm / np.maximum(distance, 1e-6))
-        weights = self._weights * robust / options.noise_mm**2
-        return np.stack([weights, weights, options.depth_weight * weights]).astype(np.float32)
+        across = weights * robust / options.noise_mm**2
+        root = np.sqrt(np.stack([across, across, options.depth_weight * across]))
+        slopes *= root
+        rows = slopes.reshape(len(slopes), -1)
+        return System(rows, root, (rows @ rows.T).astype(np.float64), error)
 
     def _step(self, memory: Memory, system: System, *, with_identity: bool) -> float:
         """Take one Gauss-Newton step; return how far it moved the head, mm."""
@@ -253,8 +259,10 @@ class HeadFitter:
         info, slope = eliminated(hessian, gradient, out, np.arange(first, len(gradient)))
         return info, info @ memory.identity - slope
 
-    def _learn_identity(self, memory: Memory, system: System) -> None:
+    def _learn_identity(self, memory: Memory, seen: Observation) -> None:
         """Add one frame to what is known of the identity, and solve for it."""
+        memory.half = 1 - memory.half
+        system = self._linearise_some(memory, seen, memory.half)
         info, pull = self._identity_view(memory, system)
         options = self._settings
         memory.age_s += memory.unseen_s
@@ -265,7 +273,7 @@ class HeadFitter:
         trust = min(1.0 + memory.age_s, options.identity_trust)
         prior = self._prior[-len(pull) :, -len(pull) :]
         stiffness = trust * memory.info + prior
-        self._set_identity(memory, np.linalg.solve(stiffness, trust * memory.pull))
+        self._set_identity(memory, solve_definite(stiffness, trust * memory.pull))
 
     def _point_weights(self) -> np.ndarray:
         weights = np.ones(POINT_COUNT, np.float32)

@@ -112,6 +112,7 @@ class Memory:
         age_s: time over which that was gathered.
         unseen_s: time since identity was last looked at.
         frames: how many frames were fitted.
+        half: which half of the points identity was last learnt from.
         focal_gain: focal length of its camera over the usual one.
     """
 
@@ -128,10 +129,11 @@ class Memory:
     age_s: float = 0.0
     unseen_s: float = 0.0
     frames: int = 0
+    half: int = 0
     focal_gain: float = 1.0
 
     def shift_to(self, seen: Observation) -> None:
         """Move the head across the line of sight with the middle of the points."""
         shift, self.centre = seen.centre - self.centre, seen.centre
-        across = shift * self.pose.translation[2]
-        self.pose = self.pose.moved(np.array([across[0], across[1], 0.0, 0.0, 0.0, 0.0]))
+        across = np.append(shift * self.pose.translation[2], 0.0)
+        self.pose = Pose(self.pose.rotation, self.pose.translation + across)

@@ -8,7 +8,7 @@ node grid; what it does not cover (tips, long hair, clothes) continues its mid-p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -80,6 +80,30 @@ class HeadDepth:
     back_opacity: np.ndarray
     turn: np.ndarray
     coverage: np.ndarray
+
+    def carried(self, grid: NodeGrid, farther_mm: float) -> HeadDepth:
+        """Return the same geometry on a grid that has gone with the head since.
+
+        A node stays on its place of the head but for a small turn, so this holds for a few
+        frames.
+
+        Args:
+            grid: of as many rows and columns.
+            farther_mm: how much the head has gone away from the camera.
+        """
+        before, now = self.grid, grid
+        scale = np.divide(now.step_px, before.step_px).astype(np.float32)
+        corner = np.array([before.region.x0, before.region.y0], np.float32)
+        source = (self.back_source_px - corner) * scale
+        source += np.array([now.region.x0, now.region.y0], np.float32)
+        step = np.float32(farther_mm)
+        return replace(
+            self,
+            grid=grid,
+            front_mm=self.front_mm + step,
+            back_mm=self.back_mm + step,
+            back_source_px=source,
+        )
 
 
 class HairGrowth:

@@ -48,11 +48,16 @@ class PointBasis:
 
     def neutral(self, identity: np.ndarray) -> np.ndarray:
         """Return the (3, N) float32 points, mm, of a face at rest."""
-        return self.mean.T + np.tensordot(identity.astype(np.float32), self.identity, (0, 1))
+        return self.mean.T + identity.astype(np.float32) @ self.identity
 
     def with_units(self, neutral: np.ndarray, units: np.ndarray) -> np.ndarray:
         """Return the (3, N) float32 points, mm, of a face at rest plus (E,) face units."""
-        return neutral + np.tensordot(units.astype(np.float32), self.expression, (0, 1))
+        return neutral + units.astype(np.float32) @ self.expression
+
+    def thinned(self, points: slice) -> Self:
+        """Return the same for some of the points."""
+        arrays = self.mean[points], self.expression[..., points], self.identity[..., points]
+        return type(self)(*(np.ascontiguousarray(array) for array in arrays))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,10 @@ class Observation:
     def centre(self) -> np.ndarray:
         """(2,) float64 mean ray."""
         return self.rays.mean(axis=1, dtype=np.float64)
+
+    def thinned(self, points: slice) -> Self:
+        """Return the same for some of the points."""
+        return type(self)(self.rays[:, points], self.depth[points])
 
 
 def points_camera(points_head: np.ndarray, pose: Pose) -> np.ndarray:

@@ -46,6 +46,7 @@ class Sheet:
         yield_mm: (rows, columns) float32 how far behind its place a node counts where sheets
             compete for a pixel.
         triangles: (T, 3) int32 node numbers, row · columns + column.
+        gain: (rows, columns, 3) float32 that its colours are multiplied with, or None for 1.
     """
 
     kind: SheetKind
@@ -56,6 +57,7 @@ class Sheet:
     opacity: np.ndarray
     yield_mm: np.ndarray
     triangles: np.ndarray
+    gain: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)

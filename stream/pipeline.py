@@ -22,9 +22,9 @@ from stream.fit import HeadFitter
 from stream.frame import Face, Frame, Head
 from stream.gl import create_context
 from stream.governor import HIGH, Quality
-from stream.hair_depth import HairDepth
+from stream.hair_depth import HairDepth, HeadDepth
 from stream.head_model import load_head_model
-from stream.matte import MatteSettings, MatteState, head_matte
+from stream.matte import MatteState, head_matte
 from stream.mesh import build_mesh
 from stream.plate import BackgroundPlate
 from stream.pose import PoseController, PoseRequest
@@ -44,17 +44,18 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("voltface")
 
-_NODES = 112  # along the longer side of a head's region
-
 
 class _Followed:
     """What is kept of one head from frame to frame."""
 
-    def __init__(self, hair: HairDepth) -> None:
+    def __init__(self, hair: HairDepth, plate: BackgroundPlate) -> None:
         self.hair = hair
+        self.plate = plate
         self.matte = MatteState()
-        self.plate = BackgroundPlate()
         self.like: Head | None = None
+        self.depth: HeadDepth | None = None
+        self.depth_age = 0  # frames since the depth was computed
+        self.distance_mm = 0.0  # of the head then
 
 
 class Reposer:
@@ -83,10 +84,11 @@ class Reposer:
         context = create_context()
         self._raster = DepthRaster(context, self._model.triangles)
         self._warp = Warp(context)
-        self._tracker = FaceTracker(4 if self._all_faces else 1, still=info.still)
-        self._fitter = HeadFitter(self._model)
+        faces = 4 if self._all_faces else 1
+        self._tracker = FaceTracker(faces, settings.track, still=info.still)
+        self._fitter = HeadFitter(self._model, settings.fit)
         self._segmenter = PersonSegmenter()
-        self._matte_settings = MatteSettings()
+        self._settings = settings
         self._poses = PoseController(self._model.neck_joint, settings.limits)
         self._followed: dict[int, _Followed] = {}
         self._failed = False
@@ -150,7 +152,7 @@ class Reposer:
             region = head_region(head, frame.size) if like is None else Region(0, 0, *frame.size)
             if region.is_empty:
                 continue
-            followed, grid = self._state(head), NodeGrid.over(region, self._nodes)
+            followed, grid = self._state(head), NodeGrid.over(region, self.quality.nodes)
             with stage("segment"):
                 matte = self._matte(pixels, head, region, grid, followed)
             with stage("plate"):
@@ -159,12 +161,12 @@ class Reposer:
                     followed.plate.finish()
             with stage("hair depth"):
                 node_matte = resample_to_nodes(matte, grid)
-                depth = followed.hair.estimate(head, node_matte, grid)
+                depth = self._depth(head, node_matte, grid, followed)
             with stage("mesh"):
-                mesh = build_mesh(depth, node_matte, head.camera[0, 0])
+                mesh = build_mesh(depth, node_matte, head.camera[0, 0], self._settings.mesh)
             with stage("pose"):
                 motion = self._poses.motion(head, request, like)
-                mesh = with_mirror_half(mesh, node_matte, head, motion)
+                mesh = with_mirror_half(mesh, region.crop(pixels), node_matte, head, motion)
                 moving = moving_region(mesh, motion, head.camera).intersection(region)
             if moving.is_empty:
                 continue
@@ -216,7 +218,9 @@ class Reposer:
 
     def _state(self, head: Head) -> _Followed:
         if head.face_id not in self._followed:
-            self._followed[head.face_id] = _Followed(HairDepth(self._model, self._raster))
+            hair = HairDepth(self._model, self._raster, self._settings.hair)
+            plate = BackgroundPlate(self._settings.plate)
+            self._followed[head.face_id] = _Followed(hair, plate)
         return self._followed[head.face_id]
 
     def _matte(
@@ -227,10 +231,20 @@ class Reposer:
         probability = self._segmenter.segment(crop)
         prior = followed.hair.prior(head, grid)
         known = followed.plate.known(region, (crop.shape[1], crop.shape[0]))
-        return head_matte(
-            crop, probability, prior, self._matte_settings, followed.matte, region, known
-        )
+        size = min(self._settings.matte.size, self.quality.matte_px)
+        settings = replace(self._settings.matte, size=size)
+        return head_matte(crop, probability, prior, settings, followed.matte, region, known)
 
-    @property
-    def _nodes(self) -> int:
-        return _NODES
+    def _depth(
+        self, head: Head, node_matte: np.ndarray, grid: NodeGrid, followed: _Followed
+    ) -> HeadDepth:
+        """Compute the depth of a head, or carry the last one along where quality asks for it."""
+        distance_mm = float(head.camera_from_head[2, 3])
+        last = followed.depth
+        followed.depth_age += 1
+        same_grid = last is not None and last.front_mm.shape == (grid.rows, grid.columns)
+        if last is not None and same_grid and followed.depth_age < self.quality.hair_every:
+            return last.carried(grid, distance_mm - followed.distance_mm)
+        followed.depth = followed.hair.estimate(head, node_matte, grid)
+        followed.depth_age, followed.distance_mm = 0, distance_mm
+        return followed.depth

@@ -1,6 +1,23 @@
 """Small dense least-squares problems with bounds and with variables to be eliminated."""
 
 import numpy as np
+from scipy.linalg import lapack
+
+
+def solve_definite(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve a symmetric positive definite system (Cholesky).
+
+    Args:
+        matrix: (P, P) float64.
+        right: (P,) or (P, R) float64.
+
+    Raises:
+        np.linalg.LinAlgError: if the matrix is not positive definite.
+    """
+    _, solution, fault = lapack.dposv(matrix, right, lower=1)
+    if fault:
+        raise np.linalg.LinAlgError("the matrix is not positive definite")
+    return solution.reshape(right.shape)
 
 
 def bounded_step(
@@ -31,7 +48,7 @@ def bounded_step(
     for _ in range(rounds):
         slope = gradient + hessian @ step
         inner = np.flatnonzero(free)
-        step[inner] -= np.linalg.solve(hessian[np.ix_(inner, inner)], slope[inner])
+        step[inner] -= solve_definite(hessian[np.ix_(inner, inner)], slope[inner])
         wanted = value + step
         leaving = free & ((wanted < lower) | (wanted > upper))
         if not leaving.any():
@@ -57,6 +74,6 @@ def eliminated(
     """
     mixed = hessian[np.ix_(out, kept)]
     both = np.column_stack([mixed, gradient[out]])
-    solved = np.linalg.solve(hessian[np.ix_(out, out)], both)
+    solved = solve_definite(hessian[np.ix_(out, out)], both)
     rest = mixed.T @ solved
     return hessian[np.ix_(kept, kept)] - rest[:, :-1], gradient[kept] - rest[:, -1]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.fill import pull_push
 from stream.geometry import invert_rigid, project, transform_points
 from stream.mesh import HeadMesh, Sheet
 
@@ -30,14 +31,18 @@ _MIRROR_YIELD_MM, _SMEAR_YIELD_MM = 3.0, 60.0  # to good colours, and to the mir
 _STRETCH = (2.0, 4.5)  # magnification at which the frame's own colours begin and cease to do
 _SLOPE = (4.0, 10.0)  # depth over width, at which a node is seen too obliquely to be mirrored
 _CARVE_SLACK_MM = 12.0  # halves are not quite alike: so far outside the outline is no contradiction
+_DARK, _GAINS = 12.0, (0.4, 2.0)  # grey levels that damp the ratio of dark colours; bounds of it
 _SHARES = 33  # transforms are interpolated between so many shares of a motion
 
 
-def with_mirror_half(mesh: HeadMesh, matte: np.ndarray, head: Head, motion: HeadMotion) -> HeadMesh:
+def with_mirror_half(
+    mesh: HeadMesh, picture: np.ndarray, matte: np.ndarray, head: Head, motion: HeadMotion
+) -> HeadMesh:
     """Put the mirrored near side where a motion shows what is missing or would be smeared.
 
     Args:
         mesh: the head's mesh.
+        picture: (h, w, 3) uint8 RGB of the mesh's region.
         matte: (rows, columns) float32 person matte at the nodes.
         head: the fitted head.
         motion: what is to be done with it.
@@ -54,8 +59,10 @@ def with_mirror_half(mesh: HeadMesh, matte: np.ndarray, head: Head, motion: Head
     opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
     opacity *= revealed * (1 - _smoothstep(_slope(depth, head), *_SLOPE))
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
+    gain = _light_of_the_other_side(picture, places, opacity, depth)
     mirror = Sheet("mirror", places, mirrored_mm, near.share, near.colours_px, opacity,
-                   np.full_like(opacity, _MIRROR_YIELD_MM), triangles)  # fmt: skip
+                   np.full_like(opacity, _MIRROR_YIELD_MM), triangles,
+                   gain)  # fmt: skip
     yielding = tuple(
         sheet if sheet.kind == "far" else replace(sheet, yield_mm=_SMEAR_YIELD_MM * smeared)
         for sheet in mesh.sheets
@@ -163,6 +170,25 @@ def _missing(
     # Along the normal: where a surface is seen obliquely, depth alone overstates the distance.
     hidden = _smoothstep((depth_mm - seen_mm) / np.sqrt(1 + slope * slope), *_HIDDEN_MM)
     return np.maximum(hidden, smeared) * _smoothstep(person, 0.2, 0.7)
+
+
+def _light_of_the_other_side(
+    picture: np.ndarray, places_px: np.ndarray, opacity: np.ndarray, depth: HeadDepth
+) -> np.ndarray:
+    """Return (rows, columns, 3) gains that give mirrored colours the light of their new side.
+
+    Where a node's mirror place is seen too, the ratio of the two colours is known; elsewhere it
+    is continued smoothly.
+    """
+    grid = depth.grid
+    colours = cv2.resize(picture, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)
+    colours = cv2.GaussianBlur(colours.astype(np.float32), (0, 0), 1.5) + _DARK
+    nodes = places_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
+    x, y = nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32)
+    there = cv2.remap(colours, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    ratio = np.clip(there / colours, *_GAINS)
+    known = np.clip(1 - opacity * 2, 0, 1) * depth.coverage
+    return np.exp(cv2.GaussianBlur(pull_push(np.log(ratio), known), (0, 0), 3.0))
 
 
 def _node_mm(depth: HeadDepth, head: Head) -> float:

@@ -9,7 +9,7 @@ import cv2
 import moderngl
 import numpy as np
 
-from stream.mesh import HeadMesh
+from stream.mesh import HeadMesh, Sheet
 from stream.pose import HeadMotion
 from stream.region import Region
 
@@ -27,10 +27,12 @@ in float share;
 in vec2 colours_px;          // where in the frame the node finds its colours
 in float opacity;
 in float yield_mm;
+in vec3 gain;
 out vec2 source_px;
 flat out vec2 far_px;
 out float target_mm;
 out float cover;
+out vec3 tint;
 vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
     float angle = length(w);
     if (angle < 1e-6) return p + cross(w, p);
@@ -43,6 +45,7 @@ void main() {
     p = pivot + turned(p - pivot, share * axis_angle) + share * shift;
     target_mm = p.z;
     cover = opacity;
+    tint = gain;
     vec2 target_px = camera.xy * p.xy / p.z + camera.zw;
     vec2 ndc = (target_px - region.xy) / region.zw * 2.0 - 1.0;
     float z = (p.z + yield_mm - depth_range.x) / (depth_range.y - depth_range.x);
@@ -75,9 +78,11 @@ uniform sampler2D layer;
 uniform vec4 region;
 in vec2 source_px;
 in float cover;
+in vec3 tint;
 out vec4 colour;
 void main() {
     colour = cover * texture(layer, (source_px - region.xy) / region.zw);
+    colour.rgb = min(colour.rgb * tint, colour.a);
     if (colour.a < 0.002) discard;
 }
 """
@@ -134,6 +139,7 @@ _NODE_PARTS = (
     ("colours_px", 2),
     ("opacity", 1),
     ("yield_mm", 1),
+    ("gain", 3),
 )
 
 
@@ -213,7 +219,7 @@ class Warp:
                 _set_uniforms(program, region, motion, camera)
                 share = sheet.share * presence
                 parts = (sheet.places_px, sheet.depth_mm, share, sheet.colours_px,
-                         sheet.opacity, sheet.yield_mm)  # fmt: skip
+                         sheet.opacity, sheet.yield_mm, _gain(sheet))  # fmt: skip
                 self._sheet(program, np.dstack(parts).astype(np.float32), sheet.triangles)
 
     def _fit_buffers(self, region: Region) -> None:
@@ -274,6 +280,10 @@ def _set_uniforms(
     for name, value in values.items():
         if name in program:  # the compiler drops what a sheet does not use
             program[name].value = value
+
+
+def _gain(sheet: Sheet) -> np.ndarray:
+    return np.ones((*sheet.depth_mm.shape, 3), np.float32) if sheet.gain is None else sheet.gain
 
 
 def resting_mask(mesh: HeadMesh, region: Region) -> np.ndarray:

@@ -76,6 +76,13 @@ def test_rotations_are_rotations() -> None:
     np.testing.assert_allclose(np.linalg.det(r), 1.0)
 
 
+@pytest.mark.parametrize("largest", [0.0, 1e-9, 1e-5, 1.0, np.pi])
+def test_one_rotation_is_the_same_as_many(largest: float) -> None:
+    w = random_axis_angles(20, largest)
+    one_by_one = np.array([rotation_from_axis_angle(one) for one in w])
+    np.testing.assert_allclose(one_by_one, rotation_from_axis_angle(w), atol=1e-15)
+
+
 @pytest.mark.parametrize("largest", [1e-9, 1e-5, 1.0, np.pi - 1e-3])
 def test_axis_angle_round_trip(largest: float) -> None:
     w = random_axis_angles(50, largest)

@@ -31,6 +31,7 @@ def triangles_of(mesh):
     return {sheet.kind: len(sheet.triangles) for sheet in mesh.sheets}
 
 
+PICTURE = np.full((120, 120, 3), 128, np.uint8)
 CELLS = (GRID.rows - 1) * (GRID.columns - 1)
 
 
@@ -119,19 +120,19 @@ def test_mirroring_twice_gives_the_nodes_back():
 def test_a_mirrored_node_that_would_have_been_seen_is_carved_away():
     head, motion = mock_head(25), motion_of(0.4)
     mesh = build_mesh(mock_depth(), mock_matte(), CAMERA[0, 0])
-    hidden = with_mirror_half(mesh, mock_matte(), head, motion).sheet("mirror").opacity
-    places = with_mirror_half(mesh, mock_matte(), head, motion).sheet("mirror").places_px
+    hidden = with_mirror_half(mesh, PICTURE, mock_matte(), head, motion).sheet("mirror").opacity
+    places = with_mirror_half(mesh, PICTURE, mock_matte(), head, motion).sheet("mirror").places_px
     left_of_nose = np.median(places[hidden > 0.9][:, 0]) < 100
     matte = mock_matte()  # the picture shows background where the mirror half would be
     matte[:, : 10 if left_of_nose else None] = 0.0
     matte[:, : 0 if left_of_nose else 15] = 1.0
-    carved = with_mirror_half(mesh, matte, head, motion).sheet("mirror").opacity
+    carved = with_mirror_half(mesh, PICTURE, matte, head, motion).sheet("mirror").opacity
     assert carved.sum() < 0.8 * hidden.sum()
 
 
 def test_mesh_is_left_alone_when_nothing_hidden_comes_into_sight():
     mesh = build_mesh(mock_depth(), mock_matte(), CAMERA[0, 0])
-    assert with_mirror_half(mesh, mock_matte(), mock_head(0), motion_of(0.4)) is mesh
+    assert with_mirror_half(mesh, PICTURE, mock_matte(), mock_head(0), motion_of(0.4)) is mesh
 
 
 def test_matte_at_frame_and_at_nodes_agree_on_a_ramp():
@@ -158,3 +159,14 @@ def test_regions_clip_intersect_and_unite():
     assert a.union(b) == Region(0, -4, 20, 10)
     assert b.clipped(12, 12) == Region(5, 0, 12, 6)
     assert a.intersection(Region(30, 30, 40, 40)).is_empty
+
+
+def test_mirrored_colours_take_the_light_of_their_new_side():
+    mesh = build_mesh(mock_depth(), mock_matte(), CAMERA[0, 0])
+    lit = np.full((120, 120, 3), 200, np.uint8)
+    lit[:, :60] = 100  # one half in shadow
+    mirror = with_mirror_half(mesh, lit, mock_matte(), mock_head(25), motion_of(0.4))
+    gain, places = mirror.sheet("mirror").gain, mirror.sheet("mirror").places_px
+    into_shadow = (places[..., 0] < 90) & (GRID.positions_px[..., 0] > 110)
+    into_light = (places[..., 0] > 110) & (GRID.positions_px[..., 0] < 90)
+    assert gain[into_shadow].mean() < gain[into_light].mean()
