@@ -93,7 +93,8 @@ def match_cost(expected: Sight, seen: Sight) -> float:
     if distance > expected.reach or growth > 0.5 * (1 + expected.reach):
         return _NEVER
     difference = expected.likeness.difference(seen.likeness)
-    if expected.latest is not None:  # a head that turns fast leaves its average behind
+    if difference > expected.strict / 2 and expected.latest is not None:
+        # A head that turns fast leaves its average behind.
         difference = min(difference, expected.latest.difference(seen.likeness))
     if difference > expected.strict:
         return _NEVER

@@ -38,6 +38,20 @@ class _Points:
     now: np.ndarray
     anchor: np.ndarray
 
+    def where(self, kept: np.ndarray) -> "_Points":
+        """Those for which ``kept`` (n,) is true."""
+        return _Points(self.now[kept], self.anchor[kept])
+
+    def at(self, mask: np.ndarray) -> "_Points":
+        """Those that lie on nonzero pixels of a mask."""
+        column, row = np.floor(self.now).astype(np.int32).T
+        height, width = mask.shape
+        return self.where(mask[row.clip(0, height - 1), column.clip(0, width - 1)] > 0)
+
+
+def _no_points() -> _Points:
+    return _Points(np.empty((0, 2), np.float32), np.empty((0, 2), np.float32))
+
 
 class CameraMotion:
     """Follow the background of one stream.
@@ -56,7 +70,7 @@ class CameraMotion:
         self.anchor_from_frame = np.eye(2, 3)
         self._grey: np.ndarray | None = None
         self._search_in = 0
-        self._points = _Points(np.empty((0, 2), np.float32), np.empty((0, 2), np.float32))
+        self._points = _no_points()
 
     def follow(self, frame_rgb: np.ndarray, occupied: np.ndarray | None = None) -> Motion:
         """Take the next frame.
@@ -83,14 +97,16 @@ class CameraMotion:
 
     def _take(self, grey: np.ndarray, step: int, occupied: np.ndarray | None) -> None:
         self._grey = grey
+        free = np.full(grey.shape, 255, np.uint8)
+        if occupied is not None:
+            taken = cv2.resize(occupied, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            free[taken > 0] = 0
+        self._points = self._points.at(free)
         self._search_in -= 1
-        if len(self._points.now) >= _ENOUGH_POINTS or self._search_in > 0:
+        if len(self._points.now) >= _ENOUGH_POINTS or self._search_in > 0 or not free.any():
             return
         self._search_in = _SEARCH_EVERY
-        mask = _textured(grey)
-        if occupied is not None:
-            taken = cv2.resize(occupied, mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            mask[taken > 0] = 0
+        mask = cv2.bitwise_and(free, _textured(grey))
         for x, y in self._points.now:
             cv2.circle(mask, (round(float(x)), round(float(y))), 6, 0, -1)
         wanted = _MOST_POINTS - len(self._points.now)
@@ -112,18 +128,18 @@ class CameraMotion:
         height, width = grey.shape
         inside = (now >= 2).all(1) & (now[:, 0] < width - 2) & (now[:, 1] < height - 2)
         kept = (found.ravel() > 0) & inside
-        points = _Points(now[kept], before.anchor[kept])
+        points = _Points(now, before.anchor).where(kept)
         if len(points.now) < _LEAST_POINTS:
-            self._points = _Points(points.now[:0], points.anchor[:0])
+            self._points = _no_points()
             return Motion.LOST
         fit, agree = cv2.estimateAffinePartial2D(
             points.now, points.anchor, method=cv2.RANSAC, ransacReprojThreshold=_AGREE_PX
         )
         if fit is None or float(agree.mean()) < _LEAST_AGREEING:
-            self._points = _Points(points.now[:0], points.anchor[:0])
+            self._points = _no_points()
             return Motion.LOST
         obey = agree.ravel() > 0
-        self._points = _Points(points.now[obey], points.anchor[obey])
+        self._points = points.where(obey)
         return self._accept(_at_scale(fit, 1 / step), frame_shape)
 
     def _accept(self, fit: np.ndarray, frame_shape: tuple[int, ...]) -> Motion:

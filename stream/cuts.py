@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+_SAMPLED_SIZE = (192, 108)
 _THUMB_SIZE = (64, 36)
 _COARSE_SIZE = (32, 18)
 _SHIFT = (4, 3)  # of the coarse picture that a moving camera may bring between two frames
@@ -81,9 +82,7 @@ class CutDetector:
 
 def _thumbnail(pixels: np.ndarray) -> np.ndarray:
     """Return (36, 64, 3) float32 of a frame of any size, reading only some of its pixels."""
-    height, width = pixels.shape[:2]
-    step = max(1, min(height // (3 * _THUMB_SIZE[1]), width // (3 * _THUMB_SIZE[0])))
-    some = np.ascontiguousarray(pixels[::step, ::step])
+    some = cv2.resize(pixels, _SAMPLED_SIZE, interpolation=cv2.INTER_NEAREST)
     return cv2.resize(some, _THUMB_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 

@@ -203,7 +203,7 @@ _WHOLE = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=1.0, height=1
 def crop_roi(pixels: np.ndarray, roi: Roi) -> np.ndarray:
     """Cut a region out of a frame as (192, 192, 3) uint8; beyond the frame its edge repeats."""
     frame_from_crop = roi.frame_from_crop()
-    factor = int(roi.side / CROP_SIZE)
+    factor = 2 ** int(math.log2(max(1.0, roi.side / CROP_SIZE)))  # others average slowly
     if factor >= 2:  # average first: bare bilinear sampling would make the points flicker
         pixels, corner = _shrunk_part(pixels, roi, factor)
         frame_from_crop[:, 2] -= corner

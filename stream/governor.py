@@ -15,20 +15,20 @@ class Quality:
         name: what statistics call it.
         hair_every: hair depth is computed on every n-th frame and carried along between.
         nodes: of the mesh, along the longer side of a head's region.
-        matte_px: longer side of the matte.
+        matte_share: size of the matte, as a share of what the settings say.
     """
 
     name: str
     hair_every: int
     nodes: int
-    matte_px: int
+    matte_share: float
 
 
 LEVELS = (
-    Quality("high", hair_every=1, nodes=112, matte_px=384),
-    Quality("hair every 2nd frame", hair_every=2, nodes=112, matte_px=384),
-    Quality("smaller mesh and matte", hair_every=3, nodes=96, matte_px=320),
-    Quality("low", hair_every=4, nodes=80, matte_px=256),
+    Quality("high", hair_every=1, nodes=112, matte_share=1.0),
+    Quality("hair every 2nd frame", hair_every=2, nodes=112, matte_share=1.0),
+    Quality("smaller mesh and matte", hair_every=3, nodes=96, matte_share=0.85),
+    Quality("low", hair_every=4, nodes=80, matte_share=0.7),
 )
 HIGH, LOW = LEVELS[0], LEVELS[-1]
 

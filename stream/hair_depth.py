@@ -50,11 +50,13 @@ class HairSettings:
         settle_frames: time constant with which the growth follows what is seen.
         neck_mm: distance below the jaw over which the neck follows the head less and
             less, down to not at all at the collar.
+        expression_frames: time constant with which depth follows the expression.
     """
 
     largest_growth: float = 1.6
     settle_frames: float = 8.0
     neck_mm: float = 75.0
+    expression_frames: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +214,14 @@ class HairDepth:
         self._model, self._raster = model, raster
         self._settings = settings or HairSettings()
         self._growth = HairGrowth(self._settings)
+        self._expression: np.ndarray | None = None
         self._skull = np.flatnonzero(model.labels != _NECK)
         self._scalp = np.flatnonzero(model.labels == _SCALP)
 
     def reset(self) -> None:
         """Forget what was learnt from earlier frames."""
         self._growth.reset()
+        self._expression = None
 
     def estimate(self, head: Head, matte: np.ndarray, grid: NodeGrid) -> HeadDepth:
         """Return the geometry of the head region.
@@ -227,6 +231,7 @@ class HairDepth:
             matte: (rows, columns) float32 person matte at the nodes.
             grid: the nodes.
         """
+        head = self._calmed(head)
         shape = self._model.shape(head.identity, head.expression)
         vertices = transform_points(head.camera_from_head, shape)
         centre_px = project(head.camera_from_head[:3, 3], head.camera)
@@ -249,6 +254,14 @@ class HairDepth:
         back_source = self._back_source(grown, centre_px, head, grid)
         turn *= border_share(grid, head)
         return HeadDepth(grid, front, back, back_source, opacity, turn.astype(np.float32), coverage)
+
+    def _calmed(self, head: Head) -> Head:
+        """Let expression settle: its noise would shake depth, and depth hardly depends on it."""
+        if self._expression is None:
+            self._expression = head.expression
+        rate = 1.0 / self._settings.expression_frames
+        self._expression = self._expression + rate * (head.expression - self._expression)
+        return replace(head, expression=self._expression.astype(np.float32))
 
     def _completed(
         self, front: np.ndarray, back: np.ndarray, head: Head, grid: NodeGrid

@@ -25,6 +25,7 @@ from stream.head_model import HeadModel, load_head_model
 COMPONENTS = 80
 NOSE_TIP = 4  # of the tracked points
 JAW_POINTS = 17  # of the iBUG points, the first
+FAR_MM = 25.0  # from the landmarks: there closest points take their place
 _ICP_STEPS = 40
 _READ_ERRORS = (OSError, ValueError, EOFError, AttributeError, BadZipFile, zlib.error)
 
@@ -266,7 +267,12 @@ def _adopt(
         anchors, landmarks = anchors[JAW_POINTS:], landmarks[JAW_POINTS:]
         rotation, shift = _rigid(points[landmarks], anchors)
         points = points @ rotation.T + shift
-        bend = RBFInterpolator(anchors, points[landmarks] - anchors, smoothing=10.0)
+        far = _far_from(guide, anchors)
+        near = points[cKDTree(points).query(far)[1]]
+        starts = np.concatenate([anchors, far])
+        bend = RBFInterpolator(
+            starts, np.concatenate([points[landmarks], near]) - starts, smoothing=10.0
+        )
     else:
         rotation, shift = _icp(points, guide)
         points = points @ rotation.T + shift
@@ -294,6 +300,13 @@ def _adopt(
         points68_bary=bary68,
         neck_joint=guide.neck_joint,
     )
+
+
+def _far_from(guide: HeadModel, anchors: np.ndarray) -> np.ndarray:
+    """Pick face and scalp vertices beyond the anchors, so that no bend runs off there."""
+    places = guide.vertices[np.isin(guide.labels, (1, 2))].astype(np.float64)
+    apart = cKDTree(anchors).query(places)[0]
+    return places[apart > FAR_MM][::8]
 
 
 def _bent(points: np.ndarray, bend: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

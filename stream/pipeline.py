@@ -231,7 +231,7 @@ class Reposer:
         probability = self._segmenter.segment(crop)
         prior = followed.hair.prior(head, grid)
         known = followed.plate.known(region, (crop.shape[1], crop.shape[0]))
-        size = min(self._settings.matte.size, self.quality.matte_px)
+        size = round(self._settings.matte.size * self.quality.matte_share)
         settings = replace(self._settings.matte, size=size)
         return head_matte(crop, probability, prior, settings, followed.matte, region, known)
 

@@ -207,7 +207,7 @@ class BackgroundPlate:
             return canvas
         self._frame = frame_rgb
         view = self._view
-        occupied = _occupied(view, width, height) if view else None
+        occupied = _occupied(view, width, height) if view else np.ones((1, 1), np.uint8)
         motion = self._camera.follow(frame_rgb, occupied)
         canvas.align(self._camera.anchor_from_frame)
         if not self._fits(canvas, frame_rgb, motion is Motion.LOST):
@@ -324,14 +324,16 @@ def _fill_gaps(layers: Layers) -> bool:
     if share == 0:
         return True
     # Slivers at the edge of what is known need no detail.
-    step = _FILL_STEP if share > 0.02 else 2 * _FILL_STEP
+    sliver = share < 0.02
+    step = 2 * _FILL_STEP if sliver else _FILL_STEP
     height, width = gap.shape
     size = max(1, width // step), max(1, height // step)
     empty = cv2.resize(gap, size, interpolation=cv2.INTER_AREA)
     known = cv2.compare(empty, 0, cv2.CMP_EQ).astype(np.float32) / 255
     if cv2.countNonZero(known) == 0:
         return False
-    small = cv2.resize(layers.colour, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    quality = cv2.INTER_LINEAR if sliver else cv2.INTER_AREA
+    small = cv2.resize(layers.colour, size, interpolation=quality).astype(np.float32)
     smooth = cv2.resize(pull_push(small, known), (width, height))
     cv2.copyTo(cv2.convertScaleAbs(smooth), gap, layers.colour)
     layers.fill[gap > 0] = QUICK

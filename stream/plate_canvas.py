@@ -15,6 +15,7 @@ _FORGOTTEN = 24  # trust below this, after the camera wandered on, is no memory 
 _FADE = 0.6  # what is left of the trust when the canvas moves
 _MEND_STEP = 3  # pixels between those that a fill is checked at
 _MEND_LEAST = 8  # fewer of them show nothing
+_MEND_FROM = 4.0  # grey levels; less is not worth the time
 _MEND_REACH = 0.07  # share of the longer side over which a correction fades
 NOTHING, QUICK, GOOD = 0, 1, 2  # what stands in where nothing was seen
 
@@ -202,6 +203,8 @@ def _mend_fill(layers: Layers, picture: np.ndarray, seen: np.ndarray) -> None:
     share = cv2.resize(weight, coarse, interpolation=cv2.INTER_AREA)
     total = cv2.resize(error * weight[..., None], coarse, interpolation=cv2.INTER_AREA)
     mean = total / np.maximum(share, 1e-6)[..., None]
+    if np.abs(mean).max() < _MEND_FROM:
+        return
     spread = pull_push(mean, np.minimum(1, 3 * share))
     away = cv2.distanceTransform((share == 0).astype(np.uint8), cv2.DIST_L2, 3)
     spread *= np.exp(-away / (_MEND_REACH * max(coarse)))[..., None]

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import cast
 
 import av
+import numpy as np
 from av.filter import Graph
 from av.filter.context import FilterContext
 
@@ -180,6 +181,20 @@ class ToRgb:
             scale += f":in_range={'pc' if shape.colour.full_range else 'tv'}"
         deinterlace = ["bwdif=mode=send_frame:deint=interlaced"] if shape.interlaced else []
         return [*deinterlace, *shape.turns, scale, "format=pix_fmts=rgb24"]
+
+
+def rgb_frame(pixels: np.ndarray) -> av.VideoFrame:
+    """Copy a picture into a frame of FFmpeg; PyAV's own way goes row by row where it pads.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+    """
+    height, width = pixels.shape[:2]
+    frame = av.VideoFrame(width, height, "rgb24")
+    plane = frame.planes[0]
+    rows = np.frombuffer(cast("bytearray", plane), np.uint8).reshape(height, plane.line_size)
+    rows[:, : width * 3] = pixels.reshape(height, width * 3)
+    return frame
 
 
 class FromRgb:

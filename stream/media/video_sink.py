@@ -23,7 +23,7 @@ from stream.media.containers import (
     pixel_format,
     time_base,
 )
-from stream.media.convert import FromRgb, ToPalette, written_colour
+from stream.media.convert import FromRgb, ToPalette, rgb_frame, written_colour
 from stream.media.handoff import Handoff, start_thread
 from stream.media.pacing import Pacer
 from stream.media.partial import PartialFile
@@ -99,7 +99,7 @@ class Encoder:
             self._encode_at(picture, index / _STILL_FPS)
 
     def _converted(self, frame: Frame) -> av.VideoFrame:
-        return self._converter.convert(av.VideoFrame.from_ndarray(frame.pixels, format="rgb24"))
+        return self._converter.convert(rgb_frame(frame.pixels))
 
     def _encode_at(self, picture: av.VideoFrame, time_s: float) -> None:
         pts = round((time_s + self._lead_s) / self._tick)

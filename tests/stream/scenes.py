@@ -59,9 +59,7 @@ def person(height: int, width: int, x: float = 0.5, y: float = 0.42, size: float
     cv2.rectangle(body, (centre[0] - int(1.6 * radius), shoulder + radius),
                   (centre[0] + int(1.6 * radius), big[0]), 255, -1)  # fmt: skip
     neck = radius // 3
-    cv2.rectangle(
-        face, (centre[0] - neck, centre[1]), (centre[0] + neck, shoulder + neck), 255, -1
-    )
+    cv2.rectangle(face, (centre[0] - neck, centre[1]), (centre[0] + neck, shoulder + neck), 255, -1)
     head, face, body = (_reduced(mask, height, width) for mask in (head, face, body))
     colour = np.zeros((height, width, 3), np.float32) + np.float32(HAIR)
     colour += (np.float32(SHIRT) - colour) * (body * (1 - head))[..., None]

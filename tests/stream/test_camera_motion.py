@@ -29,7 +29,10 @@ def test_sway_zoom_and_roll_are_followed_without_drift():
     for index in range(60):
         phase = index / 6
         picture, truth = seen_by(
-            2 * np.sin(phase), 1 + 0.02 * np.sin(phase / 2), 12 * np.sin(phase), 7 * np.cos(phase) - 7
+            2 * np.sin(phase),
+            1 + 0.02 * np.sin(phase / 2),
+            12 * np.sin(phase),
+            7 * np.cos(phase) - 7,
         )
         motion = camera.follow(picture)
         assert misplacement(camera.anchor_from_frame, truth) < 0.8  # frame pixels

@@ -23,7 +23,7 @@ def test_levels_fall_in_every_cost():
     for better, worse in itertools.pairwise(LEVELS):
         assert worse.hair_every >= better.hair_every
         assert worse.nodes <= better.nodes
-        assert worse.matte_px <= better.matte_px
+        assert worse.matte_share <= better.matte_share
         assert worse != better
 
 

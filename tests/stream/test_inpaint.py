@@ -57,18 +57,16 @@ def test_nothing_is_copied_from_what_is_doubtful():
 
 
 def test_a_plain_wall_gets_no_steps():
-    truth = np.broadcast_to(
-        np.linspace(90, 200, SIZE)[None, :, None], (SIZE, SIZE, 3)
-    ).astype(np.uint8)
+    truth = np.broadcast_to(np.linspace(90, 200, SIZE)[None, :, None], (SIZE, SIZE, 3)).astype(
+        np.uint8
+    )
     pierced, hidden = holed(truth)
     filled = complete(pierced, hidden).astype(float)
     assert np.abs(filled - truth)[hidden > 0].mean() < 6
     assert np.abs(np.diff(filled, axis=0)).max() < 12
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 1), (16, 16), (33, 40), (40, 300), (500, 64), (97, 131)]
-)
+@pytest.mark.parametrize("shape", [(1, 1), (16, 16), (33, 40), (40, 300), (500, 64), (97, 131)])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.97, 1.0])
 def test_any_size_and_any_share_of_hole(shape, share):
     rng = np.random.default_rng(0)

@@ -159,7 +159,9 @@ def test_the_size_of_the_crop_may_change_between_frames():
     for size in (320, 200, 331):
         who = person(size, size)
         picture = composed(who, plain_room(size, size))
-        matte = matte_of(picture, coarse_mask(who), who.prior, state, region=Region(0, 0, size, size))
+        matte = matte_of(
+            picture, coarse_mask(who), who.prior, state, region=Region(0, 0, size, size)
+        )
         assert edge_error(matte, who.alpha) < 1.2
 
 

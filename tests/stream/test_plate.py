@@ -346,5 +346,7 @@ def test_a_failing_worker_does_not_reach_the_live_path(monkeypatch, caplog):
 def test_grey_frames():
     who = person(HEIGHT, WIDTH)
     grey = cv2.cvtColor(composed(who, rough_room(HEIGHT, WIDTH)), cv2.COLOR_RGB2GRAY)
-    got = shown(BackgroundPlate(PlateSettings(completion="inline")), np.dstack([grey] * 3), who.alpha)
+    got = shown(
+        BackgroundPlate(PlateSettings(completion="inline")), np.dstack([grey] * 3), who.alpha
+    )
     assert np.ptp(got.astype(int), axis=2).max() <= 1
