@@ -5,7 +5,7 @@ import numpy as np
 _LEAST_SAMPLES = 48
 _DARK, _BRIGHT = 40.0, 240.0  # colours outside are clipped or drowned in noise
 _RENEWAL = 0.02  # share by which a reference follows what is seen, at each look
-_STEP = 0.006  # change of gain that is followed
+_STEP = 0.009  # change of gain that is followed
 _RANGE = (0.5, 2.0)
 
 

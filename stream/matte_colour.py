@@ -48,11 +48,17 @@ class ColourEvidence:
 
 @dataclass(frozen=True, slots=True)
 class _Moments:
-    """Local moments of one class on the grid: weight (h, w), mean (h, w, 3), spread (h, w, 6)."""
+    """Local moments of one class on the grid, each (h, w).
+
+    Attributes:
+        weight: share of the window that belongs to the class.
+        mean: of the three channels.
+        spread: covariances of the pairs of channels in ``_PAIRS``.
+    """
 
     weight: np.ndarray
-    mean: np.ndarray
-    spread: np.ndarray
+    mean: list[np.ndarray]
+    spread: list[np.ndarray]
 
 
 def on_grid(guide: np.ndarray) -> np.ndarray:
@@ -80,21 +86,26 @@ def colour_evidence(
         known: the background as seen earlier, in the pixels of ``guide``; replaces the local
             model where it is confident.
     """
-    picture = reduced.astype(np.float32)
-    grid = picture.shape[1], picture.shape[0]
-    person = _class_moments(picture, _whole_cells(sure_person, grid))
-    behind = _class_moments(picture, _whole_cells(sure_background, grid))
-    offset_colour = behind.mean
+    picture = _planes(reduced)
+    grid = reduced.shape[1], reduced.shape[0]
+    products = [picture[i] * picture[j] for i, j in _PAIRS]
+    person = _moments(picture, products, _whole_cells(sure_person, grid))
+    behind = _moments(picture, products, _whole_cells(sure_background, grid))
+    expected = behind.mean  # what the grid must take off where nothing is known
     if known is not None:
         trust = cv2.resize(known.confidence, grid)
-        offset_colour = behind.mean * (1 - trust[..., None])
-        behind = _with_seen(behind, on_grid(known.colour), trust)
+        expected = [mean * (1 - trust) for mean in behind.mean]
+        behind = _with_seen(behind, _planes(on_grid(known.colour)), trust)
     direction, separation = _discriminant(person, behind, noise_variance)
-    offset = -np.einsum("hwc,hwc->hw", direction, offset_colour)
+    offset = -sum(d * e for d, e in zip(direction, expected, strict=True))
     share = _evaluate(guide, direction, offset, known)
     unchanged = None if known is None else _unchanged(guide, known, noise_variance)
     separation = cv2.resize(separation, (guide.shape[1], guide.shape[0]))
     return ColourEvidence(share, separation, unchanged)
+
+
+def _planes(picture: np.ndarray) -> list[np.ndarray]:
+    return [plane.astype(np.float32) for plane in cv2.split(picture)]
 
 
 def _unchanged(guide: np.ndarray, known: KnownBackground, noise_variance: float) -> np.ndarray:
@@ -112,52 +123,67 @@ def _whole_cells(mask: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     return (share == 255).astype(np.float32)
 
 
-def _class_moments(picture: np.ndarray, weight: np.ndarray) -> _Moments:
-    channels = [picture[..., i] for i in range(3)]
-    products = [channels[i] * channels[j] for i, j in _PAIRS]
-    stack = np.dstack([weight, *(c * weight for c in channels + products)])
-    sums = cv2.blur(cv2.blur(stack, (7, 7)), (7, 7))  # two boxes: a soft window of 13 cells
-    total = sums[..., :1] + np.float32(1e-6)
-    mean, second = sums[..., 1:4] / total, sums[..., 4:] / total
-    outer = np.dstack([mean[..., i] * mean[..., j] for i, j in _PAIRS])
-    return _Moments(sums[..., 0], mean, second - outer)
+def _moments(picture: list[np.ndarray], products: list[np.ndarray], weight: np.ndarray) -> _Moments:
+    share = _windowed(weight)
+    scale = 1 / (share + np.float32(1e-6))
+    mean = [_windowed(plane * weight) * scale for plane in picture]
+    spread = [
+        _windowed(product * weight) * scale - mean[i] * mean[j]
+        for product, (i, j) in zip(products, _PAIRS, strict=True)
+    ]
+    return _Moments(share, mean, spread)
 
 
-def _with_seen(behind: _Moments, seen: np.ndarray, trust: np.ndarray) -> _Moments:
-    share = trust[..., None]
+def _windowed(plane: np.ndarray) -> np.ndarray:
+    """Average over a soft window of 13 cells (two boxes)."""
+    return cv2.blur(cv2.blur(plane, (7, 7)), (7, 7))
+
+
+def _with_seen(behind: _Moments, seen: list[np.ndarray], trust: np.ndarray) -> _Moments:
     return _Moments(
         np.maximum(behind.weight, trust),
-        behind.mean + (seen - behind.mean) * share,
-        behind.spread * (1 - share),
+        [mean + (now - mean) * trust for mean, now in zip(behind.mean, seen, strict=True)],
+        [spread * (1 - trust) for spread in behind.spread],
     )
 
 
 def _discriminant(
     person: _Moments, behind: _Moments, noise_variance: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fisher's discriminant: direction d (h, w, 3) with d·(person − behind) = 1; separation."""
-    spread = 0.5 * (person.spread + behind.spread)
-    spread[..., [0, 3, 5]] += noise_variance
-    difference = person.mean - behind.mean
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Fisher's discriminant: three (h, w) of a direction d, and the separation.
+
+    d is scaled so that d·(person − behind) is 1.
+    """
+    spread = [0.5 * (p + b) for p, b in zip(person.spread, behind.spread, strict=True)]
+    for diagonal in (0, 3, 5):
+        spread[diagonal] += np.float32(noise_variance)
+    difference = [p - b for p, b in zip(person.mean, behind.mean, strict=True)]
     direction = _solve_symmetric(spread, difference)
-    separation = np.maximum(np.einsum("hwc,hwc->hw", direction, difference), 1e-6)
-    samples = np.minimum(person.weight, behind.weight) / _ENOUGH_SAMPLES
-    return direction / separation[..., None], separation * np.minimum(samples, 1)
+    separation = sum(d * e for d, e in zip(direction, difference, strict=True))
+    separation = np.maximum(separation, np.float32(1e-6))
+    samples = np.minimum(person.weight, behind.weight) * np.float32(1 / _ENOUGH_SAMPLES)
+    return [d / separation for d in direction], separation * np.minimum(samples, 1)
 
 
-def _solve_symmetric(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Solve 3×3 systems, given as upper triangles (…, 6), by the adjugate."""
-    xx, xy, xz, yy, yz, zz = (np.ascontiguousarray(matrix[..., i]) for i in range(6))
-    x, y, z = (np.ascontiguousarray(vector[..., i]) for i in range(3))
+def _solve_symmetric(matrix: list[np.ndarray], vector: list[np.ndarray]) -> list[np.ndarray]:
+    """Solve symmetric 3×3 systems, given as upper triangles, by the adjugate."""
+    xx, xy, xz, yy, yz, zz = matrix
+    x, y, z = vector
     a, b, c = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy
     e, f, g = xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy
-    determinant = np.maximum(xx * a + xy * b + xz * c, 1e-3)
-    adjugate = (a * x + b * y + c * z, b * x + e * y + f * z, c * x + f * y + g * z)
-    return np.dstack(adjugate) / determinant[..., None]
+    scale = 1 / np.maximum(xx * a + xy * b + xz * c, np.float32(1e-3))
+    return [
+        (a * x + b * y + c * z) * scale,
+        (b * x + e * y + f * z) * scale,
+        (c * x + f * y + g * z) * scale,
+    ]
 
 
 def _evaluate(
-    guide: np.ndarray, direction: np.ndarray, offset: np.ndarray, known: KnownBackground | None
+    guide: np.ndarray,
+    direction: list[np.ndarray],
+    offset: np.ndarray,
+    known: KnownBackground | None,
 ) -> np.ndarray:
     """Apply the grid's discriminants, ``d·(colour − trust·seen) + offset``, at every pixel."""
     size = guide.shape[1], guide.shape[0]
@@ -169,7 +195,7 @@ def _evaluate(
             cv2.subtract(now, cv2.multiply(known.confidence, then, dtype=cv2.CV_32F), dtype=5)
             for now, then in zip(signal, seen, strict=True)
         ]
-    for axis in range(3):
-        weight = cv2.resize(np.ascontiguousarray(direction[..., axis]), size)
-        share += cv2.multiply(weight, signal[axis], dst=weight, dtype=cv2.CV_32F)
+    for plane, values in zip(direction, signal, strict=True):
+        weight = cv2.resize(plane, size)
+        share += cv2.multiply(weight, values, dst=weight, dtype=cv2.CV_32F)
     return share

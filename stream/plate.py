@@ -14,24 +14,21 @@ import numpy as np
 
 from stream.camera_motion import CameraMotion, Motion
 from stream.exposure import Exposure
-from stream.fill import pull_push
-from stream.inpaint import complete
 from stream.matte_colour import KnownBackground
-from stream.plate_canvas import GOOD, QUICK, SURE, TRUSTED, Canvas, Layers
+from stream.plate_canvas import GOOD, SURE, TRUSTED, Canvas
+from stream.plate_fill import completed, fill_from_edges, fill_gaps, worth_completing
 from stream.plate_view import PlateView, look
 from stream.region import Region
 from stream.side_job import SideJob
 
 _LEAST_SIDE = 8
-_KNOWN_SIZE = 384  # more than a matte can use
-_FILL_STEP = 4  # the quick fill is made on cells of so many pixels
+_KNOWN_SIZE = 320  # more than a matte can use
 _SWAY_PX = 16  # around a region, what is filled in case the camera brings it in
 _SAMPLE_STEP = 12  # pixels between the samples that exposure and alignment are judged by
+_ASK_EVERY = 8  # frames between two looks whether a better fill is due
 _SAMPLES = 64  # fewer say nothing about the alignment
 _ALIGNED = (2.5, 8.0)  # grey levels of median difference up to which the memory still fits
 _OTHER_SCENE = 30.0  # grey levels of median difference that no camera motion explains
-_FRINGE = 0.012  # share of the longer side around what is hidden that is not worth copying
-_CHANGED = 0.03  # share of the fill that is new, or no longer needed, before it is made again
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +89,7 @@ class BackgroundPlate:
         self._view: PlateView | None = None
         self._better: _Better | None = None
         self._frames = 0
+        self._learnt_at = np.eye(2, 3)
         self._rested = self.settings.rest_frames
 
     def close(self) -> None:
@@ -114,7 +112,7 @@ class BackgroundPlate:
             size: largest (width, height) of the answer in pixels.
 
         Returns:
-            What is known, at up to 384 pixels a side; None if nothing in the region was seen
+            What is known, at up to 320 pixels a side; None if nothing in the region was seen
             with certainty.
         """
         if self._canvas is None or min(region.width, region.height) < _LEAST_SIDE:
@@ -147,12 +145,10 @@ class BackgroundPlate:
         self._view = view
         if self._frames % 4 == 1:
             self._judge_exposure(canvas, view, frame_rgb)
-        # A resampled picture costs ten times a copied one: with a moving camera, every other.
-        if canvas.still or self._frames % 2 == 1:
-            canvas.learn(region, self._unexposed(picture), view.sight)
-            layers = canvas.layers(canvas.area(_grown(region)))
-            if not _fill_gaps(layers):
-                _fill_from_edges(layers, self._unexposed(picture))
+        # A resampled picture costs ten times a copied one: with a moving camera, every third.
+        far = canvas.moved_since(self._learnt_at) > _SWAY_PX / 2
+        if canvas.still or far or self._frames % 3 == 1:
+            self._learn(canvas, view, picture)
         self._improve(canvas, canvas.area(region))
 
     def background(self, region: Region) -> np.ndarray:
@@ -179,9 +175,13 @@ class BackgroundPlate:
         hidden = _within(part, self._view.region).crop(self._view.hidden)
         behind = self._exposed(self._canvas.colour_at(part, (part.width, part.height)))
         target = _within(part, region).crop(plate)
-        share = hidden * np.float32(1 / 255)
-        mixed = cv2.blendLinear(behind, target, share, 1 - share)
-        cv2.copyTo(mixed, hidden, target)
+        fringe = cv2.findNonZero(cv2.inRange(hidden, 1, 254))
+        if fringe is not None:
+            x, y = fringe[:, 0].T
+            share = hidden[y, x][:, None] * np.float32(1 / 255)
+            here = target[y, x].astype(np.float32)
+            target[y, x] = np.round(here + (behind[y, x] - here) * share)
+        cv2.copyTo(behind, cv2.compare(hidden, 255, cv2.CMP_EQ), target)
         return plate
 
     def finish(self) -> None:
@@ -190,8 +190,16 @@ class BackgroundPlate:
             return
         self._job.drop()
         area = self._canvas.area(self._view.region)
-        self._better = _Better(area, _completed(self._canvas.layers(area)), 1)
+        self._better = _Better(area, completed(self._canvas.layers(area)), 1)
         self._blend(self._canvas)
+
+    def _learn(self, canvas: Canvas, view: PlateView, picture: np.ndarray) -> None:
+        mend = self._frames % 6 < 3
+        canvas.learn(view.region, self._unexposed(picture), view.sight, mend)
+        self._learnt_at = canvas.anchor_from_frame
+        layers = canvas.layers(canvas.area(_grown(view.region)))
+        if not fill_gaps(layers):
+            fill_from_edges(layers, self._unexposed(picture))
 
     # --- alignment ------------------------------------------------------------------------------
 
@@ -271,15 +279,16 @@ class BackgroundPlate:
     def _complete(self, canvas: Canvas, area: Region) -> None:
         """Have the fill made anew where enough of it has changed since the last time."""
         mode, layers = self.settings.completion, canvas.layers(area)
-        if mode == "off" or not _worth_completing(layers):
+        if mode == "off" or not worth_completing(layers):
+            self._rested -= _ASK_EVERY
             return
         self._rested = 0
         if mode == "inline":
-            self._better = _Better(area, _completed(layers), 1)
+            self._better = _Better(area, completed(layers), 1)
             self._blend(canvas)
         else:
             piece = layers.copied()
-            self._job.start(lambda: (area, _completed(piece)))
+            self._job.start(lambda: (area, completed(piece)))
 
     def _blend(self, canvas: Canvas) -> None:
         """Move the fill one frame's step towards the better one."""
@@ -294,61 +303,6 @@ class BackgroundPlate:
         if better.frames_left <= 0:
             layers.fill[:] = cv2.bitwise_and(unseen, GOOD)
             self._better = None
-
-
-def _completed(layers: Layers) -> np.ndarray:
-    hidden = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
-    fringe = 2 * round(_FRINGE * max(hidden.shape)) + 1
-    doubtful = cv2.dilate(hidden, np.ones((fringe, fringe), np.uint8))
-    return complete(layers.colour, hidden, doubtful)
-
-
-def _worth_completing(layers: Layers) -> bool:
-    unseen = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
-    if cv2.countNonZero(unseen) > 0.95 * unseen.size:
-        return False
-    good = cv2.compare(layers.fill, GOOD, cv2.CMP_EQ)
-    needed = cv2.countNonZero(unseen)
-    stale = cv2.countNonZero(good & ~unseen) + cv2.countNonZero(unseen & ~good)
-    return stale > _CHANGED * needed
-
-
-def _fill_gaps(layers: Layers) -> bool:
-    """Give a smooth fill to what was never seen and holds nothing yet.
-
-    Returns:
-        False if there is nothing to fill from.
-    """
-    gap = cv2.compare(cv2.max(layers.trust, layers.fill), 0, cv2.CMP_EQ)
-    share = cv2.countNonZero(gap) / gap.size
-    if share == 0:
-        return True
-    # Slivers at the edge of what is known need no detail.
-    sliver = share < 0.02
-    step = 2 * _FILL_STEP if sliver else _FILL_STEP
-    height, width = gap.shape
-    size = max(1, width // step), max(1, height // step)
-    empty = cv2.resize(gap, size, interpolation=cv2.INTER_AREA)
-    known = cv2.compare(empty, 0, cv2.CMP_EQ).astype(np.float32) / 255
-    if cv2.countNonZero(known) == 0:
-        return False
-    quality = cv2.INTER_LINEAR if sliver else cv2.INTER_AREA
-    small = cv2.resize(layers.colour, size, interpolation=quality).astype(np.float32)
-    smooth = cv2.resize(pull_push(small, known), (width, height))
-    cv2.copyTo(cv2.convertScaleAbs(smooth), gap, layers.colour)
-    layers.fill[gap > 0] = QUICK
-    return True
-
-
-def _fill_from_edges(layers: Layers, picture: np.ndarray) -> None:
-    """With no background at all, let the picture's edges pass for it until some shows."""
-    size = max(3, picture.shape[1] // 16), max(3, picture.shape[0] // 16)
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    edge = np.ones(small.shape[:2], np.float32)
-    edge[1:-1, 1:-1] = 0
-    smooth = cv2.convertScaleAbs(pull_push(small, edge))
-    height, width = layers.trust.shape
-    layers.colour[:] = cv2.resize(smooth, (width, height))
 
 
 def _sample_places(view: PlateView) -> tuple[np.ndarray, np.ndarray]:

@@ -68,12 +68,13 @@ class Canvas:
     @property
     def wandered(self) -> bool:
         """Whether the frame has come close to the canvas's edge."""
-        if self.still:
-            return False
+        return self.moved_since(np.eye(2, 3)) > self._wander * max(self._frame_size)
+
+    def moved_since(self, anchor_from_frame: np.ndarray) -> float:
+        """Return by how many pixels a corner of the frame has moved from an earlier place."""
         width, height = self._frame_size
-        corners = np.array([(x, y, 1) for x in (0, width) for y in (0, height)], float)
-        moved = corners @ self.anchor_from_frame.T - corners[:, :2]
-        return float(np.abs(moved).max()) > self._wander * max(width, height)
+        corners = np.array([(0, 0, 1), (width, 0, 1), (0, height, 1), (width, height, 1)], float)
+        return float(np.abs(corners @ (self.anchor_from_frame - anchor_from_frame).T).max())
 
     def move(self) -> None:
         """Make the present frame the anchor; trust what comes along a little less."""
@@ -152,7 +153,9 @@ class Canvas:
         inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
         return column[inside], row[inside], inside
 
-    def learn(self, region: Region, picture: np.ndarray, sight: np.ndarray) -> None:
+    def learn(
+        self, region: Region, picture: np.ndarray, sight: np.ndarray, mend: bool = True
+    ) -> None:
         """Write what a frame shows.
 
         Args:
@@ -160,6 +163,7 @@ class Canvas:
             picture: (h, w, 3) uint8 pixels of the region.
             sight: (h, w) uint8 trust that each deserves; 0 leaves the canvas as it is, and
                 less than what was trusted before does too. ``LOOSE`` empties it.
+            mend: correct the fill that is left by what it proved wrong.
         """
         area = self.area(region)
         if not self.still:
@@ -173,7 +177,8 @@ class Canvas:
         layers = self.layers(area)
         better = cv2.compare(sight, cv2.min(layers.trust, TRUSTED), cv2.CMP_GE)
         better &= cv2.compare(sight, LOOSE, cv2.CMP_GT)
-        _mend_fill(layers, picture, better)
+        if mend:
+            _mend_fill(layers, picture, better)
         cv2.copyTo(picture, better, layers.colour)
         cv2.copyTo(sight, better, layers.trust)
         loose = cv2.compare(sight, LOOSE, cv2.CMP_EQ)
@@ -209,9 +214,9 @@ def _mend_fill(layers: Layers, picture: np.ndarray, seen: np.ndarray) -> None:
     away = cv2.distanceTransform((share == 0).astype(np.uint8), cv2.DIST_L2, 3)
     spread *= np.exp(-away / (_MEND_REACH * max(coarse)))[..., None]
     height, width = unseen.shape
-    change = cv2.resize(spread, (width, height))
-    mended = cv2.add(layers.colour, change, dtype=cv2.CV_8U)
-    cv2.copyTo(mended, unseen, layers.colour)
+    for change, apply in ((spread, cv2.add), (-spread, cv2.subtract)):
+        amount = cv2.max(change, 0).astype(np.uint8)
+        apply(layers.colour, cv2.resize(amount, (width, height)), layers.colour, unseen)
 
 
 def placed(region: Region, size: tuple[int, int]) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from stream.plate_canvas import LOOSE, SEEN, SURE
 from stream.region import Region
 
-_LONGEST = 384  # side at which loose hair is looked for
+_LONGEST = 320  # side at which loose hair is looked for
 _BODY = 0.03  # matte from which a pixel holds some of the person
 _PLAIN = 3.0  # grey levels of fine detail up to which scenery is plain enough to spot hairs
 _LEAST_HAIR = 6.0  # grey levels by which a loose hair differs from what is behind it

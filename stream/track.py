@@ -15,16 +15,14 @@ from stream.assign import Likeness, Sight, assign, overlap
 from stream.cuts import CutDetector, CutSettings
 from stream.face_mesh import ROI_SCALE, FaceNet, Mesh, Roi, roi_from_points
 from stream.frame import Face, Frame
+from stream.track_state import Seen, Track
 
-_FADE_FRAMES = 5
 _USUAL_STEP_S = 1 / 30
 _LONGEST_STEP_S = 0.2
-_ROI_SLACK = 0.03  # of its side: the region rests while the face moves less, and so do points
 _LARGEST_DRIFT = 0.4  # of the region's side, from its middle to that of the points
 _LEAST_FILL = 0.4  # of the side of the region that the points suggest, to that of the one used
-_LIKENESS_SHARE = 0.15
-_VELOCITY_SHARE = 0.5
-_COASTING = 0.7  # a lost face keeps this share of its velocity from frame to frame
+_SIGHTINGS = 2  # confirm a new face
+_SIGHTINGS_IN_DOUBT = 10  # while it may yet turn out to be one that was lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,88 +52,6 @@ class Net(Protocol):
     def detect(self, pixels: np.ndarray, *, far: bool) -> list[Roi]: ...  # noqa: D102
 
     def close(self) -> None: ...  # noqa: D102
-
-
-@dataclass(slots=True)
-class _Seen:
-    """A face that the mesh network found in this frame."""
-
-    mesh: Mesh
-    sight: Sight
-    roi: Roi
-
-
-@dataclass(slots=True)
-class _Track:
-    """A face that is followed, or remembered."""
-
-    id: int
-    points_px: np.ndarray
-    roi: Roi
-    sight: Sight
-    latest: Likeness
-    presence: float
-    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # px a second
-    lost_s: float = 0.0
-    confirmed: bool = False
-
-    @property
-    def live(self) -> bool:
-        return self.lost_s == 0.0
-
-    def expected(self, step_s: float) -> Sight:
-        """Return where and how the face should be in the next frame."""
-        centre = self.sight.centre_px + self.velocity * step_s
-        reach = 0.6 + 2.0 * self.lost_s
-        return replace(self.sight, centre_px=centre, latest=self.latest, reach=reach)
-
-    def expected_roi(self, step_s: float) -> Roi:
-        """Return the region in which to look; it rests while the face nearly does."""
-        moved = self.points_px.copy()
-        moved[:, :2] += (self.velocity * step_s).astype(np.float32)
-        return _eased(self.roi, roi_from_points(moved))
-
-    def see(self, seen: _Seen, step_s: float) -> None:
-        """Take over what was seen of this face."""
-        velocity = (seen.sight.centre_px - self.sight.centre_px) / (step_s + self.lost_s)
-        share = _VELOCITY_SHARE if self.live else 0.0
-        self.velocity = self.velocity + share * (velocity - self.velocity)
-        likeness = self.sight.likeness.moved_to(seen.sight.likeness, _LIKENESS_SHARE)
-        self.sight = replace(seen.sight, likeness=likeness)
-        self.latest = seen.sight.likeness
-        self.points_px, self.roi = seen.mesh.points_px, seen.roi
-        self.presence = min(1.0, self.presence + 1 / _FADE_FRAMES)
-        self.lost_s = 0.0
-        self.confirmed = True
-
-    def miss(self, step_s: float) -> None:
-        """Carry the face on without having seen it."""
-        shift = self.velocity * step_s
-        self.points_px = self.points_px.copy()
-        self.points_px[:, :2] += shift.astype(np.float32)
-        self.sight = replace(self.sight, centre_px=self.sight.centre_px + shift)
-        self.velocity = _COASTING * self.velocity
-        self.presence = max(0.0, self.presence - 1 / _FADE_FRAMES)
-        if self.presence < 0.5 / _FADE_FRAMES:
-            self.presence = 0.0
-        self.lost_s += step_s
-
-
-def _eased(old: Roi, new: Roi) -> Roi:
-    """Move a region towards another, all but the slack."""
-
-    def move(start: float, end: float, slack: float) -> float:
-        step = end - start
-        return start + float(np.sign(step)) * max(0.0, abs(step) - slack)
-
-    slack = _ROI_SLACK * new.side
-    turn = (new.angle - old.angle + np.pi) % (2 * np.pi) - np.pi
-    return Roi(
-        move(old.x, new.x, slack),
-        move(old.y, new.y, slack),
-        move(old.side, new.side, 2 * slack),
-        old.angle + move(0.0, turn, _ROI_SLACK),
-    )
 
 
 class FaceTracker:
@@ -224,13 +140,13 @@ class FaceTracker:
         return step_s if 0 < step_s < _LONGEST_STEP_S else _USUAL_STEP_S
 
     def _start_scene(self) -> None:
-        self._tracks: list[_Track] = []
+        self._tracks: list[Track] = []
         self._scene_frames = 0
         self._far_next = False
 
-    def _look_again(self, pixels: np.ndarray, step_s: float) -> list[_Seen]:
+    def _look_again(self, pixels: np.ndarray, step_s: float) -> list[Seen]:
         """Look for each face where it should be now."""
-        seen: list[_Seen] = []
+        seen: list[Seen] = []
         for track in self._tracks:
             if track.live or track.presence > 0:
                 found = self._mesh(pixels, track.expected_roi(step_s), self._settings.min_score)
@@ -238,12 +154,12 @@ class FaceTracker:
                     seen.append(found)
         return seen
 
-    def _search(self, pixels: np.ndarray, seen: list[_Seen]) -> list[_Seen]:
+    def _search(self, pixels: np.ndarray, seen: list[Seen]) -> list[Seen]:
         """Look for faces that are not followed, when it is time to."""
         if len(seen) >= self._max_faces or self._scene_frames % self._pause(len(seen)):
             return []
         rois = self._detect(pixels)
-        new: list[_Seen] = []
+        new: list[Seen] = []
         for roi in sorted(rois, key=lambda roi: -roi.side)[: self._max_faces + 2]:
             if not _is_inside(roi, seen + new):
                 found = self._mesh_new(pixels, roi)
@@ -255,8 +171,7 @@ class FaceTracker:
         """Return how many frames lie between two searches now."""
         if seen_count == 0:
             return 1
-        any_lost = any(not track.live for track in self._tracks)
-        return 2 if any_lost else self._settings.search_every
+        return 2 if self._any_lost() else self._settings.search_every
 
     def _detect(self, pixels: np.ndarray) -> list[Roi]:
         """Run the detectors: one in turn, or all that is needed when it matters."""
@@ -270,7 +185,7 @@ class FaceTracker:
             rois = _detect_in_parts(self._net, pixels)
         return rois
 
-    def _mesh(self, pixels: np.ndarray, roi: Roi, min_score: float) -> _Seen | None:
+    def _mesh(self, pixels: np.ndarray, roi: Roi, min_score: float) -> Seen | None:
         mesh = self._net.mesh(pixels, roi)
         if mesh is None or mesh.score < min_score:
             return None
@@ -280,9 +195,9 @@ class FaceTracker:
             return None
         likeness = Likeness.of(mesh.points_px, mesh.look)
         centre = mesh.points_px[:, :2].mean(axis=0).astype(np.float64)
-        return _Seen(mesh, Sight(centre, tight.side / ROI_SCALE, likeness), roi)
+        return Seen(mesh, Sight(centre, tight.side / ROI_SCALE, likeness), roi)
 
-    def _mesh_new(self, pixels: np.ndarray, roi: Roi) -> _Seen | None:
+    def _mesh_new(self, pixels: np.ndarray, roi: Roi) -> Seen | None:
         """Find a face in a detected region, which frames it less well than its own points."""
         found = self._mesh(pixels, roi, self._settings.min_score)
         for _ in range(2 if self._still else 1):
@@ -292,49 +207,54 @@ class FaceTracker:
             found = self._mesh(pixels, roi, self._settings.min_new_score)
         return found
 
-    def _settle(self, seen: list[_Seen], step_s: float) -> None:
-        """Give each face that is seen its identity, and let the others fade."""
-        pairs = dict(
-            assign([t.expected(step_s) for t in self._tracks], [one.sight for one in seen])
-        )
-        live = 0
-        for index, track in enumerate(self._tracks):
-            if index in pairs and (track.live or live < self._max_faces):
-                track.see(seen[pairs[index]], step_s)
-                live += 1
-            else:
-                track.miss(step_s)
-        self._tracks = [t for t in self._tracks if t.lost_s <= self._memory_s(t)]
-        fresh = [one for index, one in enumerate(seen) if index not in pairs.values()]
-        self._add(sorted(fresh, key=lambda one: -one.sight.size_px))
+    def _settle(self, seen: list[Seen], step_s: float) -> None:
+        """Give each face that is seen its identity, and let the others fade.
 
-    def _memory_s(self, track: _Track) -> float:
-        """Return how long a lost face is remembered; one seen a single time is not."""
-        return self._settings.memory_s if track.confirmed else 0.0
+        Confirmed faces choose first, so that one that was lost can take back what was already
+        held for a new face.
+        """
+        left = list(seen)
+        needed = _SIGHTINGS_IN_DOUBT if self._any_lost() else _SIGHTINGS
+        room = self._max_faces
+        for group in (True, False):
+            tracks = [track for track in self._tracks if track.confirmed == group]
+            tracks.sort(key=lambda track: track.lost_s)
+            pairs = dict(assign([t.expected(step_s) for t in tracks], [one.sight for one in left]))
+            for index, track in enumerate(tracks):
+                if index in pairs and room > 0:
+                    track.see(left[pairs[index]], step_s, needed)
+                    room -= 1
+                else:
+                    track.miss(step_s)
+            left = [one for index, one in enumerate(left) if index not in pairs.values()]
+        self._tracks = [track for track in self._tracks if self._is_kept(track)]
+        self._add(sorted(left, key=lambda one: -one.sight.size_px))
 
-    def _add(self, fresh: list[_Seen]) -> None:
+    def _any_lost(self) -> bool:
+        return any(not track.live for track in self._tracks)
+
+    def _is_kept(self, track: Track) -> bool:
+        """Tell whether a face is still remembered; one that was never confirmed is not."""
+        return track.lost_s <= (self._settings.memory_s if track.confirmed else 0.0)
+
+    def _add(self, fresh: list[Seen]) -> None:
         """Follow new faces, largest first, as far as there is room.
 
         With one face at a time, the one that was lost keeps its place while it is remembered.
         """
-        only_live = self._max_faces > 1
-        held = sum(t.live or t.presence > 0 or not only_live for t in self._tracks)
-        presence = 1.0 if self._scene_frames == 0 else 0.0  # 0: to be confirmed
+        alone = self._max_faces == 1
+        held = sum(track.live or track.presence > 0 or alone for track in self._tracks)
         for one in fresh[: max(0, self._max_faces - held)]:
-            likeness = one.sight.likeness
-            track = _Track(
-                self._next_id, one.mesh.points_px, one.roi, one.sight, likeness, presence
-            )
-            track.confirmed = presence > 0
-            self._tracks.append(track)
+            first = self._scene_frames == 0
+            self._tracks.append(Track.of(self._next_id, one, confirmed=first))
             self._next_id += 1
 
 
-def _is_among(sight: Sight, seen: list[_Seen]) -> bool:
+def _is_among(sight: Sight, seen: list[Seen]) -> bool:
     return any(overlap(sight, other.sight) for other in seen)
 
 
-def _is_inside(roi: Roi, seen: list[_Seen]) -> bool:
+def _is_inside(roi: Roi, seen: list[Seen]) -> bool:
     """Tell whether a region is that of a face which was seen already."""
     centre = np.array([roi.x, roi.y])
     return any(

@@ -242,7 +242,7 @@ def test_ict_layout(tmp_path, model):
         landmarks68=model.triangles[model.points68_triangle, model.points68_bary.argmax(1)],
     )
     loaded = load_ict(tmp_path / "ict.npz")
-    _check(loaded, model, 9.0)  # its landmarks are vertices: up to 9 mm beside the points
+    _check(loaded, model, 5.0)  # its landmarks are vertices, some mm beside the points
     assert loaded.expression_names == model.expression_names
     assert np.abs(loaded.expression_basis[model.expression_names.index("jawOpen")]).max() > 0.1
     assert np.abs(loaded.expression_basis[model.expression_names.index("tongueOut")]).max() == 0

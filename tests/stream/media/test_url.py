@@ -5,7 +5,7 @@ import time
 import av
 import numpy as np
 import pytest
-from conftest import read_stamp, stamped
+from clips import read_stamp, stamped
 
 from stream.errors import UserError
 from stream.frame import Frame

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import beeps, examine, read_stamp, stamped, turn_by_metadata
+from clips import beeps, examine, read_stamp, stamped, turn_by_metadata
 
 from stream.errors import UserError
 from stream.frame import Frame
@@ -437,7 +437,7 @@ def test_a_crash_of_the_program_leaves_the_old_output_and_a_part(tmp_path, caplo
 _VICTIM = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
-from conftest import stamped
+from clips import stamped
 from stream.frame import Frame
 from stream.media import StreamInfo, open_sink
 info = StreamInfo(64, 48, 25.0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import read_stamp, stamped, turn_by_metadata
+from clips import read_stamp, stamped, turn_by_metadata
 
 from stream.errors import UserError
 from stream.media import open_sink, open_source

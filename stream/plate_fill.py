@@ -1,0 +1,69 @@
+"""What stands in on the plate's canvas where the background was never seen."""
+
+import cv2
+import numpy as np
+
+from stream.fill import pull_push
+from stream.inpaint import complete
+from stream.plate_canvas import GOOD, QUICK, Layers
+
+_FILL_STEP = 4  # the quick fill is made on cells of so many pixels
+_FRINGE = 0.012  # share of the longer side around what is hidden that is not worth copying
+_CHANGED = 0.03  # share of the fill that is new, or no longer needed, before it is made again
+
+
+def completed(layers: Layers) -> np.ndarray:
+    """Return (h, w, 3) uint8, the colours with the best fill there is; slow."""
+    hidden = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
+    fringe = 2 * round(_FRINGE * max(hidden.shape)) + 1
+    doubtful = cv2.dilate(hidden, np.ones((fringe, fringe), np.uint8))
+    return complete(layers.colour, hidden, doubtful)
+
+
+def worth_completing(layers: Layers) -> bool:
+    """Tell whether enough of the best fill is missing, or no longer needed."""
+    unseen = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
+    if cv2.countNonZero(unseen) > 0.95 * unseen.size:
+        return False
+    good = cv2.compare(layers.fill, GOOD, cv2.CMP_EQ)
+    needed = cv2.countNonZero(unseen)
+    stale = cv2.countNonZero(good & ~unseen) + cv2.countNonZero(unseen & ~good)
+    return stale > _CHANGED * needed
+
+
+def fill_gaps(layers: Layers) -> bool:
+    """Give a smooth fill to what was never seen and holds nothing yet.
+
+    Returns:
+        False if there is nothing to fill from.
+    """
+    gap = cv2.compare(cv2.max(layers.trust, layers.fill), 0, cv2.CMP_EQ)
+    share = cv2.countNonZero(gap) / gap.size
+    if share == 0:
+        return True
+    # Slivers at the edge of what is known need no detail.
+    sliver = share < 0.02
+    step = 2 * _FILL_STEP if sliver else _FILL_STEP
+    height, width = gap.shape
+    size = max(1, width // step), max(1, height // step)
+    empty = cv2.resize(gap, size, interpolation=cv2.INTER_AREA)
+    known = cv2.compare(empty, 0, cv2.CMP_EQ).astype(np.float32) / 255
+    if cv2.countNonZero(known) == 0:
+        return False
+    quality = cv2.INTER_LINEAR if sliver else cv2.INTER_AREA
+    small = cv2.resize(layers.colour, size, interpolation=quality).astype(np.float32)
+    smooth = cv2.convertScaleAbs(pull_push(small, known))
+    cv2.copyTo(cv2.resize(smooth, (width, height)), gap, layers.colour)
+    layers.fill[gap > 0] = QUICK
+    return True
+
+
+def fill_from_edges(layers: Layers, picture: np.ndarray) -> None:
+    """With no background at all, let the picture's edges pass for it until some shows."""
+    size = max(3, picture.shape[1] // 16), max(3, picture.shape[0] // 16)
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    edge = np.ones(small.shape[:2], np.float32)
+    edge[1:-1, 1:-1] = 0
+    smooth = cv2.convertScaleAbs(pull_push(small, edge))
+    height, width = layers.trust.shape
+    layers.colour[:] = cv2.resize(smooth, (width, height))
