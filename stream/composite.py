@@ -41,8 +41,9 @@ def moving_region(mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray) -> Reg
     """
     low, high = [], []
     for sheet in mesh.sheets:
-        nodes = np.unique(sheet.triangles)
-        nodes = nodes[(sheet.share.ravel()[nodes] > 0) & (sheet.opacity.ravel()[nodes] > 0)]
+        used = np.zeros(sheet.share.size, bool)
+        used[sheet.triangles.ravel()] = True
+        nodes = np.flatnonzero(used & (sheet.share.ravel() > 0) & (sheet.opacity.ravel() > 0))
         if len(nodes) == 0:
             continue
         before = sheet.places_px.reshape(-1, 2)[nodes]

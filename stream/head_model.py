@@ -95,7 +95,8 @@ class HeadModel:
 
     def _on_points(self, basis: np.ndarray, triangle: np.ndarray, bary: np.ndarray) -> np.ndarray:
         corners = basis[:, self.triangles[triangle]]  # (B, N, 3 corners, 3)
-        return np.einsum("nc,bncd->bnd", bary, corners).astype(np.float32)
+        # Contiguous, or every use would copy it to reshape it.
+        return np.ascontiguousarray(np.einsum("nc,bncd->bnd", bary, corners), np.float32)
 
     def shape(
         self, identity: np.ndarray | None = None, expression: np.ndarray | None = None

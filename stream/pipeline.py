@@ -112,6 +112,7 @@ class Reposer:
         self._tracker.close()
         self._segmenter.close()
         self._forget()
+        self._raster.release()
         self._warp.release()
 
     @property

@@ -16,7 +16,13 @@ from stream.camera_motion import CameraMotion, Motion
 from stream.exposure import Exposure
 from stream.matte_colour import KnownBackground
 from stream.plate_canvas import GOOD, SURE, TRUSTED, Canvas
-from stream.plate_fill import completed, fill_from_edges, fill_gaps, worth_completing
+from stream.plate_fill import (
+    completable,
+    completed,
+    fill_from_edges,
+    fill_gaps,
+    worth_completing,
+)
 from stream.plate_view import PlateView, look
 from stream.region import Region
 from stream.side_job import SideJob
@@ -190,8 +196,10 @@ class BackgroundPlate:
             return
         self._job.drop()
         area = self._canvas.area(self._view.region)
-        self._better = _Better(area, completed(self._canvas.layers(area)), 1)
-        self._blend(self._canvas)
+        layers = self._canvas.layers(area)
+        if completable(layers):
+            self._better = _Better(area, completed(layers), 1)
+            self._blend(self._canvas)
 
     def _learn(self, canvas: Canvas, view: PlateView, picture: np.ndarray) -> None:
         mend = self._frames % 6 < 3
@@ -284,7 +292,10 @@ class BackgroundPlate:
             return
         self._rested = 0
         if mode == "inline":
-            self._better = _Better(area, completed(layers), 1)
+            first = not (layers.fill == GOOD).any()
+            self._better = _Better(
+                area, completed(layers), 1 if first else self.settings.blend_frames
+            )
             self._blend(canvas)
         else:
             piece = layers.copied()

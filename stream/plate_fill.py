@@ -9,6 +9,7 @@ from stream.plate_canvas import GOOD, QUICK, Layers
 
 _FILL_STEP = 4  # the quick fill is made on cells of so many pixels
 _FRINGE = 0.012  # share of the longer side around what is hidden that is not worth copying
+_LEAST_SEEN = 0.05  # share of a region to be seen before its rest is continued from it
 _CHANGED = 0.03  # share of the fill that is new, or no longer needed, before it is made again
 
 
@@ -20,11 +21,16 @@ def completed(layers: Layers) -> np.ndarray:
     return complete(layers.colour, hidden, doubtful)
 
 
+def completable(layers: Layers) -> bool:
+    """Tell whether enough was seen to continue it."""
+    return cv2.countNonZero(layers.trust) > _LEAST_SEEN * layers.trust.size
+
+
 def worth_completing(layers: Layers) -> bool:
     """Tell whether enough of the best fill is missing, or no longer needed."""
-    unseen = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
-    if cv2.countNonZero(unseen) > 0.95 * unseen.size:
+    if not completable(layers):
         return False
+    unseen = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
     good = cv2.compare(layers.fill, GOOD, cv2.CMP_EQ)
     needed = cv2.countNonZero(unseen)
     stale = cv2.countNonZero(good & ~unseen) + cv2.countNonZero(unseen & ~good)

@@ -41,9 +41,9 @@ class DepthRaster:
         self._context = context
         self._program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
         self._vertices = context.buffer(reserve=int(triangles.max() + 1) * 12)
-        indices = context.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
+        self._indices = context.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
         self._array = context.vertex_array(
-            self._program, [(self._vertices, "3f", "position_mm")], indices
+            self._program, [(self._vertices, "3f", "position_mm")], self._indices
         )
         self._target: moderngl.Framebuffer | None = None
 
@@ -74,6 +74,18 @@ class DepthRaster:
         back = self._pass(target, ">", 0.0)
         return front, back
 
+    def release(self) -> None:
+        """Give back what was made in the context."""
+        self._release_target()
+        for resource in (self._array, self._indices, self._vertices, self._program):
+            resource.release()
+
+    def _release_target(self) -> None:
+        if self._target is not None:
+            for buffer in (self._target, *self._buffers):
+                buffer.release()
+            self._target = None
+
     def _pass(self, target: moderngl.Framebuffer, keep: str, clear_depth: float) -> np.ndarray:
         target.use()
         self._context.depth_func = keep
@@ -87,10 +99,10 @@ class DepthRaster:
     def _framebuffer(self, grid: NodeGrid) -> moderngl.Framebuffer:
         size = (grid.columns, grid.rows)
         if self._target is None or self._target.size != size:
-            if self._target is not None:
-                self._target.release()
-            self._target = self._context.framebuffer(
+            self._release_target()
+            self._buffers = (
                 self._context.renderbuffer(size, 1, dtype="f4"),
                 self._context.depth_renderbuffer(size),
             )
+            self._target = self._context.framebuffer(*self._buffers)
         return self._target

@@ -226,15 +226,26 @@ class Warp:
         size = (region.width, region.height)
         if size == self._size:
             return
+        self._release_buffers()
         context = self._context
         self._layer, self._colour = context.texture(size, 4), context.texture(size, 4)
-        self._target = context.framebuffer(self._colour, context.depth_renderbuffer(size))
+        self._depth = context.depth_renderbuffer(size)
+        self._target = context.framebuffer(self._colour, self._depth)
         self._layer.repeat_x = self._layer.repeat_y = False
         self._layer.filter = (moderngl.LINEAR, moderngl.LINEAR)
         self._size = size
 
+    def _release_buffers(self) -> None:
+        if self._size is not None:
+            for buffer in (self._target, self._depth, self._colour, self._layer):
+                buffer.release()
+            self._size = None
+
     def release(self) -> None:
         """Give back the context and all that was made in it."""
+        self._release_buffers()
+        for program in self._programs.values():
+            program.release()
         self._context.release()
 
     def _state(self) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 
+from stream.frame import Frame
+from stream.media import StreamInfo, open_sink, open_source
+
 _BITS = 8
 _RATE = 48_000
 BEEP_S = 0.05
@@ -189,3 +192,34 @@ def _hear(path: Path, number: int) -> tuple[list[float], float]:
             loud.append(start_s + np.flatnonzero(np.abs(samples[0]) > 0.25 * full) / frame.rate)
     times = np.concatenate(loud)
     return times[np.diff(times, prepend=-1.0) > BEEP_S * 2].tolist(), end_s
+
+
+# --- through the program ---
+
+SIZE = (64, 48)
+INFO = StreamInfo(width=64, height=48, fps=25.0)
+
+
+def numbered(count, size=SIZE, fps=25.0):
+    for index in range(count):
+        yield Frame(stamped(index, size), index, index / fps)
+
+
+def noisy(count, size=SIZE):
+    rng = np.random.default_rng(1)
+    for index in range(count):
+        noise = rng.integers(0, 30, (size[1], size[0], 3))
+        yield Frame((stamped(index % 256, size) + noise).astype(np.uint8), index, index / 25.0)
+
+
+def copy(source, target, limit=None):
+    """Send an input to an output unchanged."""
+    with (
+        open_source(str(source)) as frames,
+        open_sink(str(target), frames.info, source=str(source)) as sink,
+    ):
+        for frame in frames:
+            sink.write(frame)
+            if limit is not None and frame.index + 1 == limit:
+                break
+    return target
