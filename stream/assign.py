@@ -23,6 +23,9 @@ _STEADY_POINTS = np.fromstring(
 _SHAPE_UNIT = 0.03
 _LOOK_UNIT = 0.15
 _NEVER = 1e6
+_CLEAR = 1.0
+_OFF_CENTRE = np.exp(-0.5 * ((np.arange(8) - 3.5) / 2.0) ** 2)
+_LOOK_WEIGHTS = (np.outer(_OFF_CENTRE, _OFF_CENTRE) / (3 * _OFF_CENTRE.sum() ** 2))[..., None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Likeness:
 
     Attributes:
         shape: (S, 3) points, centred, of unit norm.
-        look: (8, 8, 3) mean colours of the region of the head, of unit mean.
+        look: (8, 8, 3) mean colours of the region of the head, of unit mean; its middle
+            counts most, since the rest is background.
     """
 
     shape: np.ndarray
@@ -42,13 +46,17 @@ class Likeness:
         """Take the likeness of (478, 3) points and (8, 8, 3) colours of their region."""
         shape = points_px[_STEADY_POINTS].astype(np.float64)
         shape -= shape.mean(axis=0)
-        return cls(shape / max(np.linalg.norm(shape), 1e-9), look / max(float(np.mean(look)), 1.0))
+        mean = float(np.sum(_LOOK_WEIGHTS * look))
+        return cls(shape / max(np.linalg.norm(shape), 1e-9), look / max(mean, 1.0))
 
-    def difference(self, other: Self) -> float:
-        """Return how unlike two faces are: below about 1.5 for one person, above for two."""
+    def difference(self, other: Self) -> tuple[float, float]:
+        """Return how unlike two faces are in shape and in look.
+
+        One person seen twice differs by about 1 in each at most, two people by 2 on average.
+        """
         shape = float(np.linalg.norm(_turned_onto(other.shape, self.shape) - self.shape))
-        look = float(np.mean(np.abs(other.look - self.look)))
-        return shape / _SHAPE_UNIT + look / _LOOK_UNIT
+        look = float(np.sum(_LOOK_WEIGHTS * np.abs(other.look - self.look)))
+        return shape / _SHAPE_UNIT, look / _LOOK_UNIT
 
     def moved_to(self, other: Self, share: float) -> Self:
         """Return the likeness that lies a share (0…1) of the way to another."""
@@ -74,7 +82,9 @@ class Sight:
         likeness: what it looks like.
         latest: what it looked like last, where `likeness` is an average (expected faces).
         reach: how many sizes away from `centre_px` the face may turn up (expected faces).
-        strict: difference in likeness above which it is another face (expected faces).
+        strict: difference in likeness, shape and look together, above which it is another
+            face (expected faces).
+        strict_shape: difference in shape above which it is another face.
     """
 
     centre_px: np.ndarray
@@ -83,6 +93,7 @@ class Sight:
     latest: Likeness | None = None
     reach: float = 0.5
     strict: float = 3.0
+    strict_shape: float = 3.0
 
 
 def match_cost(expected: Sight, seen: Sight) -> float:
@@ -92,13 +103,13 @@ def match_cost(expected: Sight, seen: Sight) -> float:
     growth = abs(np.log(max(seen.size_px, 1e-9) / max(expected.size_px, 1e-9)))
     if distance > expected.reach or growth > 0.5 * (1 + expected.reach):
         return _NEVER
-    difference = expected.likeness.difference(seen.likeness)
-    if difference > expected.strict / 2 and expected.latest is not None:
+    shape, look = expected.likeness.difference(seen.likeness)
+    if shape + look > _CLEAR and expected.latest is not None:
         # A head that turns fast leaves its average behind.
-        difference = min(difference, expected.latest.difference(seen.likeness))
-    if difference > expected.strict:
+        shape, look = min((shape, look), expected.latest.difference(seen.likeness), key=sum)
+    if shape > expected.strict_shape or shape + look > expected.strict:
         return _NEVER
-    return distance / expected.reach + growth + difference
+    return distance / expected.reach + growth + shape + look
 
 
 def assign(expected: list[Sight], seen: list[Sight]) -> list[tuple[int, int]]:

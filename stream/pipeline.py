@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from stream.allocator import keep_freed_memory
 from stream.composite import (
     head_region,
     matte_at_frame,
@@ -76,6 +77,7 @@ class Reposer:
     """
 
     def __init__(self, settings: Settings, info: StreamInfo, timer: StageTimer) -> None:
+        keep_freed_memory()
         self._stage = timer.stage
         self._all_faces = settings.faces == "all"
         self._still = info.still

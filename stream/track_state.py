@@ -12,9 +12,11 @@ _ROI_SLACK = 0.03  # of its side: the region rests while the face moves less, an
 _VELOCITY_SHARE = 0.5
 _COASTING = 0.7  # the points of a lost face keep this share of their speed from frame to frame
 _LONGEST_COAST_S = 1.0
-# A face seen again differs from its last sight by up to 1.6 (a head that turns fast at 12
-# frames a second), another that takes its place by 2.7 and more.
-_STRICT, _STRICT_LOST = 2.2, 2.0
+# Seen again, a face differs from its last sight by up to 1.4 in shape (a head that turns fast
+# at 12 frames a second) and 2.9 together (fast hands in the dark). When another takes its
+# place, the points pass through shapes that differ by 2.7.
+_STRICT, _STRICT_SHAPE = 3.2, 1.6
+_STRICT_LOST = 2.0
 _SAME_FACE = 1.5  # above, something may be in the way, and the likeness learns little
 _SHARE, _SHARE_UNSURE = 0.15, 0.04
 
@@ -75,7 +77,12 @@ class Track:
         if self.live:
             centre = self.sight.centre_px + self.velocity * step_s
             return replace(
-                self.sight, centre_px=centre, latest=self.latest, reach=0.6, strict=_STRICT
+                self.sight,
+                centre_px=centre,
+                latest=self.latest,
+                reach=0.6,
+                strict=_STRICT,
+                strict_shape=_STRICT_SHAPE,
             )
         # The last sight may have been half hidden already: only the average counts.
         return replace(self.sight, reach=0.6 + 2.0 * self.lost_s, strict=_STRICT_LOST)
@@ -96,7 +103,7 @@ class Track:
             velocity = (seen.sight.centre_px - self.sight.centre_px) / step_s
             self.velocity = self.velocity + _VELOCITY_SHARE * (velocity - self.velocity)
         average = self.sight.likeness
-        sure = average.difference(seen.sight.likeness) < _SAME_FACE
+        sure = sum(average.difference(seen.sight.likeness)) < _SAME_FACE
         likeness = average.moved_to(seen.sight.likeness, _SHARE if sure else _SHARE_UNSURE)
         self.sight = replace(seen.sight, likeness=likeness)
         self.latest = seen.sight.likeness

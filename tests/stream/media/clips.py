@@ -8,7 +8,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 
+from stream.errors import UserError
 from stream.frame import Frame
 from stream.media import StreamInfo, open_sink, open_source
 
@@ -223,3 +225,16 @@ def copy(source, target, limit=None):
             if limit is not None and frame.index + 1 == limit:
                 break
     return target
+
+
+def frames_of(path, **kwargs):
+    """Read an input whole: what is known of it, and its frames."""
+    with open_source(str(path), **kwargs) as source:
+        return source.info, list(source)
+
+
+def refusal(spec):
+    """Return the error with which an input is refused."""
+    with pytest.raises(UserError) as caught, open_source(str(spec)):
+        pass
+    return caught.value
