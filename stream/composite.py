@@ -10,7 +10,8 @@ from stream.pose import HeadMotion
 from stream.region import NodeGrid, Region
 from stream.symmetry import moved_nodes
 
-_SIDE_MM, _ABOVE_MM, _BELOW_MM = 200.0, 190.0, 310.0  # from the middle of the cranium
+_SIDE_MM, _ABOVE_MM, _BELOW_MM = 180.0, 180.0, 265.0  # from the middle of the cranium
+_ENOUGH_NODES = 800  # tell how far a sheet reaches, but for a cell or two
 _SNAP_PX = 16  # regions grow in such steps, so that buffers are seldom made anew
 
 
@@ -46,6 +47,7 @@ def moving_region(mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray) -> Reg
         nodes = np.flatnonzero(used & (sheet.share.ravel() > 0) & (sheet.opacity.ravel() > 0))
         if len(nodes) == 0:
             continue
+        nodes = nodes[:: max(1, len(nodes) // _ENOUGH_NODES)]
         before = sheet.places_px.reshape(-1, 2)[nodes]
         after = moved_nodes(
             before, sheet.depth_mm.ravel()[nodes], sheet.share.ravel()[nodes], motion, camera
@@ -54,7 +56,7 @@ def moving_region(mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray) -> Reg
         high += [after.max(axis=0)] + [before.max(axis=0)] * (sheet.kind in ("solid", "near"))
     if not low:
         return Region(0, 0, 0, 0)
-    slack = 2 * max(mesh.depth.grid.step_px)
+    slack = 3 * max(mesh.depth.grid.step_px)
     x0, y0 = np.min(low, axis=0) - slack
     x1, y1 = np.max(high, axis=0) + slack
     return _snapped(x0, y0, x1, y1)

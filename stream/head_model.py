@@ -98,6 +98,10 @@ class HeadModel:
         # Contiguous, or every use would copy it to reshape it.
         return np.ascontiguousarray(np.einsum("nc,bncd->bnd", bary, corners), np.float32)
 
+    def triangles_of(self, *labels: int) -> np.ndarray:
+        """Return the (T, 3) triangles with a vertex of one of the region labels."""
+        return self.triangles[np.isin(self.labels, labels)[self.triangles].any(axis=1)]
+
     def shape(
         self, identity: np.ndarray | None = None, expression: np.ndarray | None = None
     ) -> np.ndarray:

@@ -84,7 +84,9 @@ class Reposer:
         self._size = (info.width, info.height)
         self._model = load_head_model()
         context = create_context()
-        self._raster = DepthRaster(context, self._model.triangles)
+        self._raster = DepthRaster(
+            context, self._model.triangles_of(1, 2, 3, 4, 6), self._model.triangles_of(2, 3, 4)
+        )
         self._warp = Warp(context)
         faces = 4 if self._all_faces else 1
         self._tracker = FaceTracker(faces, settings.track, still=info.still)

@@ -34,16 +34,27 @@ class DepthRaster:
 
     Args:
         context: an OpenGL 3.3 context.
-        triangles: (T, 3) vertex numbers.
+        triangles: (T, 3) vertex numbers, of which the nearest surface is drawn.
+        far_triangles: (F, 3) those of which the farthest is drawn; the same ones unless given.
     """
 
-    def __init__(self, context: moderngl.Context, triangles: np.ndarray) -> None:
+    def __init__(
+        self,
+        context: moderngl.Context,
+        triangles: np.ndarray,
+        far_triangles: np.ndarray | None = None,
+    ) -> None:
         self._context = context
         self._program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
         self._vertices = context.buffer(reserve=int(triangles.max() + 1) * 12)
-        self._indices = context.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
-        self._array = context.vertex_array(
-            self._program, [(self._vertices, "3f", "position_mm")], self._indices
+        far_triangles = triangles if far_triangles is None else far_triangles
+        self._indices = [
+            context.buffer(np.ascontiguousarray(part, np.int32).tobytes())
+            for part in (triangles, far_triangles)
+        ]
+        layout = [(self._vertices, "3f", "position_mm")]
+        self._near, self._far = (
+            context.vertex_array(self._program, layout, indices) for indices in self._indices
         )
         self._target: moderngl.Framebuffer | None = None
 
@@ -70,14 +81,14 @@ class DepthRaster:
         target = self._framebuffer(grid)
         self._context.disable(moderngl.BLEND | moderngl.CULL_FACE)
         self._context.enable(moderngl.DEPTH_TEST)
-        front = self._pass(target, "<", 1.0)
-        back = self._pass(target, ">", 0.0)
+        front = self._pass(self._near, target, "<", 1.0)
+        back = self._pass(self._far, target, ">", 0.0)
         return front, back
 
     def release(self) -> None:
         """Give back what was made in the context."""
         self._release_target()
-        for resource in (self._array, self._indices, self._vertices, self._program):
+        for resource in (self._near, self._far, *self._indices, self._vertices, self._program):
             resource.release()
 
     def _release_target(self) -> None:
@@ -86,11 +97,17 @@ class DepthRaster:
                 buffer.release()
             self._target = None
 
-    def _pass(self, target: moderngl.Framebuffer, keep: str, clear_depth: float) -> np.ndarray:
+    def _pass(
+        self,
+        array: moderngl.VertexArray,
+        target: moderngl.Framebuffer,
+        keep: str,
+        clear_depth: float,
+    ) -> np.ndarray:
         target.use()
         self._context.depth_func = keep
         target.clear(depth=clear_depth)
-        self._array.render()
+        array.render()
         width, height = target.size
         return np.frombuffer(target.read(components=1, dtype="f4"), np.float32).reshape(
             height, width

@@ -1,6 +1,7 @@
 """Rectangles of the frame in which one head is worked on, and the node grid on them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -82,10 +83,8 @@ class NodeGrid:
 
     @property
     def positions_px(self) -> np.ndarray:
-        """(rows, columns, 2) float32 frame positions of the nodes."""
-        x = np.linspace(self.region.x0, self.region.x1, self.columns, dtype=np.float32)
-        y = np.linspace(self.region.y0, self.region.y1, self.rows, dtype=np.float32)
-        return np.stack(np.meshgrid(x, y), axis=-1)
+        """(rows, columns, 2) float32 frame positions of the nodes; not to be written to."""
+        return _positions_px(self)
 
     @property
     def nodes_from_frame(self) -> np.ndarray:
@@ -102,3 +101,13 @@ class NodeGrid:
         columns = max(2, round(nodes * region.width / longer))
         rows = max(2, round(nodes * region.height / longer))
         return cls(region, columns, rows)
+
+
+@lru_cache(maxsize=8)
+def _positions_px(grid: NodeGrid) -> np.ndarray:
+    region = grid.region
+    x = np.linspace(region.x0, region.x1, grid.columns, dtype=np.float32)
+    y = np.linspace(region.y0, region.y1, grid.rows, dtype=np.float32)
+    positions = np.stack(np.meshgrid(x, y), axis=-1)
+    positions.setflags(write=False)
+    return positions

@@ -21,6 +21,8 @@ _USUAL_STEP_S = 1 / 30
 _LONGEST_STEP_S = 0.2
 _LARGEST_DRIFT = 0.4  # of the region's side, from its middle to that of the points
 _LEAST_FILL = 0.4  # of the side of the region that the points suggest, to that of the one used
+_PARTS = (2, 4, 8)  # a picture is searched in so many columns and rows
+_LEAST_PART = 200  # pixels; smaller parts hold nothing that the whole does not show
 _SIGHTINGS = 2  # confirm a new face
 _SIGHTINGS_IN_DOUBT = 10  # while it may yet turn out to be one that was lost
 
@@ -158,7 +160,14 @@ class FaceTracker:
         """Look for faces that are not followed, when it is time to."""
         if len(seen) >= self._max_faces or self._scene_frames % self._pause(len(seen)):
             return []
-        rois = self._detect(pixels)
+        new = self._mesh_all(pixels, self._detect(pixels), seen)
+        for count in _PARTS if self._still else ():
+            if not new:
+                new = self._mesh_all(pixels, _detect_in_parts(self._net, pixels, count), seen)
+        return new
+
+    def _mesh_all(self, pixels: np.ndarray, rois: list[Roi], seen: list[Seen]) -> list[Seen]:
+        """Find the faces in detected regions, largest first, without those seen already."""
         new: list[Seen] = []
         for roi in sorted(rois, key=lambda roi: -roi.side)[: self._max_faces + 2]:
             if not _is_inside(roi, seen + new):
@@ -181,8 +190,6 @@ class FaceTracker:
         rois = self._net.detect(pixels, far=False)
         if self._still or len(rois) < self._max_faces:
             rois = rois + self._net.detect(pixels, far=True)
-        if self._still and not rois:
-            rois = _detect_in_parts(self._net, pixels)
         return rois
 
     def _mesh(self, pixels: np.ndarray, roi: Roi, min_score: float) -> Seen | None:
@@ -263,17 +270,15 @@ def _is_inside(roi: Roi, seen: list[Seen]) -> bool:
     )
 
 
-def _detect_in_parts(net: Net, pixels: np.ndarray) -> list[Roi]:
-    """Search overlapping parts of a picture for faces too small to be seen in the whole."""
+def _detect_in_parts(net: Net, pixels: np.ndarray, count: int) -> list[Roi]:
+    """Search count × count overlapping parts for faces too small to be seen in the whole."""
     height, width = pixels.shape[:2]
-    for count in (2, 4):
-        side_x, side_y = (max(1, round(2 * n / (count + 1))) for n in (width, height))
-        rois = [
-            replace(roi, x=roi.x + left, y=roi.y + top)
-            for top in np.linspace(0, height - side_y, count).astype(int).tolist()
-            for left in np.linspace(0, width - side_x, count).astype(int).tolist()
-            for roi in net.detect(pixels[top : top + side_y, left : left + side_x], far=True)
-        ]
-        if rois:
-            return rois
-    return []
+    side_x, side_y = (max(1, round(2 * length / (count + 1))) for length in (width, height))
+    if max(side_x, side_y) < _LEAST_PART:
+        return []
+    return [
+        replace(roi, x=roi.x + left, y=roi.y + top)
+        for top in np.linspace(0, height - side_y, count).astype(int).tolist()
+        for left in np.linspace(0, width - side_x, count).astype(int).tolist()
+        for roi in net.detect(pixels[top : top + side_y, left : left + side_x], far=True)
+    ]

@@ -161,6 +161,9 @@ def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarra
     return layer
 
 
+_UNTURNED = "cw"  # winding of the mesh's triangles in a framebuffer whose y runs down
+
+
 class Warp:
     """Draws head meshes; keeps the buffers and textures of one region size.
 
@@ -215,6 +218,7 @@ class Warp:
         for sheet in mesh.sheets:
             if len(sheet.triangles):
                 self._blend(sheet.kind != "solid")
+                self._cull(sheet.kind == "far")
                 program = self._programs[sheet.kind]
                 _set_uniforms(program, region, motion, camera)
                 share = sheet.share * presence
@@ -250,7 +254,7 @@ class Warp:
 
     def _state(self) -> None:
         context = self._context
-        context.disable(moderngl.CULL_FACE)
+        context.front_face, context.cull_face = _UNTURNED, "front"
         context.enable(moderngl.DEPTH_TEST)
         context.depth_func = "<="
         context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
@@ -258,6 +262,10 @@ class Warp:
 
     def _blend(self, wanted: bool) -> None:
         (self._context.enable if wanted else self._context.disable)(moderngl.BLEND)
+
+    def _cull(self, unturned: bool) -> None:
+        """Leave out triangles that look as they did before: of the far side, all in hiding."""
+        (self._context.enable if unturned else self._context.disable)(moderngl.CULL_FACE)
 
     def _sheet(self, program: moderngl.Program, nodes: np.ndarray, triangles: np.ndarray) -> None:
         context = self._context

@@ -66,7 +66,7 @@ def _triangle(out, nearest, covered, layer, source, opacity, target, z, triangle
         return
     x, y = np.meshgrid(np.arange(low[0], high[0]) + 0.5, np.arange(low[1], high[1]) + 0.5)
     edges = np.c_[corners[1] - corners[0], corners[2] - corners[0]]
-    if abs(np.linalg.det(edges)) < 1e-9:
+    if abs(np.linalg.det(edges)) < 1e-9 or (kind == "far" and np.linalg.det(edges) < 0):
         return
     second = np.linalg.solve(edges, np.stack([x.ravel(), y.ravel()]) - corners[0][:, None])
     weights = np.stack([1 - second.sum(axis=0), *second], axis=1)
