@@ -11,7 +11,7 @@ from stream.region import NodeGrid, Region
 from stream.symmetry import moved_nodes
 
 _SIDE_MM, _ABOVE_MM, _BELOW_MM = 180.0, 180.0, 265.0  # from the middle of the cranium
-_ENOUGH_NODES = 800  # tell how far a sheet reaches, but for a cell or two
+_EVERY = 3  # so many nodes of a row tell how far a sheet reaches, but for as many cells
 _SNAP_PX = 16  # regions grow in such steps, so that buffers are seldom made anew
 
 
@@ -47,7 +47,7 @@ def moving_region(mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray) -> Reg
         nodes = np.flatnonzero(used & (sheet.share.ravel() > 0) & (sheet.opacity.ravel() > 0))
         if len(nodes) == 0:
             continue
-        nodes = nodes[:: max(1, len(nodes) // _ENOUGH_NODES)]
+        nodes = nodes[::_EVERY]
         before = sheet.places_px.reshape(-1, 2)[nodes]
         after = moved_nodes(
             before, sheet.depth_mm.ravel()[nodes], sheet.share.ravel()[nodes], motion, camera
@@ -56,7 +56,7 @@ def moving_region(mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray) -> Reg
         high += [after.max(axis=0)] + [before.max(axis=0)] * (sheet.kind in ("solid", "near"))
     if not low:
         return Region(0, 0, 0, 0)
-    slack = 3 * max(mesh.depth.grid.step_px)
+    slack = (_EVERY + 1) * max(mesh.depth.grid.step_px)
     x0, y0 = np.min(low, axis=0) - slack
     x1, y1 = np.max(high, axis=0) + slack
     return _snapped(x0, y0, x1, y1)

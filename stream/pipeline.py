@@ -85,7 +85,7 @@ class Reposer:
         self._model = load_head_model()
         context = create_context()
         self._raster = DepthRaster(
-            context, self._model.triangles_of(1, 2, 3, 4, 6), self._model.triangles_of(2, 3, 4)
+            context, self._model.triangles, self._model.triangles_of(1, 2, 3, 4)
         )
         self._warp = Warp(context)
         faces = 4 if self._all_faces else 1

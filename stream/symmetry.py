@@ -112,7 +112,7 @@ def moved_nodes(
     """
     steps = np.linspace(0, 1, _SHARES)
     table = motion.blended(steps, steps)[:, :3].reshape(_SHARES, 12).astype(np.float32)
-    place = np.clip(share, 0, 1).astype(np.float32) * (_SHARES - 1)
+    place = np.asarray(np.clip(share, 0, 1), np.float32) * (_SHARES - 1)
     low = np.minimum(place.astype(np.intp), _SHARES - 2)
     part = (place - low)[..., None]
     transform = table[low] + part * (table[low + 1] - table[low])

@@ -21,9 +21,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def raster(model):
-    return DepthRaster(
-        create_context(), model.triangles_of(1, 2, 3, 4, 6), model.triangles_of(2, 3, 4)
-    )
+    return DepthRaster(create_context(), model.triangles, model.triangles_of(1, 2, 3, 4))
 
 
 def mock_head(model, yaw=0.0):
