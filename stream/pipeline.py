@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("voltface")
 
+_STILL_NODES = 128
+
 
 class _Followed:
     """What is kept of one head from frame to frame."""
@@ -120,6 +122,11 @@ class Reposer:
         self._warp.release()
 
     @property
+    def _nodes(self) -> int:
+        """Nodes along a region's longer side; a picture has time for more."""
+        return max(_STILL_NODES, self.quality.nodes) if self._still else self.quality.nodes
+
+    @property
     def faces_tracked(self) -> int:
         """How many different faces were followed so far."""
         return len(self._ids)
@@ -154,10 +161,12 @@ class Reposer:
             return frame
         pixels = frame.pixels.copy()
         for head, like in zip(heads, likes, strict=True):
-            region = head_region(head, frame.size) if like is None else Region(0, 0, *frame.size)
+            region = head_region(head, frame.size)
+            if like is not None:
+                region = region.union(head_region(like, frame.size))
             if region.is_empty:
                 continue
-            followed, grid = self._state(head), NodeGrid.over(region, self.quality.nodes)
+            followed, grid = self._state(head), NodeGrid.over(region, self._nodes)
             with stage("segment"):
                 matte = self._matte(pixels, head, region, grid, followed)
             with stage("plate"):

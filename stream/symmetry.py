@@ -114,9 +114,10 @@ def moved_nodes(
     table = motion.blended(steps, steps)[:, :3].reshape(_SHARES, 12).astype(np.float32)
     place = np.asarray(np.clip(share, 0, 1), np.float32) * (_SHARES - 1)
     low = np.minimum(place.astype(np.intp), _SHARES - 2)
-    part = (place - low)[..., None]
+    part = np.asarray(place - low)[..., None]
     transform = table[low] + part * (table[low + 1] - table[low])
-    rays = (places_px - camera[:2, 2].astype(np.float32)) / np.float32(camera[0, 0])
+    centre, focal = camera[:2, 2].astype(np.float32), np.float32(camera[0, 0])
+    rays = np.asarray((places_px - centre) / focal)
     x, y, z = rays[..., 0] * depth_mm, rays[..., 1] * depth_mm, depth_mm
     moved = [
         transform[..., 4 * i] * x + transform[..., 4 * i + 1] * y

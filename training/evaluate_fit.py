@@ -1,11 +1,12 @@
 """Measure tracking and fitting on clips.
 
-    python -m training.evaluate_fit [CLIP ...] [--sheet SHEET.png] [--frames N]
+    OPENBLAS_NUM_THREADS=1 python -m training.evaluate_fit [CLIP ...] [--sheet SHEET.png]
 
 For each clip: the mean distance between the tracked points and the same points of the fitted
 head, projected, in percent of the distance between the outer eye corners, before and after
 smoothing; the range of the angles; how steady the head's distance is; times. Without CLIP all
-clips of the data folder are taken. The sheet shows the head model drawn over frames.
+clips of the data folder are taken. The sheet shows the head model drawn over frames. The
+variable is for honest times: the program itself sets it.
 """
 
 import argparse
@@ -125,7 +126,7 @@ def evaluate_clip(path: Path, model: HeadModel, tracker: FaceTracker, shots: int
     raw_fitter, fitter = HeadFitter(model, unsmoothed(settings)), HeadFitter(model, settings)
     result = ClipResult(path.name, [], [], [], 0, [])
     ids: set[int] = set()
-    every = max(1, _frame_count(path) // max(shots, 1))
+    every = max(1, _frame_count(path) // shots) if shots else 1
     tracker.reset()
     for frame in _frames(path):
         start = time.perf_counter()
