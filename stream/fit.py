@@ -37,6 +37,7 @@ _USUAL_STEP_S = 1 / 30
 _YOUNG_S = 1.0  # so long, identity is learnt often
 _YOUNG_EVERY = 2  # frames
 _IDENTITY_EVERY = 6
+_PARTS = 4  # the points are dealt out to so many looks at identity
 _MOST_MEMORIES = 64
 _IRIS_START = 468
 _OVAL = np.fromstring(
@@ -53,7 +54,8 @@ class HeadFitter:
     def __init__(self, model: HeadModel, settings: FitSettings | None = None) -> None:
         self._settings = settings or FitSettings()
         self._basis = PointBasis.of(model)
-        self._halves = [self._basis.thinned(slice(part, None, 2)) for part in range(2)]
+        self._parts = [slice(part, None, _PARTS) for part in range(_PARTS)]
+        self._thin_bases = [self._basis.thinned(part) for part in self._parts]
         self._weights = self._point_weights()
         self._prior = self._prior_matrix()
         self._pivot = self._basis.mean[:_IRIS_START].mean(axis=0).astype(np.float64)
@@ -207,13 +209,13 @@ class HeadFitter:
         return self._weighted(slopes, residuals(points, seen), self._weights)
 
     def _linearise_some(self, memory: Memory, seen: Observation, part: int) -> System:
-        """Linearise in all parameters with every second point, for half the time."""
-        basis, some = self._halves[part], slice(part, None, 2)
+        """Linearise in all parameters, but with one part of the points, to save time."""
+        basis, some = self._thin_bases[part], self._parts[part]
         shape = basis.with_units(memory.neutral[:, some], memory.units)
         points = points_camera(shape, memory.pose)
         slopes = jacobian(points, memory.pose, [basis.expression, basis.identity])
         return self._weighted(
-            slopes, residuals(points, seen.thinned(some)), 2 * self._weights[some]
+            slopes, residuals(points, seen.thinned(some)), _PARTS * self._weights[some]
         )
 
     def _weighted(self, slopes: np.ndarray, error: np.ndarray, weights: np.ndarray) -> System:
@@ -262,8 +264,8 @@ class HeadFitter:
 
     def _learn_identity(self, memory: Memory, seen: Observation) -> None:
         """Add one frame to what is known of the identity, and solve for it."""
-        memory.half = 1 - memory.half
-        system = self._linearise_some(memory, seen, memory.half)
+        memory.part = (memory.part + 1) % _PARTS
+        system = self._linearise_some(memory, seen, memory.part)
         info, pull = self._identity_view(memory, system)
         options = self._settings
         memory.age_s += memory.unseen_s

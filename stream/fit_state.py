@@ -112,7 +112,7 @@ class Memory:
         age_s: time over which that was gathered.
         unseen_s: time since identity was last looked at.
         frames: how many frames were fitted.
-        half: which half of the points identity was last learnt from.
+        part: which part of the points identity was last learnt from.
         focal_gain: focal length of its camera over the usual one.
     """
 
@@ -129,7 +129,7 @@ class Memory:
     age_s: float = 0.0
     unseen_s: float = 0.0
     frames: int = 0
-    half: int = 0
+    part: int = 0
     focal_gain: float = 1.0
 
     def shift_to(self, seen: Observation) -> None:

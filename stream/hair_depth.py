@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _UNSEEN_SHARE = 0.01  # of the motion: less is no motion, and need not be drawn
 _NAPE_HAIR_MM = 25.0  # hair of the far side thins out over this height above the nape
+_FORWARD_GROWTH = 0.35
 _HAIR_BLUR_NODES = 3.0  # steps in depth would crimp strands of hair
 _LOOSE_HAIR_MM = 30.0  # so far from the skull, hair hangs beside the neck joint
 _LEAST_THICKNESS_MM = 15.0
@@ -242,7 +243,10 @@ class HairDepth:
         weight = self._model.scalp_weight * (1 - 0.5 * behind * behind * (3 - 2 * behind))
         factor = 1 + (at_angle(growth, np.arctan2(offsets[:, 1], offsets[:, 0])) - 1) * weight
         centre = head.camera_from_head[:3, 3]
-        grown = (centre + (vertices - centre) * factor[:, None]).astype(np.float32)
+        growth_mm = (vertices - centre) * (factor - 1)[:, None]
+        # Towards the camera hair lies closer than to the sides, or it would overhang the brow.
+        growth_mm[:, 2] *= np.where(growth_mm[:, 2] < 0, _FORWARD_GROWTH, 1.0)
+        grown = (vertices + growth_mm).astype(np.float32)
         front, back = self._raster.draw(grown, head.camera, grid)
         front, back, coverage = self._completed(front, back, head, grid)
         in_head = self._in_head(front, head, grid)

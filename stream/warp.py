@@ -102,7 +102,7 @@ float stretch(mat2 source_from_target) {            // greatest magnification of
 }
 void main() {
     float s = stretch(mat2(dFdx(source_px), dFdy(source_px)));
-    vec2 source = mix(source_px, far_px, smoothstep(1.5, 4.0, s));
+    vec2 source = mix(source_px, far_px, smoothstep(5.0, 15.0, s));
     colour = texture(layer, (source - region.xy) / region.zw);
     if (colour.a < 0.002) discard;
 }

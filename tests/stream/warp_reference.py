@@ -96,5 +96,5 @@ def _towards_far(place, source, edges):
     """Move the places in a stretched gap to its farthest corner, which comes last."""
     source_from_target = np.c_[source[1] - source[0], source[2] - source[0]] @ np.linalg.inv(edges)
     least = np.linalg.svd(source_from_target, compute_uv=False)[-1]
-    t = np.clip((1 / max(least, 1e-3) - 1.5) / 2.5, 0, 1)
+    t = np.clip((1 / max(least, 1e-3) - 5) / 10, 0, 1)
     return place + (t * t * (3 - 2 * t)) * (source[2] - place)
