@@ -9,11 +9,11 @@ the size of the picture, since only a crop of 192 × 192 pixels enters the graph
 import math
 import os
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
+from stream.closing import Closing
 from stream.frame import POINT_COUNT
 from stream.quiet import quiet_stderr
 
@@ -113,7 +113,7 @@ def roi_from_points(points_px: np.ndarray) -> Roi:
     return Roi(float(centre[0]), float(centre[1]), side, angle)
 
 
-class FaceNet:
+class FaceNet(Closing):
     """The networks, opened once and shared by every face; a context manager.
 
     Calls must come from one thread at a time.
@@ -139,17 +139,6 @@ class FaceNet:
         self.mesh(blank, Roi(CROP_SIZE / 2, CROP_SIZE / 2, CROP_SIZE))
         for far in (False, True):
             self.detect(blank, far=far)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the networks back; safe to call twice."""

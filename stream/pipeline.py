@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stream.allocator import keep_freed_memory
+from stream.closing import Closing
 from stream.composite import (
     head_region,
     matte_at_frame,
@@ -37,8 +38,6 @@ from stream.track import FaceTracker
 from stream.warp import Warp
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from stream.media import StreamInfo
     from stream.settings import Settings
     from stream.stats import StageTimer
@@ -61,7 +60,7 @@ class _Followed:
         self.distance_mm = 0.0  # of the head then
 
 
-class Reposer:
+class Reposer(Closing):
     """Re-poses the heads of a stream, frame by frame.
 
     Args:
@@ -101,17 +100,6 @@ class Reposer:
         self._ids: set[int] = set()
         self.quality: Quality = HIGH
         self.last_faces = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give back the networks and the OpenGL context."""

@@ -1,11 +1,10 @@
 """Coarse person mask of a head crop, by MediaPipe's selfie segmentation."""
 
 import os
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from stream.closing import Closing
 from stream.quiet import quiet_stderr
 
 os.environ.setdefault("GLOG_minloglevel", "2")
@@ -31,7 +30,7 @@ _MESSAGES = (
 )
 
 
-class PersonSegmenter:
+class PersonSegmenter(Closing):
     """Tells person from background in crops around heads.
 
     Crops do not share state: one segmenter serves any number of faces. The general network
@@ -69,17 +68,6 @@ class PersonSegmenter:
         if self._network is not None:
             self._network.close()
             self._network = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _halved(picture: np.ndarray) -> np.ndarray:

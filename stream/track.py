@@ -6,12 +6,12 @@ faces at once, so that two that cross do not change places.
 """
 
 from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
 from stream.assign import Likeness, Sight, assign, overlap
+from stream.closing import Closing
 from stream.cuts import CutDetector, CutSettings
 from stream.face_mesh import ROI_SCALE, FaceNet, Mesh, Roi, roi_from_points
 from stream.frame import Face, Frame
@@ -56,7 +56,7 @@ class Net(Protocol):
     def close(self) -> None: ...  # noqa: D102
 
 
-class FaceTracker:
+class FaceTracker(Closing):
     """Find and follow faces; a context manager.
 
     Attributes:
@@ -88,17 +88,6 @@ class FaceTracker:
         self._cuts = CutDetector(self._settings.cuts)
         self._next_id = 0
         self.reset()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the networks back."""

@@ -5,11 +5,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from stream.closing import Closing
 from stream.frame import Frame
 
 UNSPECIFIED = 2
@@ -114,7 +113,7 @@ class SinkOptions:
     title: str = "voltface"
 
 
-class Source(ABC):
+class Source(Closing, ABC):
     """Frames of one input, in order, to be iterated over once.
 
     Attributes:
@@ -140,19 +139,8 @@ class Source(ABC):
     def close(self) -> None:
         """Release the input; harmless when repeated, quick even in mid-stream."""
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class Sink(ABC):
+class Sink(Closing, ABC):
     """A place for frames; they arrive in the order in which they are written.
 
     Attributes:
@@ -184,17 +172,6 @@ class Sink(ABC):
         Only a window has any: ``left right up down 0 m space q``; closing it is ``q``.
         """
         return []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class NullSink(Sink):
