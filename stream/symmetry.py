@@ -32,6 +32,7 @@ _STRETCH = (2.0, 4.5)  # magnification at which the frame's own colours begin an
 _SLOPE = (4.0, 10.0)  # depth over width, at which a node is seen too obliquely to be mirrored
 _CARVE_SLACK_MM = 12.0  # halves are not quite alike: so far outside the outline is no contradiction
 _DARK, _GAINS = 12.0, (0.4, 2.0)  # grey levels that damp the ratio of dark colours; bounds of it
+_SURE = (0.7, 0.98)  # matte: what is not surely the head is not mirrored
 _SHARES = 33  # transforms are interpolated between so many shares of a motion
 
 
@@ -57,6 +58,7 @@ def with_mirror_half(
     places, mirrored_mm = mirrored_nodes(near, head)
     smeared = _smeared(near, depth.grid, motion, head.camera)
     opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
+    opacity *= _smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
     opacity *= revealed * (1 - _smoothstep(_slope(depth, head), *_SLOPE))
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
     gain = _light_of_the_other_side(picture, places, opacity, depth)
