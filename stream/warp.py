@@ -161,6 +161,7 @@ def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarra
     return layer
 
 
+_HARD_EDGE = 40  # grey levels between a pixel's cover and the mean around it
 _UNTURNED = "cw"  # winding of the mesh's triangles in a framebuffer whose y runs down
 
 
@@ -198,18 +199,19 @@ class Warp:
         Returns:
             (h, w, 3) uint8 RGB.
         """
-        base = plate.copy()
-        cv2.copyTo(picture, resting_mask(mesh, region), base)
         self._fit_buffers(region)
         self._target.use()
         self._target.clear(depth=1.0)
         self._layer.write(premultiplied_layer(picture, matte, plate))
-        self._colour.write(cv2.cvtColor(base, cv2.COLOR_RGB2RGBA))
+        # What rests belongs to the layer, or its border with what moves would be softened.
+        resting = np.zeros((region.height, region.width, 4), np.uint8)
+        mask = resting_mask(mesh, region)
+        self._colour.write(cv2.copyTo(cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA), mask, resting))
         self._state()
         self._sheets(mesh, motion, camera, region, presence)
         out = self._target.read(components=4)
         drawn = np.frombuffer(out, np.uint8).reshape(region.height, region.width, 4)
-        return cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
+        return over(antialiased(drawn, mask), plate)
 
     def _sheets(
         self, mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray, region: Region,
@@ -303,6 +305,34 @@ def _set_uniforms(
 
 def _gain(sheet: Sheet) -> np.ndarray:
     return np.ones((*sheet.depth_mm.shape, 3), np.float32) if sheet.gain is None else sheet.gain
+
+
+def antialiased(layer: np.ndarray, resting: np.ndarray) -> np.ndarray:
+    """Soften outlines where the drawn head ends within one pixel, as folds of a surface do.
+
+    Args:
+        layer: (h, w, 4) uint8, premultiplied.
+        resting: (h, w) uint8, nonzero where the frame itself is in the layer: left alone.
+
+    Returns:
+        (h, w, 4) uint8. Edges that the matte made soft stay as they are.
+    """
+    soft = cv2.blur(layer, (3, 3))
+    cover, soft_cover = cv2.extractChannel(layer, 3), cv2.extractChannel(soft, 3)
+    jump = cv2.compare(cv2.absdiff(cover, soft_cover), _HARD_EDGE, cv2.CMP_GT)
+    hard = cv2.bitwise_or(cv2.compare(cover, 0, cv2.CMP_EQ), cv2.compare(cover, 255, cv2.CMP_EQ))
+    hard = cv2.bitwise_and(jump, hard)
+    hard[cv2.dilate(resting, np.ones((3, 3), np.uint8)) > 0] = 0
+    out = layer.copy()
+    cv2.copyTo(soft, hard, out)
+    return out
+
+
+def over(layer: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Put a premultiplied (h, w, 4) uint8 layer over an (h, w, 3) uint8 base."""
+    uncovered = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(layer, 3)), cv2.COLOR_GRAY2RGB)
+    behind = cv2.multiply(base, uncovered, scale=1 / 255)
+    return cv2.add(cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), behind)
 
 
 def resting_mask(mesh: HeadMesh, region: Region) -> np.ndarray:
