@@ -45,7 +45,7 @@ class MatteSettings:
         steadiness: 0…1, share of the earlier matte kept where the picture stands still.
     """
 
-    size: int = 320
+    size: int = 256
     inner_band: float = 2.5 / 384
     outer_band: float = 6.5 / 384
     wisp_band: float = 14.5 / 384

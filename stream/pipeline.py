@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,7 @@ class Reposer(Closing):
         self._tracker = FaceTracker(faces, settings.track, still=info.still)
         self._fitter = HeadFitter(self._model, settings.fit)
         self._segmenter = PersonSegmenter()
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="segment")
         self._settings = settings
         self._poses = PoseController(self._model.neck_joint, settings.limits)
         self._followed: dict[int, _Followed] = {}
@@ -104,6 +106,7 @@ class Reposer(Closing):
     def close(self) -> None:
         """Give back the networks and the OpenGL context."""
         self._tracker.close()
+        self._beside.shutdown()
         self._segmenter.close()
         self._forget()
         self._raster.release()
@@ -228,11 +231,13 @@ class Reposer(Closing):
     def _matte(
         self, pixels: np.ndarray, head: Head, region: Region, grid: NodeGrid, followed: _Followed
     ) -> np.ndarray:
-        followed.plate.follow(pixels)
         crop = np.ascontiguousarray(region.crop(pixels))
-        probability = self._segmenter.segment(crop)
+        # The network runs outside the interpreter: what does not need its answer goes beside it.
+        answer = self._beside.submit(self._segmenter.segment, crop)
+        followed.plate.follow(pixels)
         prior = followed.hair.prior(head, grid)
         known = followed.plate.known(region, (crop.shape[1], crop.shape[0]))
+        probability = answer.result()
         size = round(self._settings.matte.size * self.quality.matte_share)
         settings = replace(self._settings.matte, size=size)
         return head_matte(crop, probability, prior, settings, followed.matte, region, known)

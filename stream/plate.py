@@ -57,7 +57,7 @@ class PlateSettings:
     wander: float = 0.07
     completion: Literal["beside", "inline", "off"] = "beside"
     blend_frames: int = 12
-    rest_frames: int = 30
+    rest_frames: int = 120
 
 
 @dataclass(slots=True)

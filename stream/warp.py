@@ -203,15 +203,13 @@ class Warp:
         self._target.use()
         self._target.clear(depth=1.0)
         self._layer.write(premultiplied_layer(picture, matte, plate))
-        # What rests belongs to the layer, or its border with what moves would be softened.
-        resting = np.zeros((region.height, region.width, 4), np.uint8)
-        mask = resting_mask(mesh, region)
-        self._colour.write(cv2.copyTo(cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA), mask, resting))
+        resting = resting_mask(mesh, region)
+        self._colour.write(_background(picture, plate, resting))
         self._state()
         self._sheets(mesh, motion, camera, region, presence)
         out = self._target.read(components=4)
         drawn = np.frombuffer(out, np.uint8).reshape(region.height, region.width, 4)
-        return over(antialiased(drawn, mask), plate)
+        return antialiased(drawn, resting)
 
     def _sheets(
         self, mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray, region: Region,
@@ -307,32 +305,32 @@ def _gain(sheet: Sheet) -> np.ndarray:
     return np.ones((*sheet.depth_mm.shape, 3), np.float32) if sheet.gain is None else sheet.gain
 
 
-def antialiased(layer: np.ndarray, resting: np.ndarray) -> np.ndarray:
+def _background(picture: np.ndarray, plate: np.ndarray, resting: np.ndarray) -> np.ndarray:
+    """Return (h, w, 4) what the head is drawn over: the plate, and the frame where it rests.
+
+    The fourth channel gathers how far the head covers a pixel.
+    """
+    background = cv2.cvtColor(plate, cv2.COLOR_RGB2RGBA)
+    cv2.insertChannel(np.zeros_like(resting), background, 3)
+    return cv2.copyTo(cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA), resting, background)
+
+
+def antialiased(drawn: np.ndarray, resting: np.ndarray) -> np.ndarray:
     """Soften outlines where the drawn head ends within one pixel, as folds of a surface do.
 
     Args:
-        layer: (h, w, 4) uint8, premultiplied.
-        resting: (h, w) uint8, nonzero where the frame itself is in the layer: left alone.
+        drawn: (h, w, 4) uint8, RGB and how far the head covers a pixel.
+        resting: (h, w) uint8, nonzero where the frame shows; left alone, with its border.
 
     Returns:
-        (h, w, 4) uint8. Edges that the matte made soft stay as they are.
+        (h, w, 3) uint8. Edges that the matte made soft stay as they are.
     """
-    soft = cv2.blur(layer, (3, 3))
-    cover, soft_cover = cv2.extractChannel(layer, 3), cv2.extractChannel(soft, 3)
-    jump = cv2.compare(cv2.absdiff(cover, soft_cover), _HARD_EDGE, cv2.CMP_GT)
-    hard = cv2.bitwise_or(cv2.compare(cover, 0, cv2.CMP_EQ), cv2.compare(cover, 255, cv2.CMP_EQ))
-    hard = cv2.bitwise_and(jump, hard)
-    hard[cv2.dilate(resting, np.ones((3, 3), np.uint8)) > 0] = 0
-    out = layer.copy()
-    cv2.copyTo(soft, hard, out)
-    return out
-
-
-def over(layer: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Put a premultiplied (h, w, 4) uint8 layer over an (h, w, 3) uint8 base."""
-    uncovered = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(layer, 3)), cv2.COLOR_GRAY2RGB)
-    behind = cv2.multiply(base, uncovered, scale=1 / 255)
-    return cv2.add(cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), behind)
+    colours, cover = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB), cv2.extractChannel(drawn, 3)
+    jump = cv2.compare(cv2.absdiff(cover, cv2.blur(cover, (3, 3))), _HARD_EDGE, cv2.CMP_GT)
+    whole = cv2.compare(cv2.absdiff(cover, 127), 127, cv2.CMP_GE)  # 0, 254 or 255
+    outline = cv2.bitwise_and(jump, whole)
+    outline[cv2.dilate(resting, np.ones((3, 3), np.uint8)) > 0] = 0
+    return cv2.copyTo(cv2.blur(colours, (3, 3)), outline, colours)
 
 
 def resting_mask(mesh: HeadMesh, region: Region) -> np.ndarray:

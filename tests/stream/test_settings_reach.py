@@ -53,7 +53,7 @@ def test_the_same_settings_give_the_same_pictures(repeatable, usual):
         ("fit", {"expression_prior": 0.01, "noise_mm": 20.0}),
         ("matte", {"size": 128}),
         ("hair", {"largest_growth": 1.05}),
-        ("mesh", {"cut_slope": 0.5}),
+        ("mesh", {"least_alpha": 0.9}),
         ("plate", {"completion": "off"}),
     ],
 )
