@@ -25,10 +25,10 @@ class Quality:
 
 
 LEVELS = (
-    Quality("high", hair_every=1, nodes=96, matte_share=1.0),
-    Quality("hair every 2nd frame", hair_every=2, nodes=96, matte_share=1.0),
-    Quality("smaller mesh and matte", hair_every=3, nodes=96, matte_share=0.85),
-    Quality("low", hair_every=4, nodes=80, matte_share=0.7),
+    Quality("high", hair_every=2, nodes=96, matte_share=1.0),
+    Quality("hair every 3rd frame", hair_every=3, nodes=96, matte_share=1.0),
+    Quality("smaller mesh and matte", hair_every=4, nodes=80, matte_share=0.85),
+    Quality("low", hair_every=6, nodes=72, matte_share=0.7),
 )
 HIGH, LOW = LEVELS[0], LEVELS[-1]
 

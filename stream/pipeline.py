@@ -94,7 +94,7 @@ class Reposer(Closing):
         self._tracker = FaceTracker(faces, settings.track, still=info.still)
         self._fitter = HeadFitter(self._model, settings.fit)
         self._segmenter = PersonSegmenter()
-        self._beside = ThreadPoolExecutor(1, thread_name_prefix="segment")
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
         self._settings = settings
         self._poses = PoseController(self._model.neck_joint, settings.limits)
         self._followed: dict[int, _Followed] = {}
@@ -160,10 +160,8 @@ class Reposer(Closing):
             followed, grid = self._state(head), NodeGrid.over(region, self._nodes)
             with stage("segment"):
                 matte = self._matte(pixels, head, region, grid, followed)
-            with stage("plate"):
-                followed.plate.update(pixels, region, matte)
-                if self._still:
-                    followed.plate.finish()
+            # The plate learns from the frame while the head's geometry is found.
+            learning = self._beside.submit(self._learn_background, followed, pixels, region, matte)
             with stage("hair depth"):
                 node_matte = resample_to_nodes(matte, grid)
                 depth = self._depth(head, node_matte, grid, followed)
@@ -173,10 +171,11 @@ class Reposer(Closing):
                 motion = self._poses.motion(head, request, like)
                 mesh = with_mirror_half(mesh, region.crop(pixels), node_matte, head, motion)
                 moving = moving_region(mesh, motion, head.camera).intersection(region)
-            if moving.is_empty:
-                continue
             with stage("plate"):
-                plate = followed.plate.background(moving)
+                learning.result()
+                plate = None if moving.is_empty else followed.plate.background(moving)
+            if plate is None:
+                continue
             with stage("warp"):
                 drawn = self._warp.draw(
                     moving.crop(pixels), matte_at_frame(matte, region, moving), plate,
@@ -242,6 +241,13 @@ class Reposer(Closing):
         settings = replace(self._settings.matte, size=size)
         return head_matte(crop, probability, prior, settings, followed.matte, region, known)
 
+    def _learn_background(
+        self, followed: _Followed, pixels: np.ndarray, region: Region, matte: np.ndarray
+    ) -> None:
+        followed.plate.update(pixels, region, matte)
+        if self._still:
+            followed.plate.finish()
+
     def _depth(
         self, head: Head, node_matte: np.ndarray, grid: NodeGrid, followed: _Followed
     ) -> HeadDepth:
@@ -250,7 +256,10 @@ class Reposer(Closing):
         last = followed.depth
         followed.depth_age += 1
         same_grid = last is not None and last.front_mm.shape == (grid.rows, grid.columns)
-        if last is not None and same_grid and followed.depth_age < self.quality.hair_every:
+        # At high quality a region that moved on its snapping grid is worth a new look.
+        strict = self.quality is HIGH and last is not None and last.grid.region != grid.region
+        carry = followed.depth_age < self.quality.hair_every and not strict
+        if last is not None and same_grid and carry:
             return last.carried(grid, distance_mm - followed.distance_mm)
         followed.depth = followed.hair.estimate(head, node_matte, grid)
         followed.depth_age, followed.distance_mm = 0, distance_mm
