@@ -29,10 +29,10 @@ _TURN = (2.0, 8.0)  # degrees that the hidden side must come nearer
 _HIDDEN_MM = (4.0, 12.0)  # behind what is seen: a mirrored node begins to be, and is, hidden
 _MIRROR_YIELD_MM, _SMEAR_YIELD_MM = 3.0, 60.0  # to good colours, and to the mirror
 _STRETCH = (2.0, 4.5)  # magnification at which the frame's own colours begin and cease to do
-_SLOPE = (4.0, 10.0)  # depth over width, at which a node is seen too obliquely to be mirrored
+_SLOPE = (8.0, 20.0)  # depth over width, at which a node is seen too obliquely to be mirrored
 _CARVE_SLACK_MM = 12.0  # halves are not quite alike: so far outside the outline is no contradiction
 _DARK, _GAINS = 12.0, (0.4, 2.0)  # grey levels that damp the ratio of dark colours; bounds of it
-_SURE = (0.7, 0.98)  # matte: what is not surely the head is not mirrored
+_SURE = (0.5, 0.9)  # matte: what is not surely the head is not mirrored
 _SHARES = 33  # transforms are interpolated between so many shares of a motion
 
 

@@ -15,7 +15,7 @@ from stream.media import open_source, read_picture, write_picture
 from stream.pose import PoseRequest
 from stream.session import Job, perform
 
-MOMENTS_S = (1.8, 4.6)
+MOMENTS_S = (1.4, 4.6)
 YAWS_DEG = (-22.0, 0.0, 22.0)
 _PART = (slice(0, 400), slice(90, 550))  # the part of the frame around the head
 

@@ -14,7 +14,7 @@ WHO = person(SIZE, SIZE)
 
 def matte_of(picture, probability=None, prior=WHO.prior, state=None, settings=None, **more):
     probability = coarse_mask(WHO) if probability is None else probability
-    settings = settings or MatteSettings()
+    settings = settings or MatteSettings(size=SIZE)
     return head_matte(picture, probability, prior, settings, state or MatteState(), **more)
 
 
@@ -150,7 +150,7 @@ def test_any_size_of_crop(height, width):
     rng = np.random.default_rng(0)
     crop = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     matte = matte_of(crop, coarse_mask(WHO), state=MatteState())
-    assert max(matte.shape) <= MatteSettings().size
+    assert max(matte.shape) <= MatteSettings(size=SIZE).size
     assert np.isfinite(matte).all()
 
 
@@ -196,7 +196,7 @@ def test_people_before_a_backdrop(dev_clips, name):
     prior = np.zeros((288, 360), np.float32)
     with PersonSegmenter() as segmenter:
         mask = segmenter.segment(frames[0])
-    matte = head_matte(frames[0], mask, prior, MatteSettings(), MatteState())
+    matte = head_matte(frames[0], mask, prior, MatteSettings(size=SIZE), MatteState())
     matte = cv2.resize(matte, (360, 288))[4:200]
     person_, key = matte > 0.5, truth[0][4:200] > 0.5
     assert (person_ & key).sum() / (person_ | key).sum() > 0.97  # measured 0.980…0.986
