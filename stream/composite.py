@@ -91,18 +91,9 @@ def matte_at_frame(matte: np.ndarray, within: Region, region: Region) -> np.ndar
         within: the region of the matte.
         region: part of ``within``.
     """
-    scale_x, scale_y = matte.shape[1] / within.width, matte.shape[0] / within.height
-    matte_from_region = np.array(
-        [
-            [scale_x, 0, (region.x0 - within.x0 + 0.5) * scale_x - 0.5],
-            [0, scale_y, (region.y0 - within.y0 + 0.5) * scale_y - 0.5],
-        ]
-    )
-    alpha = cv2.warpAffine(
-        matte, matte_from_region, (region.width, region.height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    return cv2.convertScaleAbs(alpha, alpha=255.0)
+    grey = cv2.convertScaleAbs(matte, alpha=255.0)
+    whole = cv2.resize(grey, (within.width, within.height), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(region.moved_into(within).crop(whole))
 
 
 def paste(pixels: np.ndarray, drawn: np.ndarray, region: Region) -> None:
