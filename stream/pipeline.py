@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,8 @@ class _Followed:
         self.hair = hair
         self.plate = plate
         self.matte = MatteState()
-        self.like: Head | None = None
+        self.region: Region | None = None  # of the last frame
+        self.person: Future[np.ndarray] | None = None  # being segmented there in this one
         self.depth: HeadDepth | None = None
         self.depth_age = 0  # frames since the depth was computed
         self.distance_mm = 0.0  # of the head then
@@ -143,6 +144,8 @@ class Reposer(Closing):
 
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
         stage = self._stage
+        if not request.is_rest:
+            self._segment_ahead(frame)
         with stage("track"):
             faces = self._track(frame)
         with stage("fit"):
@@ -227,12 +230,24 @@ class Reposer(Closing):
             self._followed[head.face_id] = _Followed(hair, plate)
         return self._followed[head.face_id]
 
+    def _segment_ahead(self, frame: Frame) -> None:
+        """Start the person network where heads were, while the tracker looks where they are.
+
+        Regions snap to a coarse grid, so that a head is mostly found in its last one.
+        """
+        for followed in self._followed.values():
+            if followed.region is not None:
+                crop = np.ascontiguousarray(followed.region.crop(frame.pixels))
+                followed.person = self._beside.submit(self._segmenter.segment, crop)
+
     def _matte(
         self, pixels: np.ndarray, head: Head, region: Region, grid: NodeGrid, followed: _Followed
     ) -> np.ndarray:
         crop = np.ascontiguousarray(region.crop(pixels))
-        # The network runs outside the interpreter: what does not need its answer goes beside it.
-        answer = self._beside.submit(self._segmenter.segment, crop)
+        answer = followed.person if followed.region == region else None
+        if answer is None:
+            answer = self._beside.submit(self._segmenter.segment, crop)
+        followed.region, followed.person = region, None
         followed.plate.follow(pixels)
         prior = followed.hair.prior(head, grid)
         known = followed.plate.known(region, (crop.shape[1], crop.shape[0]))

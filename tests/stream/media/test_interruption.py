@@ -110,18 +110,22 @@ class FullDisk:
 
 
 @pytest.fixture
-def full_disk(monkeypatch):
+def disks(monkeypatch):
+    """Collect the FullDisk of every sink that is opened."""
+    opened = []
     plain = PartialFile.__init__
 
     def shrunk(self, target):
         plain(self, target)
         self._file = FullDisk(self._file, 120_000)
+        opened.append(self._file)
 
     monkeypatch.setattr(PartialFile, "__init__", shrunk)
+    return opened
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_a_full_disk_is_said_and_the_part_plays(full_disk, tmp_path, suffix):
+def test_a_full_disk_is_said_and_the_part_plays(disks, tmp_path, suffix):
     path = tmp_path / f"o.{suffix}"
     began = time.perf_counter()
     with pytest.raises(UserError) as caught, open_sink(str(path), INFO) as sink:
@@ -140,10 +144,12 @@ def test_a_full_disk_is_said_and_the_part_plays(full_disk, tmp_path, suffix):
     assert stamps == [index % 256 for index in range(len(stamps))]
 
 
-def test_a_disk_that_fills_at_the_very_end_is_said_by_close(full_disk, tmp_path):
-    sink = open_sink(str(tmp_path / "o.mp4"), INFO, options=SinkOptions(queue_frames=500))
-    for frame in noisy(400):
+def test_a_disk_that_fills_at_the_very_end_is_said_by_close(disks, tmp_path):
+    sink = open_sink(str(tmp_path / "o.mp4"), INFO)
+    disks[0].room = 10**9
+    for frame in noisy(20):
         sink.write(frame)
+    disks[0].room = 0  # the end of the file is still to be written
     with pytest.raises(UserError, match="disk is full"):
         sink.close()
     sink.close()
