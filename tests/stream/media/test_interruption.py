@@ -12,7 +12,7 @@ from clips import INFO, SIZE, examine, noisy, numbered, read_stamp, stamped
 
 from stream.errors import UserError
 from stream.frame import Frame
-from stream.media import SinkOptions, open_sink, open_source
+from stream.media import open_sink, open_source
 from stream.media.partial import PartialFile, partial_path
 
 
