@@ -56,7 +56,7 @@ class HairSettings:
 
     largest_growth: float = 1.6
     settle_frames: float = 8.0
-    neck_mm: float = 95.0
+    neck_mm: float = 110.0
     expression_frames: float = 8.0
 
 
