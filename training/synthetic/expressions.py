@@ -59,9 +59,10 @@ def _add(
     """Add a mix; the two sides of a face differ by a few per cent."""
     for stem, full in mix.items():
         value = full * strength * float(rng.uniform(0.7, 1.2))
-        if stem.startswith(("jaw", "mouthFunnel", "mouthPucker", "mouthRoll", "mouthShrug")):
-            sides = {stem: value}
-        elif stem == "browInnerUp":
+        if (
+            stem.startswith(("jaw", "mouthFunnel", "mouthPucker", "mouthRoll", "mouthShrug"))
+            or stem == "browInnerUp"
+        ):
             sides = {stem: value}
         else:
             tilt = float(rng.normal(0.0, 0.08))
