@@ -26,6 +26,7 @@ _SOUNDS: tuple[dict[str, float], ...] = (
     {"jawOpen": 0.2, "mouthRollLower": 0.3, "mouthUpperUp": 0.15},
 )
 _ONE_SIDED = ("mouthSmile", "browOuterUp", "eyeBlink", "mouthDimple", "browDown", "noseSneer")
+_WHOLE = ("jaw", "mouthFunnel", "mouthPucker", "mouthRoll", "mouthShrug", "browInnerUp")
 _SINGLE = ("jawLeft", "jawRight", "mouthLeft", "mouthRight", "cheekPuff", "jawForward")
 
 
@@ -59,10 +60,7 @@ def _add(
     """Add a mix; the two sides of a face differ by a few per cent."""
     for stem, full in mix.items():
         value = full * strength * float(rng.uniform(0.7, 1.2))
-        if (
-            stem.startswith(("jaw", "mouthFunnel", "mouthPucker", "mouthRoll", "mouthShrug"))
-            or stem == "browInnerUp"
-        ):
+        if stem.startswith(_WHOLE):
             sides = {stem: value}
         else:
             tilt = float(rng.normal(0.0, 0.08))
