@@ -64,28 +64,36 @@ class Wardrobe:
         apart = np.abs(arrays["v"] * HEAD_FROM_SOURCE - base.vertices[self.ids]).max()
         if apart > 0.01:
             raise ValueError(f"{folder.name}: another base mesh ({apart:.3f} mm apart)")
-        self._skin = (arrays["f"], arrays["ft"], arrays["vt"])
+        self.skin = (arrays["f"], arrays["ft"], arrays["vt"])
         names = {key.split(":")[1] for key in arrays if key.startswith("part:")}
         self.parts = {name: _part(arrays, name) for name in sorted(names)}
         count = len(self.ids)
         self.select = sparse.csr_matrix(
             (np.ones(count), (np.arange(count), self.ids)), shape=(count, len(base.vertices))
         )
-        self._base = base.vertices[self.ids]
-        self._targets = load_targets(self.select)
-        self._units = _face_units(self.select)
+        self.base = base.vertices[self.ids]
+        self.targets = load_targets(self.select)
+        self.units = _face_units(self.select)
         # Every fifth skin is left to validation.
-        skins = sorted(path.name for path in self._textures.glob("skin_*"))
-        self.skins = [name for number, name in enumerate(skins) if number % 5]
+        self.skins = self.skins_of(held_out=False)
         self._pictures: dict[str, np.ndarray] = {}
+
+    def names(self, pattern: str) -> list[str]:
+        """List the names of textures."""
+        return sorted(path.name for path in self._textures.glob(pattern))
+
+    def skins_of(self, held_out: bool) -> list[str]:
+        """List the skins: those of the validation set (every fifth), or all others."""
+        skins = enumerate(self.names("skin_*"))
+        return [name for number, name in skins if (number % 5 == 0) == held_out]
 
     def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Draw people with mild random expressions: (count, len(ids), 3) mm, head axes."""
-        heads = sample_people(self._targets, count, rng) + self._base
-        names = list(self._units)
+        heads = sample_people(self.targets, count, rng) + self.base
+        names = list(self.units)
         for number in range(count):
             for name, strength in _random_expression(names, rng).items():
-                heads[number] += strength * self._units[name]
+                heads[number] += strength * self.units[name]
         return heads
 
     def layers(
@@ -102,7 +110,7 @@ class Wardrobe:
             style = STYLES[rng.integers(len(STYLES))]
             outfit.append((self.parts[f"hair/{style}"], f"hair_{style}.webp"))
         skin = self.picture(self.skins[rng.integers(len(self.skins))])
-        faces, corners_uv, uv = self._skin
+        faces, corners_uv, uv = self.skin
         layers = [_layer(head, faces, corners_uv, uv, camera_from_head, skin, 0.0)]
         for part, texture in outfit:
             layers.append(

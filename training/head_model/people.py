@@ -134,7 +134,7 @@ def sample_people(targets: Targets, count: int, rng: np.random.Generator) -> np.
 
 def _macro_weights(names: list[str], count: int, rng: np.random.Generator) -> np.ndarray:
     """Weight of each macro target: the product of the factors in its name."""
-    factors = _macro_factors(count, rng)
+    factors = macro_factors(count, rng)
     weights = np.ones((count, len(names)))
     for column, name in enumerate(names):
         for word in name.split("-"):
@@ -143,8 +143,12 @@ def _macro_weights(names: list[str], count: int, rng: np.random.Generator) -> np
     return weights
 
 
-def _macro_factors(count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draw sex, age, ancestry and build; name the share of every anchor."""
+def macro_factors(count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw sex, age, ancestry and build; name the share of every anchor.
+
+    It is the first that `sample_people` asks of its source of chance, so that a copy of that
+    source tells what kind of people will come.
+    """
     male = rng.beta(0.35, 0.35, count)
     teen = rng.random(count) < 0.12
     age = np.where(teen, rng.uniform(0.27, 0.45, count), rng.uniform(0.42, 0.95, count))

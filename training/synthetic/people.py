@@ -1,0 +1,363 @@
+"""People who do not exist: shapes, skins, hair and clothes, drawn at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.head_model import load_head_model
+from training.head_model.basis import SIZE_SPREAD, alignment_weights, rigid
+from training.head_model.dress import Wardrobe
+from training.head_model.people import macro_factors, sample_people
+from training.head_model.source import read_base_mesh
+from training.head_model.topology import build_topology
+from training.makehuman import follow_weight
+from training.synthetic.accessories import AccessorySpec, accessories, sample_accessories
+from training.synthetic.clothes import ClothesSpec, Tailor, sample_clothes
+from training.synthetic.hair import (
+    STYLES,
+    HairDresser,
+    HairSpec,
+    recoloured,
+    sample_hair,
+)
+from training.synthetic.meshes import Mesh, counterparts, nothing, part_mesh, split
+from training.synthetic.scene import Label, Material, Portrait, Surface
+from training.synthetic.skins import SkinPainter, SkinSpec, sample_skin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_RIDGE = 1.0  # of the coefficients' least squares; the basis is in standard deviations
+_FOLLOW_ORIGIN_MM = np.array([0.0, 44.0, 6.0], np.float32)  # follow_weight counts from the ears
+_REGIONS = (Label.FACE, Label.FACE, Label.EAR, Label.NECK, Label.MOUTH, Label.EYES)  # of the model
+_SKIN = Material(gloss=0.14, shininess=16.0, scatter=1.0)
+_KINDS = {  # name, label, material and head model regions of what parts correspond to
+    "eyes": ("eyes", Label.EYES, Material(gloss=0.9, shininess=140.0, cutoff=0.4), (6,)),
+    "eyebrows": ("brows", Label.FACE, Material(gloss=0.02, cutoff=0.35, soft=True), (1,)),
+    "eyelashes": ("lashes", Label.FACE, Material(gloss=0.0, cutoff=0.35, soft=True), ()),
+    "teeth": ("teeth", Label.MOUTH, Material(gloss=0.35, shininess=60.0), (5,)),
+    "tongue": ("tongue", Label.MOUTH, Material(gloss=0.3, shininess=40.0, scatter=1.0), (5,)),
+    "hair": ("hair", Label.HAIR, Material(gloss=0.2, shininess=26.0, cutoff=0.45, soft=True), ()),
+}
+_EYES = "eyes/high-poly"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSpec:
+    """All that was drawn of a person.
+
+    Attributes:
+        seed: of the shape.
+        male: 0 female … 1 male.
+        age: 0…1; 0.5 is a young adult, 1 old.
+        skin, hair, clothes, accessories: what was drawn of them.
+        eyes: name of the iris texture.
+        brows, lashes, teeth: names of the parts.
+    """
+
+    seed: int
+    male: float
+    age: float
+    skin: SkinSpec
+    hair: HairSpec
+    clothes: ClothesSpec
+    accessories: AccessorySpec
+    eyes: str
+    brows: str
+    lashes: str
+    teeth: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A person's head at rest: source millimetres, and how they lie in head space."""
+
+    head: np.ndarray  # (N, 3)
+    scale: float
+    rotation: np.ndarray
+    shift: np.ndarray
+    identity: np.ndarray
+
+
+class People:
+    """Draws people and poses them.
+
+    Args:
+        data_dir: the data folder, with `makehuman`.
+        texture_size: side of the skin texture; hair has the same at most.
+    """
+
+    def __init__(self, data_dir: Path, texture_size: int = 512) -> None:
+        self._size = texture_size
+        base = read_base_mesh()
+        topology = build_topology(base)
+        self._wardrobe = Wardrobe(data_dir / "makehuman", base)
+        self._base = self._wardrobe.base.astype(np.float32)
+        self._to_model = topology.operator[:, self._wardrobe.ids].tocsr().astype(np.float32)
+        self._model = load_head_model()
+        self._steady = alignment_weights(topology, topology.operator @ base.vertices)
+        units = self._wardrobe.units
+        self._units = np.stack([units[name] for name in self._model.expression_names])
+        self._units = self._units.astype(np.float32)
+        self._scale = self._model_scale()
+        flat = self._model.identity_basis.reshape(len(self._model.identity_basis), -1)
+        self._projector = np.linalg.solve(flat @ flat.T + _RIDGE * np.eye(len(flat)), flat)
+        self._rest = self._posed(self._fitted(self._base, 1.0), self._base)
+        self._labels, self._skin_mesh = self._skin(topology.base_ids)
+        self._tailor = Tailor(self._wardrobe.skin[0], self._rest)
+        scalp = self._scalp(topology.base_ids)[self._skin_mesh.rows]
+        places = self._rest[self._skin_mesh.rows]
+        self._painter = SkinPainter(self._skin_mesh, places, scalp, self._model, texture_size)
+        hairy = np.where(scalp > 0.25, np.uint8(Label.HAIR), self._skin_mesh.labels)
+        self._shaved_mesh = replace(self._skin_mesh, labels=hairy)
+        self._meshes: dict[str, Mesh] = {}
+        self._dressers: dict[str, HairDresser] = {}
+        self._last: tuple[int, _Shape] | None = None
+        self._painted: tuple[PersonSpec, dict[str, np.ndarray]] | None = None
+
+    # --- set-up -----------------------------------------------------------------------------
+
+    def _model_scale(self) -> float:
+        """Millimetres of the head model per millimetre of the source."""
+        own = np.stack([self._to_model @ unit for unit in self._units])
+        model = self._model.expression_basis
+        return float((own * model).sum() / (own * own).sum())
+
+    def _skin(self, base_ids: np.ndarray) -> tuple[np.ndarray, Mesh]:
+        """Label the source's vertices and find their counterparts on the head model."""
+        count = len(self._base)
+        known, rows = self._shared(base_ids)
+        canonical, head_uv = nothing(count)
+        canonical[rows], head_uv[rows] = self._model.vertices[known], self._model.uv[known]
+        below = self._rest @ np.array([0.0, 1.0, 0.35]) > 215.0
+        labels = np.where(below, Label.BODY, Label.NECK).astype(np.uint8)
+        labels[rows] = np.array(_REGIONS, np.uint8)[self._model.labels[known] - 1]
+        faces, corners_uv, uv = self._wardrobe.skin
+        return labels, split(faces, corners_uv, uv, labels, (canonical, head_uv))
+
+    def _shared(self, base_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices of the head model, and those of the source that they are."""
+        number = {int(vertex): row for row, vertex in enumerate(self._wardrobe.ids)}
+        known = np.flatnonzero(base_ids >= 0)
+        return known, np.array([number[int(base_ids[vertex])] for vertex in known])
+
+    def _scalp(self, base_ids: np.ndarray) -> np.ndarray:
+        known, rows = self._shared(base_ids)
+        weight = np.zeros(len(self._base), np.float32)
+        weight[rows] = self._model.scalp_weight[known]
+        return weight
+
+    def _follow_of(self, points_mm: np.ndarray) -> np.ndarray:
+        return follow_weight(points_mm - _FOLLOW_ORIGIN_MM)
+
+    def _mesh(self, name: str) -> Mesh:
+        if name not in self._meshes:
+            part = self._wardrobe.parts[name]
+            _, label, _, kinds = _KINDS[name.split("/", maxsplit=1)[0]]
+            placed = self._posed(self._fitted(self._base, 1.0), part.place(self._base))
+            found = counterparts(self._model, placed, kinds) if kinds else nothing(len(placed))
+            self._meshes[name] = part_mesh(part, label, found)
+        return self._meshes[name]
+
+    def _dresser(self, name: str) -> HairDresser:
+        if name not in self._dressers:
+            part = self._wardrobe.parts[name]
+            placed = self._posed(self._fitted(self._base, 1.0), part.place(self._base))
+            uv = np.zeros((len(placed), 2))
+            uv[part.triangles.ravel()] = part.uv[part.corners_uv.ravel()]
+            self._dressers[name] = HairDresser(placed, self._rest, uv)
+        return self._dressers[name]
+
+    # --- drawing ----------------------------------------------------------------------------
+
+    def sample(self, rng: np.random.Generator, held_out: bool = False) -> PersonSpec:
+        """Draw a person.
+
+        Args:
+            rng: source of chance.
+            held_out: draw skin and hair from those that training never sees.
+        """
+        seed = int(rng.integers(1 << 31))
+        factors = macro_factors(1, np.random.default_rng(seed))
+        male = float(factors["male"][0])
+        age = float(0.5 + 0.5 * factors["old"][0] - 0.31 * factors["child"][0])
+        skin = sample_skin(rng, self._wardrobe.skins_of(held_out), male, age)
+        pick = self._wardrobe.names
+        return PersonSpec(
+            seed=seed,
+            male=male,
+            age=age,
+            skin=skin,
+            hair=sample_hair(rng, male, age, skin.lightness < 48, held_out),
+            clothes=sample_clothes(rng),
+            accessories=sample_accessories(rng, male=male, age=age),
+            eyes=_any(rng, pick("*_eye.webp"), darker="dark" in skin.file),
+            brows=f"eyebrow{rng.integers(1, 13):03d}",
+            lashes=f"eyelashes{rng.integers(1, 5):02d}",
+            teeth=str(rng.choice(["teeth_base", *(f"teeth_shape{i:02d}" for i in range(1, 6))])),
+        )
+
+    def portrait(
+        self, spec: PersonSpec, expression: Mapping[str, float], body_turn: np.ndarray
+    ) -> Portrait:
+        """Give a person an expression and a body that looks elsewhere than the head.
+
+        Args:
+            spec: who.
+            expression: strengths of face units by name.
+            body_turn: (3,) axis-angle, radians, by which the shoulders are turned against the
+                head about the neck joint; head space.
+        """
+        shape = self._shape(spec)
+        weights = np.array([expression.get(n, 0.0) for n in self._model.expression_names])
+        weights = weights.astype(np.float32)
+        head = shape.head + np.tensordot(weights, self._units, 1)
+        skin_mm = self._posed(shape, head)
+        mesh = self._shaved_mesh if spec.hair.style == "shaved" else self._skin_mesh
+        surfaces = [mesh.surface("skin", skin_mm, self._paint(spec)["skin"], _SKIN)]
+        surfaces += [self._part(name, spec, shape, head) for name in self._outfit(spec)]
+        surfaces += self._hair(spec, shape, head, skin_mm)
+        surfaces.append(self._tailor.dress(skin_mm, spec.clothes))
+        model_mm = self._posed(shape, self._to_model @ head)
+        surfaces += accessories(spec.accessories, model_mm, spec.hair.rgb)
+        turned = [self._turned(surface, body_turn) for surface in surfaces]
+        return Portrait(
+            surfaces=tuple(turned),
+            model_vertices_mm=self._turn(model_mm, body_turn),
+            identity=shape.identity,
+            expression=weights,
+            facts=_facts(spec),
+        )
+
+    def _shape(self, spec: PersonSpec) -> _Shape:
+        if self._last is None or self._last[0] != spec.seed:
+            rng = np.random.default_rng(spec.seed)
+            offsets = sample_people(self._wardrobe.targets, 1, rng)[0]
+            size = 1 + SIZE_SPREAD * float(np.clip(rng.normal(), -2.5, 2.5))
+            self._last = spec.seed, self._fitted(self._base + offsets, size)
+        return self._last[1]
+
+    def _fitted(self, head: np.ndarray, size: float) -> _Shape:
+        """Lay a head on the head model's mean and find its coefficients."""
+        scale = self._scale * size
+        own = (self._to_model @ head) * scale
+        rotation, shift = rigid(own, self._model.vertices, self._steady)
+        offsets = (own @ rotation.T + shift - self._model.vertices).ravel()
+        identity = (self._projector @ offsets).astype(np.float32)
+        return _Shape(head.astype(np.float32), scale, rotation, shift, identity)
+
+    def _posed(self, shape: _Shape, points: np.ndarray) -> np.ndarray:
+        """Carry points of the source to head space."""
+        return ((points * shape.scale) @ shape.rotation.T + shape.shift).astype(np.float32)
+
+    def _outfit(self, spec: PersonSpec) -> list[str]:
+        return [
+            _EYES,
+            f"teeth/{spec.teeth}",
+            "tongue/tongue01",
+            f"eyebrows/{spec.brows}",
+            f"eyelashes/{spec.lashes}",
+        ]
+
+    def _part(self, name: str, spec: PersonSpec, shape: _Shape, head: np.ndarray) -> Surface:
+        placed = self._posed(shape, self._wardrobe.parts[name].place(head))
+        kind, _, material, _ = _KINDS[name.split("/", maxsplit=1)[0]]
+        return self._mesh(name).surface(kind, placed, self._paint(spec)[kind], material)
+
+    def _hair(
+        self, spec: PersonSpec, shape: _Shape, head: np.ndarray, skin_mm: np.ndarray
+    ) -> list[Surface]:
+        if spec.hair.style not in STYLES:
+            return []
+        name = f"hair/{spec.hair.style}"
+        placed = self._posed(shape, self._wardrobe.parts[name].place(head))
+        pressed = spec.accessories.hat is not None
+        shaped = self._dresser(name).shape(placed, skin_mm, spec.hair, pressed)
+        texture = self._paint(spec)["hair"]
+        return [self._mesh(name).surface("hair", shaped, texture, _KINDS["hair"][2])]
+
+    # --- textures ---------------------------------------------------------------------------
+
+    def _paint(self, spec: PersonSpec) -> dict[str, np.ndarray]:
+        """Paint all textures of a person; those of the last one are kept."""
+        if self._painted is None or self._painted[0] is not spec:
+            picture = self._wardrobe.picture
+            brows = replace(spec.hair, rgb=_brow_rgb(spec.hair), density=1.1, roots=0.0)
+            shaved = spec.hair.rgb if spec.hair.style == "shaved" else None
+            textures = {
+                "skin": self._painter.paint(picture(spec.skin.file), spec.skin, shaved),
+                "eyes": _small(picture(spec.eyes), 256),
+                "teeth": _small(picture("teeth.webp"), 128),
+                "tongue": _small(picture("tongue01_diffuse.webp"), 64),
+                "brows": recoloured(picture(f"{spec.brows}.webp"), brows, 128),
+                "lashes": _small(picture(f"{spec.lashes}.webp"), 128),
+            }
+            if spec.hair.style in STYLES:
+                name = f"hair_{spec.hair.style}.webp"
+                textures["hair"] = recoloured(picture(name), spec.hair, self._size)
+            self._painted = spec, textures
+        return self._painted[1]
+
+    # --- turning ----------------------------------------------------------------------------
+
+    def _turned(self, surface: Surface, axis_angle: np.ndarray) -> Surface:
+        return replace(surface, vertices_mm=self._turn(surface.vertices_mm, axis_angle))
+
+    def _turn(self, points_mm: np.ndarray, axis_angle: np.ndarray) -> np.ndarray:
+        """Turn the body under the head; between them the neck twists smoothly."""
+        angle = float(np.linalg.norm(axis_angle))
+        if angle < 1e-6:
+            return points_mm
+        axis = np.asarray(axis_angle, np.float32) / np.float32(angle)
+        share = np.float32(angle) * (1 - self._follow_of(points_mm))[:, None].astype(np.float32)
+        joint = self._model.neck_joint
+        arm = points_mm - joint
+        along = (arm @ axis)[:, None] * axis * (1 - np.cos(share))
+        swung = arm * np.cos(share) + np.cross(axis, arm) * np.sin(share) + along
+        return np.ascontiguousarray(swung + joint, np.float32)
+
+
+def _brow_rgb(hair: HairSpec) -> tuple[int, int, int]:
+    """Brows are darker than hair, and keep their own colour when hair is dyed."""
+    shade = (60, 46, 38) if hair.colour == "dyed" else hair.rgb
+    red, green, blue = (int(30 + 0.55 * max(value - 30, 0)) for value in shade)
+    return red, green, blue
+
+
+def _any(rng: np.random.Generator, names: list[str], darker: bool) -> str:
+    """Pick an iris; brown ones are commoner, and much more so with dark skin."""
+    weights = np.array([(12.0 if darker else 3.0) if "brown" in name else 1.0 for name in names])
+    return names[int(rng.choice(len(names), p=weights / weights.sum()))]
+
+
+def _small(picture: np.ndarray, size: int) -> np.ndarray:
+    """Bring a texture to RGBA of at most `size` a side."""
+    scale = min(1.0, size / max(picture.shape[:2]))
+    if scale < 1:
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if picture.shape[2] == 4:
+        return np.ascontiguousarray(picture)
+    return np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
+
+
+def _facts(spec: PersonSpec) -> dict[str, str | float]:
+    worn = spec.accessories
+    return {
+        "source": "makehuman",
+        "male": spec.male,
+        "age": spec.age,
+        "skin": spec.skin.file,
+        "tone": spec.skin.lightness,
+        "hair": spec.hair.style,
+        "hair_colour": spec.hair.colour,
+        "clothes": spec.clothes.kind,
+        "glasses": worn.glasses or "none",
+        "hat": worn.hat or ("headphones" if worn.headphones else "none"),
+        "beard": worn.beard or ("stubble" if spec.skin.stubble > 0.2 else "none"),
+        "handheld": worn.handheld or "none",
+    }
