@@ -14,6 +14,8 @@ _SLANT = np.array([0.0, 1.0, 0.35], np.float32)  # a neckline lies lower in fron
 _TOP_MM, _BOTTOM_MM = 165.0, 420.0  # of slanted height; texture rows run from one to the other
 _AXIS_Z_MM = 40.0  # of the neck
 _TEXTURE = (128, 256)  # rows, columns
+_COVERED_MM = 14.0  # below the edge of the cloth the skin is left out
+_HEM_MM = 600.0  # how far the body is continued below its mesh
 _KINDS = ("crew", "v", "high", "wide", "shirt")
 
 
@@ -68,36 +70,73 @@ class Tailor:
     """
 
     def __init__(self, triangles: np.ndarray, places_mm: np.ndarray) -> None:
-        height = places_mm @ _SLANT
-        self._triangles = triangles[(height[triangles] > _TOP_MM).any(axis=1)]
-        self._rows, corners = np.unique(self._triangles, return_inverse=True)
-        places = places_mm[self._rows]
-        turn = np.arctan2(places[:, 0], _AXIS_Z_MM - places[:, 2])
-        row = (places @ _SLANT - _TOP_MM) / (_BOTTOM_MM - _TOP_MM)
-        canonical, head_uv = nothing(len(self._rows))
+        self._height = places_mm @ _SLANT
+        self._turn = np.arctan2(places_mm[:, 0], _AXIS_Z_MM - places_mm[:, 2]) / (2 * np.pi) + 0.5
+        below = triangles[(self._height[triangles] > _TOP_MM).any(axis=1)]
+        self._rows, corners = np.unique(below, return_inverse=True)
+        self._upper = corners.reshape(-1, 3).astype(np.int32)
+        self._rim, skirt = _skirt(self._upper, places_mm[self._rows])
+        count = len(self._rows) + len(self._rim)
+        rows = np.concatenate([self._rows, self._rows[self._rim]])
+        down = (self._height[rows] - _TOP_MM) / (_BOTTOM_MM - _TOP_MM)
+        down[len(self._rows) :] = 1.0
+        canonical, head_uv = nothing(count)
         self._mesh = Mesh(
-            rows=np.arange(len(self._rows), dtype=np.int32),
-            triangles=corners.reshape(-1, 3).astype(np.int32),
-            uv=np.stack([turn / (2 * np.pi) + 0.5, row.clip(0, 1)], axis=-1).astype(np.float32),
-            labels=np.full(len(self._rows), Label.BODY, np.uint8),
+            rows=np.arange(count, dtype=np.int32),
+            triangles=np.concatenate([self._upper, skirt]),
+            uv=np.stack([self._turn[rows], down.clip(0, 1)], axis=-1).astype(np.float32),
+            labels=np.full(count, Label.BODY, np.uint8),
             canonical_mm=canonical.astype(np.float32),
             head_uv=head_uv.astype(np.float32),
         )
 
-    def dress(self, skin_mm: np.ndarray, spec: ClothesSpec) -> Surface:
-        """Make clothes for a body: `skin_mm` (N, 3) places of the unsplit skin."""
+    def covered(self, spec: ClothesSpec) -> np.ndarray:
+        """Tell which vertices of the unsplit skin lie well under the cloth: (N,) bool."""
+        edge = _edge(spec, self._turn.astype(np.float32)) * (_BOTTOM_MM - _TOP_MM) + _TOP_MM
+        return self._height > edge + _COVERED_MM
+
+    def dress(self, skin_mm: np.ndarray, spec: ClothesSpec, texture: np.ndarray) -> Surface:
+        """Make clothes for a body.
+
+        Args:
+            skin_mm: (N, 3) places of the unsplit skin, head space.
+            spec: what was drawn.
+            texture: of `cloth`.
+        """
         points = skin_mm[self._rows]
-        corners = points[self._mesh.triangles]
-        face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        normals = np.zeros_like(points)
-        for corner in range(3):
-            np.add.at(normals, self._mesh.triangles[:, corner], face)
+        a, b, c = (points[self._upper[:, corner]] for corner in range(3))
+        face, corners = np.cross(b - a, c - a), self._upper.ravel()
+        normals = np.stack(
+            [np.bincount(corners, np.repeat(face[:, axis], 3), len(points)) for axis in range(3)],
+            axis=-1,
+        )
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
         outward = points - [0.0, 300.0, _AXIS_Z_MM]
         normals *= np.sign((normals * outward).sum())  # whichever way the triangles are wound
-        texture = cloth(spec)
         moved = points + spec.thickness_mm * normals
-        return self._mesh.surface("clothes", moved, texture, Material(gloss=0.03, cutoff=0.5))
+        hem = moved[self._rim] + [0.0, _HEM_MM, 0.0]
+        placed = np.concatenate([moved, hem]).astype(np.float32)
+        return self._mesh.surface("clothes", placed, texture, Material(gloss=0.03, cutoff=0.5))
+
+
+def _skirt(triangles: np.ndarray, points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Continue a mesh below its lowest open edges, where the body is cut off.
+
+    Returns:
+        (R,) vertices along those edges; (S, 3) triangles between them and copies of them, which
+        are numbered after the mesh's own vertices.
+    """
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    _, first, count = np.unique(
+        np.sort(edges, axis=1), axis=0, return_index=True, return_counts=True
+    )
+    free = edges[first[count == 1]]
+    free = free[(points_mm[free] @ _SLANT > _TOP_MM + 60.0).all(axis=1)]
+    rim, local = np.unique(free, return_inverse=True)
+    copies = local.reshape(-1, 2) + len(points_mm)
+    one = np.column_stack([free[:, 1], free[:, 0], copies[:, 0]])
+    two = np.column_stack([free[:, 1], copies[:, 0], copies[:, 1]])
+    return rim, np.concatenate([one, two]).astype(np.int32)
 
 
 def cloth(spec: ClothesSpec) -> np.ndarray:
@@ -111,8 +150,17 @@ def cloth(spec: ClothesSpec) -> np.ndarray:
     folds = cv2.resize(rng.standard_normal((6, 24)).astype(np.float32), (columns, rows))
     weave = rng.standard_normal((rows, columns)).astype(np.float32)
     picture *= (1 + 0.06 * folds + 0.03 * weave)[..., None]
-    front = np.cos((column / columns - 0.5) * 2 * np.pi)  # 1 in front, -1 behind
-    across = np.abs(column / columns - 0.5)
+    edge = _edge(spec, column / columns) * rows
+    hem = np.clip(1 - np.abs(row - edge - 3) / 2.5, 0, 1)[..., None]
+    picture *= 1 - 0.25 * hem
+    alpha = np.clip(row - edge + 0.5, 0, 1) * 255
+    return np.dstack([np.clip(picture, 0, 255), alpha]).astype(np.uint8)
+
+
+def _edge(spec: ClothesSpec, turn: np.ndarray) -> np.ndarray:
+    """Height of the neckline, 0 at the top of the texture … 1, at turns about the neck 0…1."""
+    front = np.cos((turn - 0.5) * 2 * np.pi)  # 1 in front, -1 behind
+    across = np.abs(turn - 0.5)
     dip = {
         "crew": 10 * front,
         "v": 75 * np.clip(1 - across / 0.14, 0, 1),
@@ -120,11 +168,7 @@ def cloth(spec: ClothesSpec) -> np.ndarray:
         "wide": 20 + 30 * np.clip(front, 0, 1) ** 0.5,
         "shirt": 48 * np.clip(1 - across / 0.07, 0, 1) - 12,
     }[spec.kind]
-    edge = (18 + spec.depth_mm + dip) / (_BOTTOM_MM - _TOP_MM) * rows
-    hem = np.clip(1 - np.abs(row - edge - 3) / 2.5, 0, 1)[..., None]
-    picture *= 1 - 0.25 * hem
-    alpha = np.clip(row - edge + 0.5, 0, 1) * 255
-    return np.dstack([np.clip(picture, 0, 255), alpha]).astype(np.uint8)
+    return (18 + spec.depth_mm + dip) / (_BOTTOM_MM - _TOP_MM)
 
 
 def _pattern(

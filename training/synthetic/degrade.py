@@ -7,6 +7,7 @@ import numpy as np
 
 _XYZ_ROW_BT601 = np.array([0.299, 0.587, 0.114], np.float32)
 _XYZ_ROW_BT709 = np.array([0.2126, 0.7152, 0.0722], np.float32)
+_SRGB_KNEE = 0.0031308
 
 
 def photograph(
@@ -33,6 +34,13 @@ def photograph(
     picture = _resampled(_sharpened(picture, rng, strength), rng, strength)
     picture = _recoloured(picture, rng, strength)
     return _compressed(picture, rng, strength)
+
+
+def srgb_encoded(linear: np.ndarray) -> np.ndarray:
+    """Return the sRGB encoding, 0…1, of linear light; what is over 1 is cut off."""
+    light = np.clip(linear, 0.0, 1.0)
+    root = np.maximum(light, np.float32(_SRGB_KNEE)) ** np.float32(1.0 / 2.4)
+    return np.where(light <= _SRGB_KNEE, 12.92 * light, 1.055 * root - 0.055).astype(np.float32)
 
 
 def _chance(rng: np.random.Generator, share: float, strength: float) -> bool:
@@ -69,7 +77,7 @@ def _noisy(light: np.ndarray, rng: np.random.Generator, strength: float) -> np.n
     A colour filter array measures each colour on a part of the pixels, so that its noise comes
     out of the interpolation smooth and blotchy.
     """
-    level = strength * rng.gamma(1.1, 0.012)
+    level = strength * rng.gamma(1.1, 0.02)
     if level < 1e-4:
         return light
     height, width = light.shape[:2]
@@ -85,11 +93,12 @@ def _toned(light: np.ndarray, rng: np.random.Generator, strength: float) -> np.n
     height, width = light.shape[:2]
     if _chance(rng, 0.4, strength):
         y, x = np.ogrid[-1.0 : 1.0 : height * 1j, -1.0 : 1.0 : width * 1j]
-        light = light * (1.0 - rng.uniform(0.0, 0.25) * (x * x + y * y))[..., None]
+        falloff = 1.0 - rng.uniform(0.0, 0.25) * strength * (x * x + y * y)
+        light = light * falloff.astype(np.float32)[..., None]
     light = np.maximum(light, 0.0)
     shoulder = 1.0 + strength * rng.uniform(0.0, 0.5)
     light = light * (1.0 + light / shoulder**2 * 0.2) / (1.0 + 0.2 * light)
-    picture = np.minimum(light, 1.0) ** np.float32(1.0 / 2.2)
+    picture = srgb_encoded(light)
     bend = strength * rng.normal(0.0, 0.12)
     picture = picture + bend * (picture - 0.5) * picture * (1.0 - picture) * 4.0
     grey = picture @ _XYZ_ROW_BT709
@@ -127,8 +136,11 @@ def _recoloured(picture: np.ndarray, rng: np.random.Generator, strength: float) 
     luma = picture @ first
     red = (picture[..., 0] - luma) / (2 * (1 - first[0]))
     blue = (picture[..., 2] - luma) / (2 * (1 - first[2]))
-    if rng.random() < 0.4:  # limited range taken for full range
+    wrong_range = rng.random()
+    if wrong_range < 0.3:  # limited range taken for full range: pale
         luma, red, blue = 16 / 255 + luma * 219 / 255, red * 224 / 255, blue * 224 / 255
+    elif wrong_range < 0.5:  # the other way round: harsh
+        luma, red, blue = (luma * 255 - 16) / 219, red * 255 / 224, blue * 255 / 224
     decoded_red = luma + 2 * (1 - second[0]) * red
     decoded_blue = luma + 2 * (1 - second[2]) * blue
     green = (luma - second[0] * decoded_red - second[2] * decoded_blue) / second[1]

@@ -49,6 +49,9 @@ def sample_expression(rng: np.random.Generator) -> dict[str, float]:
             weights[name] = weights.get(name, 0.0) + float(rng.uniform(0.2, 0.8))
         if rng.random() < 0.15:
             weights[str(rng.choice(_SINGLE))] = float(rng.uniform(0.1, 0.5))
+        if rng.random() < 0.03:  # the tongue comes out of an open mouth
+            weights["tongueOut"] = float(rng.uniform(0.3, 1.0))
+            weights["jawOpen"] = max(weights.get("jawOpen", 0.0), float(rng.uniform(0.25, 0.6)))
     _blink(weights, rng)
     _gaze(weights, rng)
     return {name: float(min(max(value, 0.0), 1.0)) for name, value in weights.items() if value > 0}
@@ -75,6 +78,8 @@ def _blink(weights: dict[str, float], rng: np.random.Generator) -> None:
     for side in ("Left", "Right"):
         name = f"eyeBlink{side}"
         weights[name] = max(weights.get(name, 0.0), closed)
+        if f"eyeWide{side}" in weights:  # lids cannot be torn open and shut at once
+            weights[f"eyeWide{side}"] *= max(1.0 - 2.0 * weights[name], 0.0)
 
 
 def _gaze(weights: dict[str, float], rng: np.random.Generator) -> None:

@@ -93,8 +93,8 @@ def _style(rng: np.random.Generator, male: float, age: float, held_out: bool) ->
         return "bald"
     if bare < (0.14 if male > 0.5 else 0.02):
         return "shaved"
-    short = {"short01": 1.0, "short02": 1.0, "short03": 1.0, "afro01": 0.35}
-    long = {"long01": 1.0, "bob01": 0.9, "bob02": 0.9, "ponytail01": 0.8, "afro01": 0.35}
+    short = {"short01": 1.0, "short02": 1.0, "short03": 0.5, "afro01": 0.35}
+    long = {"long01": 1.0, "bob01": 0.35, "bob02": 0.35, "ponytail01": 0.9, "afro01": 0.35}
     weights = dict.fromkeys(STYLES, 0.0)
     for styles, share in ((short, 0.12 + 0.8 * male), (long, 0.12 + 0.8 * (1 - male))):
         total = sum(styles.values())

@@ -71,15 +71,13 @@ class LightLibrary:
 
     def __init__(self, data_dir: Path) -> None:
         with np.load(data_dir / _HDRI) as stored:
-            maps = [(name, stored[name]) for name in stored.files]
+            names, maps = stored["names"], stored["rgb"]
         self._environments = [
-            _environment(f"{name}{number}", picture)
-            for name, pictures in maps
-            if pictures.ndim >= 3
-            for number, picture in enumerate(pictures.reshape(-1, *pictures.shape[-3:]))
+            _environment(str(name), picture) for name, picture in zip(names, maps, strict=True)
         ]
-        towards, angle = directions_of(*self._environments[0].radiance.shape[:2])
-        self._basis = harmonics(towards) * angle[..., None]
+        towards, angle = directions_of(*maps.shape[1:3])
+        weighted = (harmonics(towards) * angle[..., None]).reshape(-1, 9)
+        self._basis = np.ascontiguousarray(weighted.T, np.float32)
 
     def sample(self, rng: np.random.Generator) -> Lighting:
         """Draw the light of one scene: an environment, turned, and up to three lamps."""
@@ -87,7 +85,7 @@ class LightLibrary:
         radiance, sun = _turned(environment, rng)
         kind = str(rng.choice(["room", "lamps", "ring", "screen"], p=[0.45, 0.3, 0.12, 0.13]))
         share = {"room": 1.0, "lamps": 0.5, "ring": 0.55, "screen": 0.35}[kind]
-        sky = share * np.einsum("hwk,hwc->kc", self._basis, radiance)
+        sky = share * (self._basis @ radiance.reshape(-1, 3))
         lamps = [(sun, share * environment.sun_colour * rng.uniform(0.3, 1.0))]
         lamps += _lamps(kind, rng)
         directions = np.array([lamp[0] for lamp in lamps], np.float32)

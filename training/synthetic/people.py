@@ -16,7 +16,7 @@ from training.head_model.source import read_base_mesh
 from training.head_model.topology import build_topology
 from training.makehuman import follow_weight
 from training.synthetic.accessories import AccessorySpec, accessories, sample_accessories
-from training.synthetic.clothes import ClothesSpec, Tailor, sample_clothes
+from training.synthetic.clothes import ClothesSpec, Tailor, cloth, sample_clothes
 from training.synthetic.hair import (
     STYLES,
     HairDresser,
@@ -37,7 +37,7 @@ _FOLLOW_ORIGIN_MM = np.array([0.0, 44.0, 6.0], np.float32)  # follow_weight coun
 _REGIONS = (Label.FACE, Label.FACE, Label.EAR, Label.NECK, Label.MOUTH, Label.EYES)  # of the model
 _SKIN = Material(gloss=0.14, shininess=16.0, scatter=1.0)
 _KINDS = {  # name, label, material and head model regions of what parts correspond to
-    "eyes": ("eyes", Label.EYES, Material(gloss=0.9, shininess=140.0, cutoff=0.4), (6,)),
+    "eyes": ("eyes", Label.EYES, Material(gloss=0.35, shininess=140.0, cutoff=0.4), (6,)),
     "eyebrows": ("brows", Label.FACE, Material(gloss=0.02, cutoff=0.35, soft=True), (1,)),
     "eyelashes": ("lashes", Label.FACE, Material(gloss=0.0, cutoff=0.35, soft=True), ()),
     "teeth": ("teeth", Label.MOUTH, Material(gloss=0.35, shininess=60.0), (5,)),
@@ -118,6 +118,7 @@ class People:
         self._meshes: dict[str, Mesh] = {}
         self._dressers: dict[str, HairDresser] = {}
         self._last: tuple[int, _Shape] | None = None
+        self._uncovered: tuple[PersonSpec, Mesh] | None = None
         self._painted: tuple[PersonSpec, dict[str, np.ndarray]] | None = None
 
     # --- set-up -----------------------------------------------------------------------------
@@ -218,11 +219,10 @@ class People:
         weights = weights.astype(np.float32)
         head = shape.head + np.tensordot(weights, self._units, 1)
         skin_mm = self._posed(shape, head)
-        mesh = self._shaved_mesh if spec.hair.style == "shaved" else self._skin_mesh
-        surfaces = [mesh.surface("skin", skin_mm, self._paint(spec)["skin"], _SKIN)]
+        surfaces = [self._bare(spec).surface("skin", skin_mm, self._paint(spec)["skin"], _SKIN)]
         surfaces += [self._part(name, spec, shape, head) for name in self._outfit(spec)]
         surfaces += self._hair(spec, shape, head, skin_mm)
-        surfaces.append(self._tailor.dress(skin_mm, spec.clothes))
+        surfaces.append(self._tailor.dress(skin_mm, spec.clothes, self._paint(spec)["clothes"]))
         model_mm = self._posed(shape, self._to_model @ head)
         surfaces += accessories(spec.accessories, model_mm, spec.hair.rgb)
         turned = [self._turned(surface, body_turn) for surface in surfaces]
@@ -254,6 +254,15 @@ class People:
     def _posed(self, shape: _Shape, points: np.ndarray) -> np.ndarray:
         """Carry points of the source to head space."""
         return ((points * shape.scale) @ shape.rotation.T + shape.shift).astype(np.float32)
+
+    def _bare(self, spec: PersonSpec) -> Mesh:
+        """Leave out the skin under the clothes, which would show through their folds."""
+        if self._uncovered is None or self._uncovered[0] is not spec:
+            mesh = self._shaved_mesh if spec.hair.style == "shaved" else self._skin_mesh
+            hidden = self._tailor.covered(spec.clothes)[mesh.rows]
+            seen = ~hidden[mesh.triangles].all(axis=1)
+            self._uncovered = spec, replace(mesh, triangles=mesh.triangles[seen])
+        return self._uncovered[1]
 
     def _outfit(self, spec: PersonSpec) -> list[str]:
         return [
@@ -295,6 +304,7 @@ class People:
                 "teeth": _small(picture("teeth.webp"), 128),
                 "tongue": _small(picture("tongue01_diffuse.webp"), 64),
                 "brows": recoloured(picture(f"{spec.brows}.webp"), brows, 128),
+                "clothes": cloth(spec.clothes),
                 "lashes": _small(picture(f"{spec.lashes}.webp"), 128),
             }
             if spec.hair.style in STYLES:

@@ -31,10 +31,11 @@ COMPONENTS = 100
 _VERSION = 1  # of the method; another number makes old caches useless
 _CLIP = 2.5  # standard deviations
 _SPREAD = (0.8, 1.0)
-_ICT_SKIN = 11248  # vertices of face, head and neck; then come linings, teeth and eyes
-_MATERIALS = {"teeth": ("M_Teeth",), "right": ("M_ScleraRight",), "left": ("M_ScleraLeft",)}
-_STIFFNESS = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.5)
-_CARRY_STIFFNESS = 0.05
+ICT_SKIN = 11248  # vertices of face, head and neck; then come linings, teeth and eyes
+MATERIALS = {"teeth": ("M_Teeth",), "right": ("M_ScleraRight",), "left": ("M_ScleraLeft",)}
+_STIFFNESS = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.5)
+_CARRY_STIFFNESS = 0.1
+_UNFOLD_ROUNDS, _FOLDED = 8, 0.35  # cosine between a triangle before and after
 # Height on an axis slanted from under the chin to the nape, from the middle between the ears:
 # above the first the neck lies on ICT's, below the second it is the base body's.
 _SLANT = np.array([0.0, 1.0, 0.45])
@@ -48,48 +49,6 @@ _ICT_EAR = (79.5, 72.5)  # |x| beyond which skin is ear, and lobe, mm of the mea
 _HOLLOW_MM, _NOSTRIL_MM = 6.0, 14.0  # skin that faces skin at less is inside a hollow
 _EYES = {"right": "helper-r-eye", "left": "helper-l-eye"}
 _TEETH = ("helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """The skin of ICT-FaceKit's mean head and what varies on it, in the base head's place.
-
-    Attributes:
-        vertices: (V, 3) all vertices, mm, head axes.
-        skin: (T, 3) triangles of face, head and neck.
-        identity: (K, V, 3) float32 mm per standard deviation.
-        points68: (68,) numbers of the iBUG points.
-        parts: vertex numbers of teeth and of both eyeballs.
-    """
-
-    vertices: np.ndarray
-    skin: np.ndarray
-    identity: np.ndarray
-    points68: np.ndarray
-    parts: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """The caller's rows of the base head.
-
-    Attributes:
-        vertices: (R, 3) mm, head axes.
-        triangles: (T, 3) skin of head, linings and body.
-        parts: (R,) part of the head mesh, 255 where a row is no part of it.
-        labels: (R,) region of the head model, 0 where a row is no part of it.
-        points68: (68, R) sparse, the iBUG points from the rows.
-        model: (5013, R) sparse, vertices of the head model's source from the rows.
-        groups: rows of the helpers: eyes, teeth.
-    """
-
-    vertices: np.ndarray
-    triangles: np.ndarray
-    parts: np.ndarray
-    labels: np.ndarray
-    points68: sparse.csr_matrix
-    model: sparse.csr_matrix
-    groups: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,86 +120,6 @@ class IctPeople:
         return self._registration
 
 
-# --- reading ------------------------------------------------------------------------------------
-
-
-def _opened(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise UserError(
-            "A data file is absent", f"{path} is not there", "Name the data folder."
-        )
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files if not name.startswith("part:")}
-
-
-def read_template(data_dir: Path, base: BaseMesh) -> Template:
-    """Read the rows of the base head that `Wardrobe.ids` names, in its order."""
-    stored = _opened(data_dir / "makehuman" / "makehuman_head.npz")
-    ids = stored["base_vertex_ids"]
-    topology, model = build_topology(base), load_head_model()
-    row_of = np.full(len(base.vertices), -1)
-    row_of[ids] = np.arange(len(ids))
-    parts = np.full(len(ids), 255, np.uint8)
-    labels = np.zeros(len(ids), np.uint8)
-    known = topology.base_ids >= 0
-    rows = row_of[topology.base_ids[known]]
-    parts[rows], labels[rows] = topology.parts[known], model.labels[known]
-    operator = topology.operator[:, ids].tocsr()
-    groups = {side: _group_rows(base, row_of, (name,)) for side, name in _EYES.items()}
-    groups["teeth"] = _group_rows(base, row_of, _TEETH)
-    return Template(
-        vertices=base.vertices[ids],
-        triangles=stored["f"].astype(np.int64),
-        parts=parts,
-        labels=labels,
-        points68=_points_operator(topology, operator),
-        model=operator,
-        groups=groups,
-    )
-
-
-def _group_rows(base: BaseMesh, row_of: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    rows = row_of[np.unique(base.quads[np.isin(base.groups, names)])]
-    return rows[rows >= 0]
-
-
-def _points_operator(topology: Topology, operator: sparse.csr_matrix) -> sparse.csr_matrix:
-    model = load_head_model()
-    corners = topology.triangles[model.points68_triangle]
-    rows = np.repeat(np.arange(68), 3)
-    weights = (model.points68_bary.ravel(), (rows, corners.ravel()))
-    return sparse.csr_matrix(weights, shape=(68, operator.shape[0])) @ operator
-
-
-def read_scan(data_dir: Path, aims68: np.ndarray) -> Scan:
-    """Read ICT-FaceKit and lay its mean head on (68, 3) points by a similarity."""
-    stored = _opened(data_dir / "ict" / "ict_facekit.npz")
-    axes = np.sign(HEAD_FROM_SOURCE) * 10.0
-    vertices = stored["v"].astype(np.float64) * axes
-    names = [str(name) for name in stored["material_names"]]
-    scale, rotation, shift = similarity(vertices[stored["landmarks68"]][17:], aims68[17:])
-    parts = {}
-    for part, materials in _MATERIALS.items():
-        wanted = np.isin(stored["material"], [names.index(name) for name in materials])
-        parts[part] = np.unique(stored["f"][wanted])
-    turn = (scale * rotation.T).astype(np.float32)
-    identity = stored["identity"].astype(np.float32) * axes.astype(np.float32)
-    return Scan(
-        vertices=vertices @ turn + shift,
-        skin=stored["f"][(stored["f"] < _ICT_SKIN).all(1)].astype(np.int64),
-        identity=identity @ turn,
-        points68=stored["landmarks68"],
-        parts=parts,
-    )
-
-
-def similarity(points: np.ndarray, aims: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Find scale, rotation (3, 3) and shift (3,) that carry (N, 3) points onto aims best."""
-    spread = np.linalg.norm(aims - aims.mean(0)) / np.linalg.norm(points - points.mean(0))
-    rotation, shift = rigid(points * spread, aims, np.ones(len(points)))
-    return float(spread), rotation, shift
-
-
 def cached_registration(data_dir: Path, template: Template, cache: Path | None) -> Registration:
     """Read the registration from the cache, or make and keep it."""
     folder = Path.home() / ".cache" / "voltface" if cache is None else cache
@@ -281,6 +160,7 @@ def register(template: Template, scan: Scan) -> Registration:
     fields = _Fields(template, scan)
     known, weights = _with_linings(fields, points, parts, aims, weights)
     smooth = smoothness(points, triangles)
+    weights = unfolded(points, triangles, known[:, :3], weights, smooth)
     carried = extend(known, weights, smooth, _CARRY_STIFFNESS)
     offsets = fields.fill(skin, carried)
     triangle = np.full(len(template.vertices), -1)
@@ -288,6 +168,35 @@ def register(template: Template, scan: Scan) -> Registration:
     sure = (touch.trust > 0.5) & (reach > 0.9)
     triangle[skin[sure]], bary[skin[sure]] = touch.triangle[sure], touch.bary[sure]
     return Registration(offsets[0], offsets[1:], triangle, bary)
+
+
+def unfolded(
+    points: np.ndarray,
+    triangles: np.ndarray,
+    offsets: np.ndarray,
+    weights: np.ndarray,
+    smooth: sparse.csr_matrix,
+) -> np.ndarray:
+    """Return the (V,) weights with those let go where triangles would turn over or crumple."""
+    weights = weights.copy()
+    before = _facing(points, triangles)
+    for _ in range(_UNFOLD_ROUNDS):
+        now = _facing(points + extend(offsets, weights, smooth, _CARRY_STIFFNESS), triangles)
+        folded = (before * now).sum(1) < _FOLDED
+        loose = np.unique(triangles[folded])
+        loose = loose[weights[loose] > 0]
+        if len(loose) == 0:
+            break
+        ring = np.unique(triangles[np.isin(triangles, loose).any(1)])
+        weights[ring] *= 0.3
+        weights[loose] = 0.0
+    return weights
+
+
+def _facing(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    corners = points[triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def _reach(template: Template, points: np.ndarray) -> np.ndarray:
@@ -348,7 +257,7 @@ def _ear_pins(template: Template, scan: Scan, skin: np.ndarray) -> tuple[np.ndar
     ours, theirs = [], []
     labels, points = template.labels[skin], template.vertices[skin]
     eyes = scan.vertices[scan.points68[36:48], 1].mean()
-    target = scan.vertices[:_ICT_SKIN]
+    target = scan.vertices[:ICT_SKIN]
     for side in (-1, 1):
         own = np.flatnonzero((labels == 3) & (side * points[:, 0] > 0))
         width, height = side * target[:, 0], target[:, 1] - eyes
@@ -379,7 +288,7 @@ class _Fields:
 
     def __init__(self, template: Template, scan: Scan) -> None:
         self.template, self._count = template, 1 + len(scan.identity)
-        self.of = {name: self._field(name, scan) for name in _MATERIALS}
+        self.of = {name: self._field(name, scan) for name in MATERIALS}
 
     def _field(self, name: str, scan: Scan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Centre (3,), shift (1 + K, 3) and growth (1 + K,) about it."""
@@ -416,7 +325,7 @@ class _Fields:
         for column in range(_SKIN_NEAR):
             out += share[:, column, None].astype(np.float32) * carried[near[:, column]]
         out[skin] = carried
-        for name in _MATERIALS:
+        for name in MATERIALS:
             rows = self.template.groups[name]
             out[rows] = self.at(name, vertices[rows])
         return np.ascontiguousarray(out.reshape(len(out), self._count, 3).transpose(1, 0, 2))

@@ -45,7 +45,8 @@ def surface_normals(surface: Surface) -> np.ndarray:
         [np.bincount(corners, np.repeat(face[:, axis], 3), count) for axis in range(3)], axis=-1
     )
     normals = total[surface.smooth_ids]
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    normals = np.where(length > 1e-9, normals / np.maximum(length, 1e-9), [0.0, 0.0, -1.0])
     return normals.astype(np.float32)
 
 

@@ -59,10 +59,10 @@ void main() {
     vec4 t = texture(picture, texel);
     if (pass == 0 && t.a < cutoff) discard;
     if (pass == 1 && (t.a >= cutoff || t.a < 0.03)) discard;
-    vec3 n = normalize(towards), view = normalize(-place);
+    vec3 n = towards / max(length(towards), 1e-6), view = normalize(-place);
     if (dot(n, view) < 0.0) n = -n;  // sheets of hair and cloth have two sides
     vec3 albedo = pow(t.rgb, vec3(2.2));
-    float open = kind == 5.0 ? 0.35 : (kind == 6.0 ? 0.8 : 1.0);  // light that reaches a mouth
+    float open = kind == 5.0 ? 0.35 : (kind == 6.0 ? 0.65 : 1.0);  // light that reaches a mouth
     vec3 diffuse = open * radiance(n, vec3(1.0, 2.0 / 3.0, 0.25));
     float edge = pow(1.0 - max(dot(n, view), 0.0), 5.0);
     vec3 mirror = reflect(-view, n);
@@ -96,7 +96,7 @@ layout(location = 0) out vec4 where; layout(location = 1) out vec4 facing;
 layout(location = 2) out vec4 same;
 void main() {
     if (texture(picture, texel).a < cutoff) discard;
-    vec3 n = normalize(towards);
+    vec3 n = towards / max(length(towards), 1e-6);
     if (dot(n, place) > 0.0) n = -n;
     where = vec4(place.z, kind, chart);
     facing = vec4(n, 1.0);

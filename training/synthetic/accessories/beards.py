@@ -17,8 +17,8 @@ _SIZE = 256
 _VARIANTS = 4
 _LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 _CHEEK_DEG = (0, 8, 14, 25, 38, 55, 67, 78, 84, 180)  # angle from the face's middle to the ear
-_CHEEK_TOP_MM = (102, 101, 104, 103, 93, 73, 52, 46, 60, 200)
-_LIPS_MARGIN_MM = 2.0
+_CHEEK_TOP_MM = (100, 99, 100, 102, 93, 73, 52, 46, 60, 200)
+_LIPS_MARGIN_MM = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ def _style_weight(style: str, points_mm: np.ndarray) -> np.ndarray:
     """Return (N,) density 0…1 of a style on points of the mean head."""
     x, y, z = points_mm.T
     side = np.degrees(np.arctan2(np.abs(x), -z))
-    weight = _smooth((y - np.interp(side, _CHEEK_DEG, _CHEEK_TOP_MM)) / 9 + 0.3)
+    weight = _smooth((y - np.interp(side, _CHEEK_DEG, _CHEEK_TOP_MM)) / 12 + 0.3)
     jaw = np.interp(z, (-89, -45, -10), (163, 133, 108))
-    weight *= _smooth((20 - (y - jaw)) / 14) * _smooth((86 - side) / 6)
+    weight *= _smooth((22 - (y - jaw)) / 18) * _smooth((86 - side) / 6)
     lips = lips_distance(points_mm)
-    weight *= np.where(z < -70, _smooth((lips - _LIPS_MARGIN_MM) / 4), 1.0)
+    weight *= np.where(z < -70, _smooth((lips - _LIPS_MARGIN_MM) / 3), 1.0)
     if style == "goatee":
         weight *= _smooth((36 - np.abs(x)) / 8) * (z < -45)
     if style == "moustache":
@@ -150,8 +150,8 @@ def _places(style: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _strands(style: str, variant: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (256, 256) float32 height of the hair, 0…1, and its shade around 1."""
+def _strands(style: str, variant: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (256, 256) float32 density and height of the hair, 0…1, and its shade around 1."""
     rng = np.random.default_rng(variant)
     places = np.nan_to_num(_places(style), nan=0.0)
     x, y, z = np.moveaxis(places, -1, 0)
@@ -160,15 +160,15 @@ def _strands(style: str, variant: int) -> tuple[np.ndarray, np.ndarray]:
     fine = _fibres(rng, 0.8, along, down, 9.0)
     coarse = _fibres(rng, 2.6, along, down, 11.0)
     patchy = _fibres(rng, 9.0, along, down, 9.0)
-    density = _style_weight(style, places.reshape(-1, 3)).reshape(_SIZE, _SIZE)
-    density = density * (np.abs(places).sum(axis=-1) > 0)
-    # Rough edges: where the density is between, the noise decides how far hair goes.
-    height = density**0.6 * (0.62 + 0.2 * fine + 0.1 * coarse) - 0.16 * (1 - density) * (
-        1 + patchy
-    ).clip(0)
-    height = height + 0.06 * patchy * density
+    weight = _style_weight(style, places.reshape(-1, 3)).reshape(_SIZE, _SIZE)
+    weight = weight * (np.abs(places).sum(axis=-1) > 0)
+    # Rough edges: where the weight is between, the noise decides how far hair goes.
+    between = 4 * weight * (1 - weight)
+    density = (weight + between * (0.16 * patchy + 0.08 * coarse)).clip(0, 1)
+    height = density**0.8 * (0.64 + 0.17 * fine + 0.09 * coarse + 0.05 * patchy)
     shade = 0.9 + 0.2 * fine + 0.1 * coarse
-    return (height * (density > 0.01)).clip(0, 1).astype(np.float32), shade.astype(np.float32)
+    rough = (density * (1.15 + 0.25 * fine * between)).clip(0, 1)
+    return rough.astype(np.float32), height.clip(0, 1).astype(np.float32), shade
 
 
 def _fibres(
@@ -185,9 +185,9 @@ def _fibres(
 @lru_cache(maxsize=64)
 def _alpha(style: str, variant: int, layer: int, layers: int) -> np.ndarray:
     """Return (256, 256) uint8 alpha of a layer: what of the hair is that high."""
-    height, _ = _strands(style, variant)
-    if layer == 0:  # the shadow of the beard on the skin, soft throughout its edge
-        return (255 * (height * 2.0 - 0.05).clip(0, 0.98)).astype(np.uint8)
+    density, height, _ = _strands(style, variant)
+    if layer == 0:  # the roots and their shadow on the skin, soft all along the edge
+        return (255 * (density - 0.04).clip(0, 0.98)).astype(np.uint8)
     level = 0.18 + 0.62 * layer / layers
     return (255 * ((height - level) * 4.5 + 0.4).clip(0, 1)).astype(np.uint8)
 
@@ -206,4 +206,4 @@ def _texture(style: str, variant: int, layer: int, layers: int, rgb: np.ndarray)
 
 @lru_cache(maxsize=16)
 def _shades(style: str, variant: int) -> np.ndarray:
-    return (_strands(style, variant)[1] * 128).clip(0, 255).astype(np.uint8)
+    return (_strands(style, variant)[2] * 128).clip(0, 255).astype(np.uint8)

@@ -52,7 +52,7 @@ def glasses(spec: AccessorySpec, fit: Fit) -> list[Surface]:
     rim *= float(rng.uniform(0.85, 1.2))
     pieces = [_rim(ring, kind, rim, deep) for ring in rings]
     pieces += _bridge(fit, front, rings, kind, rim)
-    pieces += [_temple(fit, ring, side, rim, deep) for ring, side in zip(rings, (-1, 1), strict=True)]  # fmt: skip
+    pieces += [_temple(fit, rings[0], -1, rim, deep), _temple(fit, rings[1], 1, rim, deep)]
     pieces += _pads(fit, front) if kind in ("round", "aviator", "half-rim") else []
     frame = occluder("glasses", joined(pieces), _frame_texture(kind, rng), Material(0.5, 40.0))
     return [frame, _lenses(rings, front, spec.sunglasses, rng)]
@@ -107,17 +107,13 @@ def _ring(outline: np.ndarray, front: _Front, side: int) -> np.ndarray:
 
 def _rim(ring: np.ndarray, kind: str, rim: float, deep: float) -> Mesh:
     if kind == "half-rim":
-        upper = np.roll(np.arange(_CORNERS), _CORNERS // 2 - 0)[: _CORNERS // 2 + 1]
-        start = _CORNERS // 2 - 1
-        upper = np.arange(start, start + _CORNERS // 2 + 3) % _CORNERS
+        upper = np.arange(_CORNERS // 2, _CORNERS + 1)  # y grows downwards
         return tube(ring[upper], np.array([[rim * deep, rim * 1.3]] * len(upper)), sides=6)
     radii = np.array([[rim * min(deep, 1.4), rim]] * len(ring))
     return tube(ring, radii, sides=6, looped=True, square=0.7 if rim > 1.1 else 1.0)
 
 
-def _bridge(
-    fit: Fit, front: _Front, rings: list[np.ndarray], kind: str, rim: float
-) -> list[Mesh]:
+def _bridge(fit: Fit, front: _Front, rings: list[np.ndarray], kind: str, rim: float) -> list[Mesh]:
     """Return the piece over the nose, arched to clear it."""
     left, right = (ring[np.abs(ring[:, 0]).argmin()] for ring in rings)
     inner = abs(float(left[0]))
@@ -176,7 +172,7 @@ def _temple(fit: Fit, ring: np.ndarray, side: int, rim: float, deep: float) -> M
     behind_x = np.interp(behind_z, depths, widths) + np.array([1.2, 1.4, 1.2, 0.8])
     behind_y = rest[1] + np.array([1.5, 6.0, 16.0, 30.0])
     path = np.concatenate([over, np.stack([side * behind_x, behind_y, behind_z], axis=1)])
-    tall = np.linspace(max(rim * deep, 1.3), max(rim * 0.9, 1.0), len(path))
+    tall = np.linspace(min(max(rim * deep, 1.3), 4.2), max(rim * 0.9, 1.0), len(path))
     return tube(path, np.stack([tall, np.full(len(path), max(rim * 0.7, 0.7))], 1), (0, -1, 0), 6)
 
 
@@ -196,7 +192,7 @@ def _lenses(
     pieces = []
     for ring, side in zip(rings, (-1, 1), strict=True):
         middle = ring[:-1].mean(axis=0)
-        shares = np.array([1.0, 0.66, 0.33, 0.02])[:, None, None]
+        shares = np.array([1.0, 0.66, 0.33, 0.0])[:, None, None]
         net = middle + (ring[None] - middle) * shares
         net[..., 2] = front.depth(net[..., 0], net[..., 1]) - 1.2 * (1 - shares[..., 0] ** 2)
         mesh = grid(net if side > 0 else net[:, ::-1], closed=True)
@@ -223,7 +219,13 @@ def _lens_texture(dark: bool, number: int, tint: int) -> np.ndarray:
         texture[..., :3] = np.array(tints[tint]) + 60 * streak[..., None]
         texture[..., 3] = 255 * (0.97 - (0.12 if number % 2 else 0.03) * y)
     else:
-        tints = ((225, 232, 240), (225, 240, 232), (235, 235, 235), (215, 225, 250), (240, 235, 225))
+        tints = (
+            (225, 232, 240),
+            (225, 240, 232),
+            (235, 235, 235),
+            (215, 225, 250),
+            (240, 235, 225),
+        )
         texture[..., :3] = np.array(tints[tint])
         texture[..., 3] = 255 * (0.05 + 0.10 * rng.uniform(0.3, 1.0) * streak)
     return texture.clip(0, 255).astype(np.uint8)

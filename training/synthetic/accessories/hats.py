@@ -30,13 +30,15 @@ from training.synthetic.scene import Material, Surface
 _COLUMNS = 49
 _AZIMUTH = np.linspace(0, 2 * np.pi, _COLUMNS)
 _FROM_FRONT = np.abs((_AZIMUTH + np.pi) % (2 * np.pi) - np.pi)  # 0 at the face, π behind
+_HOOD_SIDES = np.radians(50) < _FROM_FRONT  # columns beside and behind the opening for the face
+_HOOD_ROWS = 20
 _CLOTH = ((28, 30, 36), (120, 30, 32), (36, 52, 92), (64, 74, 60), (200, 196, 186), (90, 90, 94),
           (150, 110, 60), (20, 70, 80), (170, 90, 120), (220, 170, 40), (16, 16, 18))  # fmt: skip
 # Elevation of the brim in degrees over the angle from the front, seen from the crown's origin.
 _BRIMS = {
-    "cap": ((0, 30, 70, 110, 180), (14, 12, 3, -4, -16)),
+    "cap": ((0, 30, 70, 95, 115, 180), (11, 9, -3, -7, -12, -24)),
     "beanie": ((0, 30, 65, 95, 180), (10, 7, -6, -15, -24)),
-    "hood": ((0, 25, 42, 60, 180), (21, 18, 2, -40, -40)),
+    "hood": ((0, 22, 36, 46, 54, 180), (21, 18, 5, -18, -40, -40)),
 }
 
 
@@ -88,7 +90,7 @@ def tucked(spec: AccessorySpec, surface: Surface, head_mm: np.ndarray) -> Surfac
     """
     if spec.hat is None:
         return surface
-    _, dome = _dome(spec, fit(head_mm))
+    _, dome = _dome(spec, fit(np.asarray(head_mm, np.float32)))
     arm = surface.vertices_mm - CROWN_ORIGIN_MM
     length = np.sqrt((arm * arm).sum(axis=1))
     elevation = np.arcsin((-arm[:, 1] / np.maximum(length, 1e-6)).clip(-1, 1))
@@ -96,7 +98,12 @@ def tucked(spec: AccessorySpec, surface: Surface, head_mm: np.ndarray) -> Surfac
     brim = np.interp(np.mod(azimuth, 2 * np.pi), _AZIMUTH, dome.brim)
     # Just below the brim hair may swell again, over ten degrees.
     free = ((brim - elevation) / np.radians(10.0)).clip(0, 1)
-    limit = dome.radii(azimuth, elevation) - 2.5 + 60.0 * free**2
+    inside = (spec.hat == "hood") & (np.abs(azimuth) > np.radians(50))
+    free = np.where(inside, 0.0, free)
+    limit = dome.radii(azimuth, np.maximum(elevation, brim)) - 2.5 + 60.0 * free**2
+    # A hood hangs straight below its dome: what counts there is the distance from the vertical.
+    level = np.cos(np.minimum(brim, 0)) / np.maximum(np.cos(elevation), 0.05)
+    limit = np.where(inside & (elevation < brim), (0.9 * limit - 4.0) * level, limit)
     shrink = np.where(free < 1, np.minimum(1.0, limit / np.maximum(length, 1e-6)), 1.0)
     vertices = (arm * shrink[:, None] + CROWN_ORIGIN_MM).astype(np.float32)
     return replace(surface, vertices_mm=vertices)
@@ -108,7 +115,7 @@ def _dome(spec: AccessorySpec, fitted: Fit) -> tuple[np.random.Generator, _Dome]
     angles, elevations = _BRIMS[kind]
     slant = float(rng.normal(0, 2.5)) * np.cos(_AZIMUTH) + float(rng.uniform(-3, 3))
     brim = np.interp(np.degrees(_FROM_FRONT), angles, elevations) + slant
-    smooth = sum(np.roll(brim[:-1], k) for k in (-1, 0, 1)) / 3
+    smooth = (np.roll(brim[:-1], 1) + brim[:-1] + np.roll(brim[:-1], -1)) / 3
     offset = float(rng.uniform(*{"cap": (6, 9), "beanie": (6, 9), "hood": (11, 18)}[kind]))
     lift = float(rng.uniform(*{"cap": (10, 20), "beanie": (3, 26), "hood": (4, 16)}[kind]))
     radians = np.radians(np.append(smooth, smooth[0]))
@@ -160,10 +167,10 @@ def _cap_shade() -> np.ndarray:
     """Return (256, 256) shades: six panels with seams above, the visor with its rows below."""
     y, x = np.mgrid[0:256, 0:256].astype(np.float32) / 255
     seam = np.abs((x * 6 + 0.0) % 1 - 0.5)
-    shade = grain(256, 0.04) * (1 - 0.35 * np.exp(-(((seam - 0.5) / 0.02) ** 2)))
+    shade = grain(256, 0.02) * (1 - 0.25 * np.exp(-(((seam - 0.5) / 0.02) ** 2)))
     shade *= 1 - 0.2 * np.exp(-(((np.abs(seam - 0.5) - 0.05) / 0.012) ** 2))
     rows = 1 - 0.12 * (np.sin(y * 260) > 0.7)
-    return np.asarray(np.where(y > 0.78, rows * grain(256, 0.04), shade), np.float32)
+    return np.asarray(np.where(y > 0.78, rows * grain(256, 0.02), shade), np.float32)
 
 
 def _paint_badge(texture: np.ndarray, rng: np.random.Generator) -> None:
@@ -189,7 +196,9 @@ def _beanie(dome: _Dome, rgb: np.ndarray, rng: np.random.Generator) -> list[Surf
     if rng.random() < 0.2:
         bobble = [(-24 * np.cos(a), max(24 * np.sin(a), 0.05)) for a in np.linspace(0, np.pi, 10)]
         meshes.append(
-            placed_uv(lathe(bobble, net[0, 0] + [0, -18, 0], np.array([0, -1.0, 0])), 0, 0, 0.2, 0.2)
+            placed_uv(
+                lathe(bobble, net[0, 0] + [0, -18, 0], np.array([0, -1.0, 0])), 0, 0, 0.2, 0.2
+            )
         )
     texture = painted(_knit(int(rng.integers(3))), rgb)
     if rng.random() < 0.3:
@@ -221,29 +230,57 @@ def _knit(number: int) -> np.ndarray:
 
 def _hood(dome: _Dome, rgb: np.ndarray, rng: np.random.Generator) -> list[Surface]:
     """Return a hood: a dome whose sides and back go on down to the shoulders."""
-    net = dome.points(20)
-    behind = ((_FROM_FRONT - np.radians(58)) / np.radians(8)).clip(0, 1)
-    low = net[-1]
-    # Below the ears the cloth hangs and widens; in front the brim is the opening for the face.
-    fall = float(rng.uniform(60, 90))
-    outwards = low - CROWN_ORIGIN_MM
-    outwards[:, 1] = 0
-    outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
-    share = np.linspace(0, 1, 8)[1:, None, None]
-    hanging = low + behind[:, None] * (
-        np.array([0, fall, 0]) * share + outwards * 45.0 * (share**1.6 - 0.15 * np.sin(np.pi * share))
-    )
-    net = np.concatenate([net, hanging])
-    net[..., 2] += 14.0 * np.linspace(1, 0, len(net))[:, None]  # slack at the back of the head
+    net = dome.points(_HOOD_ROWS)
+    net = np.concatenate([net, _hanging(net[-1], rng)])
+    signed = _signed_azimuth()
+    outwards = np.stack([np.sin(signed), np.zeros(_COLUMNS), -np.cos(signed)], axis=1)
+    slack = 14.0 * np.linspace(1, 0, _HOOD_ROWS) ** 0.7
+    net[:_HOOD_ROWS, :, 2] += slack[:, None] * (_FROM_FRONT / np.pi)
     folds = np.sin(_AZIMUTH * int(rng.integers(5, 10)) + rng.uniform(0, 6))[:, None]
-    depth = np.linspace(0, 1, len(net))[:, None, None] ** 2 * behind[:, None] * 3.5
+    depth = np.linspace(0, 1, len(net))[:, None, None] ** 2 * _HOOD_SIDES[:, None] * 3.0
     net = net + depth * folds * outwards
-    shell = placed_uv(grid(net, closed=True), 0.0, 0.0, 1.0, 0.9)
-    hem = placed_uv(tube(net[-1], 4.0, (0, -1, 0), 8, looped=True), 0.0, 0.92, 1.0, 1.0)
+    shell = grid(net, closed=True)
+    row, column = np.divmod(shell.triangles, _COLUMNS)
+    cloth = (_HOOD_SIDES[column] | (row < _HOOD_ROWS)).all(axis=1)
+    shell = placed_uv(replace(shell, triangles=shell.triangles[cloth]), 0.0, 0.0, 1.0, 0.9)
+    hem = placed_uv(
+        tube(_hood_edge(net), 3.5, (0.1, -0.2, -1), 8, looped=True), 0.0, 0.92, 1.0, 1.0
+    )
     texture = painted(_fleece(), rgb)
     return [occluder("hat", joined([shell, hem]), texture, Material(gloss=0.02))]
 
 
+def _signed_azimuth() -> np.ndarray:
+    return np.asarray((_AZIMUTH + np.pi) % (2 * np.pi) - np.pi)
+
+
+def _hanging(low_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return (9, 49, 3) cloth below the dome's lowest row; its edges close towards the throat."""
+    fall = float(rng.uniform(100, 125))
+    share = np.linspace(0, 1, 10)[1:, None]
+    level = np.linalg.norm((low_mm - CROWN_ORIGIN_MM)[:, [0, 2]], axis=1)
+    signed = _signed_azimuth()
+    from_edge = (1 - (_FROM_FRONT - np.radians(52)) / 2.2).clip(0)
+    azimuth = signed - np.sign(signed) * np.radians(28.0) * share**0.9 * from_edge
+    radius = level * (1 - 0.08 * np.sin(np.pi * share)) + 22.0 * share**2
+    middle = CROWN_ORIGIN_MM[2] + 10.0 * share
+    return np.stack([
+        radius * np.sin(azimuth),
+        low_mm[:, 1] + fall * share,
+        middle - radius * np.cos(azimuth),
+    ], axis=-1)  # fmt: skip
+
+
+def _hood_edge(net_mm: np.ndarray) -> np.ndarray:
+    """Return the closed border of the hood: brow, one edge down, the collar, the other edge up."""
+    left, right = np.flatnonzero(_HOOD_SIDES)[[0, -1]]
+    brow, collar = net_mm[_HOOD_ROWS - 1], net_mm[-1]
+    return np.concatenate([
+        brow[:left], net_mm[_HOOD_ROWS - 1 :, left], collar[left + 1 : right],
+        net_mm[_HOOD_ROWS - 1 :, right][::-1], brow[right + 1 :],
+    ])  # fmt: skip
+
+
 @lru_cache(maxsize=1)
 def _fleece() -> np.ndarray:
-    return np.asarray(0.95 * grain(128, 0.06, 3), np.float32)
+    return np.asarray(0.95 * grain(256, 0.03, 3), np.float32)

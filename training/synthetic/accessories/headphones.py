@@ -40,7 +40,7 @@ def headphones(spec: AccessorySpec, fitted: Fit) -> list[Surface]:
     if rng.random() < 0.3:
         meshes.append(_boom(yokes[0], fitted))
     shell = _SHELLS[int(rng.integers(len(_SHELLS)))]
-    texture = painted(grain(64, 0.02), shell)
+    texture = painted(np.ones((64, 64), np.float32), shell)
     texture[:, 32:] = painted(grain(64, 0.08)[:, 32:], _PADS[int(rng.integers(len(_PADS)))])
     return [occluder("headphones", joined(meshes), texture, Material(gloss=0.35, shininess=30.0))]
 
@@ -63,15 +63,15 @@ def _cup(fitted: Fit, side: int, radius: float, thick: float) -> tuple[list[Mesh
     deep = outer - inner
     origin = np.array([side * inner, centre[1], centre[2]])
     axis = np.array([side, 0.06, 0.05])
-    cushion = [(0.0, radius * 0.6), (0.0, radius * 0.85), (deep * 0.25, radius), (deep * 0.75, radius),
-               (deep, radius * 0.92)]  # fmt: skip
+    cushion = [(0.0, radius * 0.6), (0.0, radius * 0.85), (deep * 0.25, radius),
+               (deep * 0.75, radius), (deep, radius * 0.92)]  # fmt: skip
     cap = [(deep - 1, radius * 0.93), (deep + thick * 0.3, radius * 0.93),
            (deep + thick * 0.75, radius * 0.78), (deep + thick * 0.9, radius * 0.6),
            (deep + thick * 0.82, radius * 0.5), (deep + thick * 0.85, 0.1)]  # fmt: skip
     stretch = (1.12, 0.92)
     pieces = [_pad(lathe(cushion, origin, axis, 24, stretch))]
     pieces.append(_shell(lathe(cap, origin, axis, 24, stretch)))
-    yoke = origin + np.array([side * (deep + 0.45 * thick), -radius * 1.05, 0.0])
+    yoke = origin + np.array([side * (deep + 0.25 * thick), -radius * 1.05, 0.0])
     return pieces, yoke
 
 

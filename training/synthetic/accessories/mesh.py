@@ -72,7 +72,7 @@ def _circle(sides: int, square: float) -> np.ndarray:
 def tube(
     path_mm: np.ndarray,
     radii_mm: np.ndarray | float,
-    up: Sequence[float] = (0.0, 0.0, -1.0),
+    up: Sequence[float] | np.ndarray = (0.0, 0.0, -1.0),
     sides: int = 8,
     looped: bool = False,
     rounded: bool = True,
@@ -214,5 +214,6 @@ def painted(shade: np.ndarray, rgb: Sequence[float] | np.ndarray) -> np.ndarray:
 def grain(size: int, strength: float, number: int = 0) -> np.ndarray:
     """Return (size, size) float32 shades around 1, as of cloth or leather."""
     noise = np.random.default_rng(number).normal(0, 1, (size, size)).astype(np.float32)
-    soft = sum(np.roll(noise, (i, j), (0, 1)) for i in (0, 1) for j in (0, 1))
-    return (1 + 0.5 * strength * soft).astype(np.float32)
+    rows = noise + np.roll(noise, 1, axis=0)
+    soft = rows + np.roll(rows, 1, axis=1)
+    return np.asarray(1 + 0.5 * strength * soft, np.float32)

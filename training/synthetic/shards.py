@@ -1,0 +1,120 @@
+"""Synthetic samples on disk: WebDataset shards with an index.
+
+A shard is a tar file whose members `00000012.png`, `00000012.npz`, `00000012.json` make one
+sample. `index.json` beside the shards names each with its first index and count, the seed and
+the size, so that a set can be checked and drawn again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import webdataset
+
+from stream.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+INDEX = "index.json"
+_Item = tuple[int, dict[str, np.ndarray], dict[str, str | float]]
+
+
+def write(
+    items: Iterable[_Item],
+    folder: Path,
+    recipe: dict[str, str | int | bool],
+    per_shard: int = 500,
+    progress: Callable[[int], None] | None = None,
+) -> list[Path]:
+    """Write samples as shards.
+
+    Args:
+        items: index, arrays and facts of each, in order; see `dataset.stream`.
+        folder: where to write; made when absent.
+        recipe: what the index tells of the set: seed, size, count, whether it is held out.
+        per_shard: samples in a file.
+        progress: told the number of samples written.
+
+    Returns:
+        The shards. The index is written last: without it a set is not whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shards: list[dict[str, str | int]] = []
+    writer, path = None, folder
+    count = 0
+    for index, arrays, facts in items:
+        if writer is None or shards[-1]["count"] == per_shard:
+            if writer is not None:
+                writer.close()
+            path = folder / f"people-{len(shards):05d}.tar"
+            writer = webdataset.TarWriter(str(path))
+            shards.append({"file": path.name, "first": index, "count": 0})
+        writer.write(_packed(index, arrays, facts))
+        shards[-1]["count"] = int(shards[-1]["count"]) + 1
+        count += 1
+        if progress is not None:
+            progress(count)
+    if writer is not None:
+        writer.close()
+    listing = {**recipe, "count": count, "shards": shards}
+    (folder / INDEX).write_text(json.dumps(listing, indent=1) + "\n")
+    return [folder / str(shard["file"]) for shard in shards]
+
+
+def read(folder: Path) -> Iterator[_Item]:
+    """Read a set of shards in order.
+
+    Args:
+        folder: where `index.json` lies.
+
+    Yields:
+        Index, arrays and facts, as they were written.
+
+    Raises:
+        UserError: when there is no index, or a shard holds other than the index says.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        raise UserError(
+            f"{folder.name} is not a set of synthetic people",
+            f"it has no {INDEX}",
+            "Write it anew: python -m training.synthetic write FOLDER",
+        )
+    for shard in json.loads(path.read_text())["shards"]:
+        expected, found = int(shard["count"]), 0
+        source = str(folder / shard["file"])
+        for packed in webdataset.WebDataset(source, shardshuffle=False, empty_check=False):
+            found += 1
+            yield _unpacked(packed)
+        if found != expected:
+            raise UserError(
+                f"{shard['file']} is not whole",
+                f"it holds {found} samples, the index says {expected}",
+                "Write the set anew.",
+            )
+
+
+def _packed(index: int, arrays: dict[str, np.ndarray], facts: dict[str, str | float]) -> dict:
+    _, png = cv2.imencode(".png", cv2.cvtColor(arrays["pixels"], cv2.COLOR_RGB2BGR))
+    truth = io.BytesIO()
+    np.savez_compressed(truth, **{k: v for k, v in arrays.items() if k != "pixels"})
+    return {
+        "__key__": f"{index:08d}",
+        "png": png.tobytes(),
+        "npz": truth.getvalue(),
+        "json": json.dumps(facts).encode(),
+    }
+
+
+def _unpacked(packed: dict) -> _Item:
+    with np.load(io.BytesIO(packed["npz"])) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    png = cv2.imdecode(np.frombuffer(packed["png"], np.uint8), cv2.IMREAD_COLOR)
+    arrays["pixels"] = cv2.cvtColor(png, cv2.COLOR_BGR2RGB)
+    return int(packed["__key__"]), arrays, json.loads(packed["json"])
