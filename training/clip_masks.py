@@ -10,6 +10,8 @@ from stream.matte import MatteSettings, MatteState, head_matte
 from stream.region import Region
 from stream.segment import PersonSegmenter
 
+_CHIN = 152  # tracked point
+_NECK_MM = (8.0, 45.0)  # below the chin over which the head's mask fades
 # Share of the backdrop's own key at which a pixel is wholly person, and wholly backdrop.
 _KEY_RANGE = (0.15, 0.85)
 _LEAST_KEY = 0.18  # of a backdrop, as a share of its brightness
@@ -45,9 +47,7 @@ def person_mask(
     return mask, False
 
 
-def _head_prior(
-    model: HeadModel, head: Head, region: Region, shape: tuple[int, ...]
-) -> np.ndarray:
+def _head_prior(model: HeadModel, head: Head, region: Region, shape: tuple[int, ...]) -> np.ndarray:
     """Draw the hull of the bare projected skull on the region."""
     skull = np.isin(model.labels, (1, 2, 3))
     vertices = model.shape(head.identity, head.expression)[skull]
@@ -155,3 +155,14 @@ def _tidy(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:
     return out
 
 
+def above_chin(
+    camera_from_head: np.ndarray, intrinsics: np.ndarray, points_px: np.ndarray, size: int
+) -> np.ndarray:
+    """Return (S, S) float32, 1 above the chin in the head's own upright, 0 on the neck below."""
+    down = camera_from_head[:2, 1] / np.linalg.norm(camera_from_head[:2, 1]).clip(1e-6)
+    mm_per_px = camera_from_head[2, 3] / intrinsics[0, 0]
+    x, y = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
+    chin = points_px[_CHIN, :2]
+    below = ((x - chin[0]) * down[0] + (y - chin[1]) * down[1]) * mm_per_px
+    share = np.clip((below - _NECK_MM[0]) / (_NECK_MM[1] - _NECK_MM[0]), 0, 1)
+    return (1 - share * share * (3 - 2 * share)).astype(np.float32)

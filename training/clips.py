@@ -26,21 +26,12 @@ from stream.media import open_source
 from stream.region import Region
 from stream.segment import PersonSegmenter
 from stream.track import FaceTracker
-from training.clip_masks import chroma_key_mask, has_chroma_backdrop, person_mask
+from training.clip_masks import above_chin, chroma_key_mask, person_mask
 from training.evaluate_fit import point_errors_px
 
-__all__ = [
-    "ClipPair",
-    "ClipView",
-    "choose_pairs",
-    "chroma_key_mask",
-    "clip_files",
-    "clip_pairs",
-    "has_chroma_backdrop",
-]
+__all__ = ["ClipPair", "ClipView", "choose_pairs", "chroma_key_mask", "clip_files", "clip_pairs"]
 
 SUFFIXES = (".mp4", ".mpg", ".gif", ".mov", ".mkv", ".avi", ".webm", ".m4v")
-_CHIN = 152
 _EYE_CORNERS = (33, 263)
 _LEAST_YAW_DEG = 5.0
 _LEAST_EXPRESSION = 0.25  # of one face unit
@@ -49,7 +40,6 @@ _LEAST_EYES_PX = 14.0
 _LEAST_LIGHT = 40  # of the brightest channel on the face, 0…255
 _THUMBNAIL, _SCENE_CHANGE = (32, 24), 8.0  # pixels; mean change of grey from frame to frame
 _MOST_RECORDS = 240  # frames of a clip that are looked at for pairs, evenly spread
-_NECK_MM = (8.0, 45.0)  # below the chin over which the head's mask fades
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,19 +338,6 @@ def _warped(
     return cv2.warpAffine(
         picture, matrix, (size, size), flags=flags, borderMode=border, borderValue=outside or 0
     )
-
-
-def above_chin(
-    camera_from_head: np.ndarray, intrinsics: np.ndarray, points_px: np.ndarray, size: int
-) -> np.ndarray:
-    """Return (S, S) float32, 1 above the chin in the head's own upright, 0 on the neck below."""
-    down = camera_from_head[:2, 1] / np.linalg.norm(camera_from_head[:2, 1]).clip(1e-6)
-    mm_per_px = camera_from_head[2, 3] / intrinsics[0, 0]
-    x, y = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
-    chin = points_px[_CHIN, :2]
-    below = ((x - chin[0]) * down[0] + (y - chin[1]) * down[1]) * mm_per_px
-    share = np.clip((below - _NECK_MM[0]) / (_NECK_MM[1] - _NECK_MM[0]), 0, 1)
-    return (1 - share * share * (3 - 2 * share)).astype(np.float32)
 
 
 # --- the program --------------------------------------------------------------------------------

@@ -22,12 +22,13 @@ from training.synthetic.inspect import detector_check, truth_strip
 VALIDATION_SEED, VALIDATION_COUNT = 20_261_121, 2000
 app = tyro.extras.SubcommandApp()
 DataDir = Annotated[Path, tyro.conf.arg(metavar="FOLDER", help="Data folder.")]
+Out = tyro.conf.Positional[Path]
 _DATA = Path("../shared/data")
 
 
 @app.command
 def sheet(
-    out: tyro.conf.Positional[Path], *, data: DataDir = _DATA, count: int = 100, seed: int = 1, size: int = 256,
+    out: Out, *, data: DataDir = _DATA, count: int = 100, seed: int = 1, size: int = 256,
     truth: bool = False, held_out: bool = False,
 ) -> None:  # fmt: skip
     """Draw a contact sheet: COUNT people, or a few with all that is known of them (--truth)."""
@@ -45,7 +46,7 @@ def sheet(
 
 
 @app.command
-def tuples(out: tyro.conf.Positional[Path], *, data: DataDir = _DATA, count: int = 8, seed: int = 1) -> None:
+def tuples(out: Out, *, data: DataDir = _DATA, count: int = 8, seed: int = 1) -> None:
     """Draw a contact sheet of heads that turn: five views of each."""
     with Synthesiser(data) as synthesiser:
         rows = [
@@ -58,7 +59,7 @@ def tuples(out: tyro.conf.Positional[Path], *, data: DataDir = _DATA, count: int
 
 @app.command
 def write(
-    out: tyro.conf.Positional[Path], *, data: DataDir = _DATA, count: int = VALIDATION_COUNT,
+    out: Out, *, data: DataDir = _DATA, count: int = VALIDATION_COUNT,
     seed: int = VALIDATION_SEED, size: int = 256, workers: int = 2, held_out: bool = False,
 ) -> None:  # fmt: skip
     """Write a set as WebDataset shards; --held-out with its defaults makes `synthetic-val`."""

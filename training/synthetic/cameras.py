@@ -100,7 +100,7 @@ def _place(rng: np.random.Generator, frame: _Frame, distance: float) -> np.ndarr
     x = 0.5 + 0.12 * rng.normal()
     y = frame.height * (0.42 + 0.08 * rng.normal())
     margin = 0.5 * HEAD_HEIGHT_MM * frame.focal / distance
-    if rng.random() < 0.08:  # leans out of the picture
+    if rng.random() < 0.06:  # leans out of the picture
         side = int(rng.integers(3))
         x = x if side == 0 else (0.3 * margin if side == 1 else 1.0 - 0.3 * margin)
         y = 0.3 * margin if side == 0 else y

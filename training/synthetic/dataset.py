@@ -21,6 +21,7 @@ from training.synthetic.expressions import sample_expression
 from training.synthetic.lighting import LightLibrary
 from training.synthetic.people import People, PersonSpec
 from training.synthetic.points import project_points
+from training.synthetic.register import IctPeople
 from training.synthetic.renderer import SceneRenderer
 from training.synthetic.scene import Camera, Layers, Lighting, Portrait, Sample
 
@@ -33,6 +34,7 @@ VIEWS_PER_PERSON = 4  # successive indices that show one person, with all else d
 _PERSON, _VIEW, _TUPLE = 1, 2, 3  # what a generator is for
 _BODY_SHARE = (0.15, 0.95)  # of the head's turn that the shoulders do not make
 _MOST_BODY_TURN = np.radians(65.0)
+_BRIGHTEST = 32.0  # linear light of a glint; half floats overflow beyond
 _TUPLE_FAULTS = 0.4  # of a camera that takes several pictures of one scene
 
 
@@ -159,6 +161,7 @@ def _finished(
     """Put a scene before its background, photograph it and find its points."""
     portrait, camera, lighting = parts
     scene = layers.colour + background * (1 - layers.alpha)[..., None]
+    scene = np.nan_to_num(scene, posinf=_BRIGHTEST).clip(0.0, _BRIGHTEST).astype(np.float32)
     points, seen, points68, seen68 = project_points(
         portrait.model_vertices_mm, camera, layers.depth_mm
     )
@@ -166,7 +169,7 @@ def _finished(
     angles = {"yaw": yaw, "pitch": pitch, "roll": roll}
     distance = {"distance_mm": float(np.linalg.norm(camera.camera_from_head[:3, 3]))}
     return Sample(
-        pixels=photograph(scene.astype(np.float32), rng, faults),
+        pixels=photograph(scene, rng, faults),
         layers=layers,
         points478_px=points,
         visible478=seen,
@@ -251,6 +254,7 @@ def stream(
         for group in groups:
             yield from _drawn(group)
         return
+    IctPeople(data_dir)  # keeps its registration, which the workers then find
     # A forked OpenGL context is broken: every worker starts anew.
     with multiprocessing.get_context("spawn").Pool(workers, _begin, settings) as pool:
         for drawn in pool.imap(_drawn, groups):

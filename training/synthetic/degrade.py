@@ -66,7 +66,7 @@ def _motion_blurred(light: np.ndarray, rng: np.random.Generator, strength: float
 
 def _exposure_and_white(rng: np.random.Generator, strength: float) -> np.ndarray:
     """Return (3,) gains: stops of exposure, and warm to cool by red against blue."""
-    exposure = 2.0 ** (strength * np.clip(rng.normal(0.0, 0.45), -1.2, 1.0))
+    exposure = 2.0 ** (strength * np.clip(rng.normal(-0.25, 0.45), -1.4, 0.9))
     warm, green = strength * rng.normal(0.0, 0.09), strength * rng.normal(0.0, 0.03)
     return (exposure * np.exp([warm, green, -warm])).astype(np.float32)
 
@@ -77,7 +77,7 @@ def _noisy(light: np.ndarray, rng: np.random.Generator, strength: float) -> np.n
     A colour filter array measures each colour on a part of the pixels, so that its noise comes
     out of the interpolation smooth and blotchy.
     """
-    level = strength * rng.gamma(1.1, 0.02)
+    level = strength * rng.gamma(1.1, 0.016)
     if level < 1e-4:
         return light
     height, width = light.shape[:2]

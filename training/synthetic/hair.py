@@ -152,7 +152,7 @@ class HairDresser:
             placed_mm: (N, 3) the style as its references place it, head space.
             skin_mm: (M, 3) the skin vertices that were given at the start, of this person.
             spec: what was drawn.
-            pressed: whether a hat or a band presses it to the skull.
+            pressed: whether the band of headphones presses it to the skull.
 
         Returns:
             (N, 3) float32 head space, mm.

@@ -29,7 +29,7 @@ def truth_strip(arrays: dict[str, np.ndarray]) -> np.ndarray:
     marked = arrays["pixels"].copy()
     for point, seen in zip(arrays["points478"], arrays["visible478"], strict=True):
         if np.isfinite(point).all():
-            x, y = (int(round(float(v))) for v in point[:2])
+            x, y = (round(float(v)) for v in point[:2])
             cv2.circle(marked, (x, y), 0, (0, 255, 0) if seen else (255, 0, 0), -1)
     canonical = np.nan_to_num(arrays["canonical_mm"].astype(np.float32) / 260 + 0.5)
     uv = np.nan_to_num(arrays["head_uv"].astype(np.float32))

@@ -15,7 +15,7 @@ from training.head_model.people import macro_factors, sample_people
 from training.head_model.source import read_base_mesh
 from training.head_model.topology import build_topology
 from training.makehuman import follow_weight
-from training.synthetic.accessories import AccessorySpec, accessories, sample_accessories
+from training.synthetic.accessories import AccessorySpec, accessories, sample_accessories, tucked
 from training.synthetic.clothes import ClothesSpec, Tailor, cloth, sample_clothes
 from training.synthetic.hair import (
     STYLES,
@@ -25,13 +25,15 @@ from training.synthetic.hair import (
     sample_hair,
 )
 from training.synthetic.meshes import Mesh, counterparts, nothing, part_mesh, split
+from training.synthetic.register import IctPeople
 from training.synthetic.scene import Label, Material, Portrait, Surface
-from training.synthetic.skins import SkinPainter, SkinSpec, sample_skin
+from training.synthetic.skins import SkinPainter, SkinSpec, sample_skin, tone_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_ICT_SHARE = 0.3  # of people whose shape comes from scans
 _RIDGE = 1.0  # of the coefficients' least squares; the basis is in standard deviations
 _FOLLOW_ORIGIN_MM = np.array([0.0, 44.0, 6.0], np.float32)  # follow_weight counts from the ears
 _REGIONS = (Label.FACE, Label.FACE, Label.EAR, Label.NECK, Label.MOUTH, Label.EYES)  # of the model
@@ -53,6 +55,7 @@ class PersonSpec:
 
     Attributes:
         seed: of the shape.
+        source: `makehuman`, shapes mixed of artists' targets, or `ict`, of scanned people.
         male: 0 female … 1 male.
         age: 0…1; 0.5 is a young adult, 1 old.
         skin, hair, clothes, accessories: what was drawn of them.
@@ -61,6 +64,7 @@ class PersonSpec:
     """
 
     seed: int
+    source: str
     male: float
     age: float
     skin: SkinSpec
@@ -88,7 +92,7 @@ class People:
     """Draws people and poses them.
 
     Args:
-        data_dir: the data folder, with `makehuman`.
+        data_dir: the data folder, with `makehuman` and `ict`.
         texture_size: side of the skin texture; hair has the same at most.
     """
 
@@ -99,6 +103,7 @@ class People:
         self._wardrobe = Wardrobe(data_dir / "makehuman", base)
         self._base = self._wardrobe.base.astype(np.float32)
         self._to_model = topology.operator[:, self._wardrobe.ids].tocsr().astype(np.float32)
+        self._ict = IctPeople(data_dir)
         self._model = load_head_model()
         self._steady = alignment_weights(topology, topology.operator @ base.vertices)
         units = self._wardrobe.units
@@ -184,13 +189,13 @@ class People:
             held_out: draw skin and hair from those that training never sees.
         """
         seed = int(rng.integers(1 << 31))
-        factors = macro_factors(1, np.random.default_rng(seed))
-        male = float(factors["male"][0])
-        age = float(0.5 + 0.5 * factors["old"][0] - 0.31 * factors["child"][0])
+        source = "ict" if rng.random() < _ICT_SHARE else "makehuman"
+        male, age = _sex_and_age(source, seed)
         skin = sample_skin(rng, self._wardrobe.skins_of(held_out), male, age)
         pick = self._wardrobe.names
         return PersonSpec(
             seed=seed,
+            source=source,
             male=male,
             age=age,
             skin=skin,
@@ -221,10 +226,13 @@ class People:
         skin_mm = self._posed(shape, head)
         surfaces = [self._bare(spec).surface("skin", skin_mm, self._paint(spec)["skin"], _SKIN)]
         surfaces += [self._part(name, spec, shape, head) for name in self._outfit(spec)]
-        surfaces += self._hair(spec, shape, head, skin_mm)
         surfaces.append(self._tailor.dress(skin_mm, spec.clothes, self._paint(spec)["clothes"]))
         model_mm = self._posed(shape, self._to_model @ head)
-        surfaces += accessories(spec.accessories, model_mm, spec.hair.rgb)
+        red, green, blue = (tone_rgb(spec.skin) * 255).astype(int).tolist()
+        worn = replace(spec.accessories, skin_rgb=(red, green, blue))
+        hair = self._hair(spec, shape, head, skin_mm)
+        surfaces += [tucked(worn, surface, model_mm) for surface in hair]
+        surfaces += accessories(worn, model_mm, spec.hair.rgb)
         turned = [self._turned(surface, body_turn) for surface in surfaces]
         return Portrait(
             surfaces=tuple(turned),
@@ -237,7 +245,10 @@ class People:
     def _shape(self, spec: PersonSpec) -> _Shape:
         if self._last is None or self._last[0] != spec.seed:
             rng = np.random.default_rng(spec.seed)
-            offsets = sample_people(self._wardrobe.targets, 1, rng)[0]
+            if spec.source == "ict":
+                offsets = self._ict.sample(rng)
+            else:
+                offsets = sample_people(self._wardrobe.targets, 1, rng)[0]
             size = 1 + SIZE_SPREAD * float(np.clip(rng.normal(), -2.5, 2.5))
             self._last = spec.seed, self._fitted(self._base + offsets, size)
         return self._last[1]
@@ -285,7 +296,7 @@ class People:
             return []
         name = f"hair/{spec.hair.style}"
         placed = self._posed(shape, self._wardrobe.parts[name].place(head))
-        pressed = spec.accessories.hat is not None
+        pressed = spec.accessories.headphones
         shaped = self._dresser(name).shape(placed, skin_mm, spec.hair, pressed)
         texture = self._paint(spec)["hair"]
         return [self._mesh(name).surface("hair", shaped, texture, _KINDS["hair"][2])]
@@ -332,6 +343,17 @@ class People:
         return np.ascontiguousarray(swung + joint, np.float32)
 
 
+def _sex_and_age(source: str, seed: int) -> tuple[float, float]:
+    """Tell what `_shape` will draw; scans say neither, so that any skin may go with them."""
+    rng = np.random.default_rng(seed)
+    if source == "ict":
+        return float(rng.random() < 0.5), float(rng.uniform(0.4, 0.9))
+    factors = macro_factors(1, rng)
+    return float(factors["male"][0]), float(
+        0.5 + 0.5 * factors["old"][0] - 0.31 * factors["child"][0]
+    )
+
+
 def _brow_rgb(hair: HairSpec) -> tuple[int, int, int]:
     """Brows are darker than hair, and keep their own colour when hair is dyed."""
     shade = (60, 46, 38) if hair.colour == "dyed" else hair.rgb
@@ -358,7 +380,7 @@ def _small(picture: np.ndarray, size: int) -> np.ndarray:
 def _facts(spec: PersonSpec) -> dict[str, str | float]:
     worn = spec.accessories
     return {
-        "source": "makehuman",
+        "source": spec.source,
         "male": spec.male,
         "age": spec.age,
         "skin": spec.skin.file,

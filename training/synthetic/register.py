@@ -6,12 +6,11 @@ ICT's surface, so that the identity components can be carried over and stay line
 counterpart there (linings of mouth and eye sockets, the body) continues its surroundings
 smoothly; eyeballs and teeth move and grow as ICT's own do.
 
-    python -m training.synthetic.register DATA --out FOLDER
-
-measures the registration and draws sheets.
+`python -m training.synthetic.register_sheet` measures the registration and draws sheets.
 """
 
 import hashlib
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,20 +18,23 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from stream.errors import UserError
-from stream.head_model import load_head_model
-from training.head_model.basis import rigid
 from training.head_model.render import vertex_normals
-from training.head_model.source import HEAD_FROM_SOURCE, BaseMesh, read_base_mesh
-from training.head_model.topology import MOUTH, SKIN, SOCKET, Topology, build_topology
+from training.head_model.source import read_base_mesh
+from training.head_model.topology import MOUTH, SKIN, SOCKET
+from training.synthetic import nonrigid, register_data
 from training.synthetic.nonrigid import Pins, Surface, Touch, bend, extend, hollow, smoothness
+from training.synthetic.register_data import (
+    ICT_SKIN,
+    MATERIALS,
+    Scan,
+    Template,
+    read_scan,
+    read_template,
+)
 
 COMPONENTS = 100
-_VERSION = 1  # of the method; another number makes old caches useless
 _CLIP = 2.5  # standard deviations
 _SPREAD = (0.8, 1.0)
-ICT_SKIN = 11248  # vertices of face, head and neck; then come linings, teeth and eyes
-MATERIALS = {"teeth": ("M_Teeth",), "right": ("M_ScleraRight",), "left": ("M_ScleraLeft",)}
 _STIFFNESS = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.5)
 _CARRY_STIFFNESS = 0.1
 _UNFOLD_ROUNDS, _FOLDED = 8, 0.35  # cosine between a triangle before and after
@@ -47,8 +49,6 @@ _SKIN_NEAR = 8  # vertices of the skin that a helper follows
 _POINT_WEIGHTS = (0.02, 1.0, 8.0)  # jaw line, brows and nose, eyes and mouth
 _ICT_EAR = (79.5, 72.5)  # |x| beyond which skin is ear, and lobe, mm of the mean head
 _HOLLOW_MM, _NOSTRIL_MM = 6.0, 14.0  # skin that faces skin at less is inside a hollow
-_EYES = {"right": "helper-r-eye", "left": "helper-l-eye"}
-_TEETH = ("helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +123,13 @@ class IctPeople:
 def cached_registration(data_dir: Path, template: Template, cache: Path | None) -> Registration:
     """Read the registration from the cache, or make and keep it."""
     folder = Path.home() / ".cache" / "voltface" if cache is None else cache
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest = hashlib.sha256()
+    for module in (__file__, nonrigid.__file__, register_data.__file__):
+        digest.update(Path(str(module)).read_bytes())
     for part in ("ict/ict_facekit.npz", "makehuman/makehuman_head.npz"):
         if (data_dir / part).is_file():
             digest.update(f"{part} {(data_dir / part).stat().st_size}".encode())
-    path = folder / f"ict_people_{_VERSION}_{digest.hexdigest()[:12]}.npz"
+    path = folder / f"ict_people_{digest.hexdigest()[:12]}.npz"
     names = ("mean", "basis", "triangle", "bary")
     if path.is_file():
         with np.load(path, allow_pickle=False) as stored:
@@ -135,9 +137,9 @@ def cached_registration(data_dir: Path, template: Template, cache: Path | None) 
     scan = read_scan(data_dir, template.points68 @ template.vertices)
     found = register(template, scan)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{path.stem}.{np.random.SeedSequence().entropy}.npz"
-    np.savez(partial, **{name: getattr(found, name) for name in names})
-    partial.replace(path)  # whole or not at all, whoever else writes it
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".partial", delete=False) as partial:
+        np.savez(partial, **{name: getattr(found, name) for name in names})
+    Path(partial.name).replace(path)  # whole or not at all, whoever else writes it
     return found
 
 

@@ -49,6 +49,7 @@ class Template:
         points68: (68, R) sparse, the iBUG points from the rows.
         model: (5013, R) sparse, vertices of the head model's source from the rows.
         groups: rows of the helpers: eyes, teeth.
+        eye_triangles: (E, 3) of both eyeballs.
     """
 
     vertices: np.ndarray
@@ -58,13 +59,12 @@ class Template:
     points68: sparse.csr_matrix
     model: sparse.csr_matrix
     groups: dict[str, np.ndarray]
+    eye_triangles: np.ndarray
 
 
 def _opened(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
-        raise UserError(
-            "A data file is absent", f"{path} is not there", "Name the data folder."
-        )
+        raise UserError("A data file is absent", f"{path} is not there", "Name the data folder.")
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files if not name.startswith("part:")}
 
@@ -92,7 +92,12 @@ def read_template(data_dir: Path, base: BaseMesh) -> Template:
         points68=_points_operator(topology, operator),
         model=operator,
         groups=groups,
+        eye_triangles=_triangles(row_of[base.quads[np.isin(base.groups, list(_EYES.values()))]]),
     )
+
+
+def _triangles(quads: np.ndarray) -> np.ndarray:
+    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
 def _group_rows(base: BaseMesh, row_of: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

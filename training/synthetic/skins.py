@@ -63,11 +63,11 @@ def sample_skin(rng: np.random.Generator, files: list[str], male: float, age: fl
     """
     weights = np.array([_suits(name, male, age) for name in files])
     file = files[int(rng.choice(len(files), p=weights / weights.sum()))]
-    middle = 38.0 if "dark" in file else 66.0
+    middle = 38.0 if "dark" in file else 61.0
     made_up = male < 0.5 and rng.random() < 0.45
     return SkinSpec(
         file=file,
-        lightness=float(np.clip(rng.normal(middle, 8.0), 22.0, 79.0)),
+        lightness=float(np.clip(rng.normal(middle, 8.0), 22.0, 77.0)),
         redness=float(rng.normal(0.0, 1.6)),
         yellowness=float(rng.normal(0.0, 2.0)),
         stubble=float(rng.beta(1.2, 1.6)) if male > 0.6 and rng.random() < 0.6 else 0.0,
@@ -79,6 +79,16 @@ def sample_skin(rng: np.random.Generator, files: list[str], male: float, age: fl
         make_up_rgb=_make_up(rng),
         seed=int(rng.integers(1 << 31)),
     )
+
+
+def tone_rgb(spec: SkinSpec) -> np.ndarray:
+    """Return (3,) float32 sRGB, 0…1, of the cheek."""
+    lab = (
+        spec.lightness,
+        float(np.interp(spec.lightness, _TONE_L, _TONE_A)) + spec.redness,
+        float(np.interp(spec.lightness, _TONE_L, _TONE_B)) + spec.yellowness,
+    )
+    return cv2.cvtColor(np.array([[lab]], np.float32), cv2.COLOR_LAB2RGB)[0, 0]
 
 
 def _suits(name: str, male: float, age: float) -> float:
@@ -167,12 +177,7 @@ class SkinPainter:
         A power law keeps black and white where they are, so that pores and lips keep their
         contrast at any tone.
         """
-        lab = (
-            spec.lightness,
-            float(np.interp(spec.lightness, _TONE_L, _TONE_A)) + spec.redness,
-            float(np.interp(spec.lightness, _TONE_L, _TONE_B)) + spec.yellowness,
-        )
-        target = cv2.cvtColor(np.array([[lab]], np.float32), cv2.COLOR_LAB2RGB)[0, 0]
+        target = tone_rgb(spec)
         have = small[self._face].mean(axis=0) / 255.0
         power = np.log(np.clip(target, 0.02, 0.97)) / np.log(np.clip(have, 0.02, 0.97))
         # Half by power, half by gain: either alone looks burnt at the ends.

@@ -139,6 +139,20 @@ def test_lenses_stay_clear_of_the_eyes(kind, seed):
         assert np.linalg.norm(lenses.vertices_mm[:, :2] - point[:2], axis=1).min() < 10
 
 
+@pytest.mark.parametrize("kind", HATS)
+def test_cloth_looks_outwards(kind):
+    hat = accessories(AccessorySpec(hat=kind, seed=1), _head(0), HAIR)[0]
+    corners = hat.vertices_mm[hat.triangles] - hat.vertices_mm.mean(axis=0)
+    assert (np.cross(corners[:, 0], corners[:, 1]) * corners[:, 2]).sum() > 0
+
+
+def test_lenses_look_forwards():
+    lenses = _named(accessories(AccessorySpec(glasses="thick"), _head(0), HAIR), "lenses")
+    corners = lenses.vertices_mm[lenses.triangles]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert normal[:, 2].max() < 1e-3
+
+
 def test_lenses_are_thin_or_dark():
     for dark, low, high in ((False, 0.04, 0.16), (True, 0.84, 0.98)):
         for seed in range(8):

@@ -115,8 +115,7 @@ def _rim(ring: np.ndarray, kind: str, rim: float, deep: float) -> Mesh:
 
 def _bridge(fit: Fit, front: _Front, rings: list[np.ndarray], kind: str, rim: float) -> list[Mesh]:
     """Return the piece over the nose, arched to clear it."""
-    left, right = (ring[np.abs(ring[:, 0]).argmin()] for ring in rings)
-    inner = abs(float(left[0]))
+    inner = float(np.abs(rings[0][:, 0]).min())
     nose = fit.points_mm[[168, 6, 197]]
     heights = [front.centre_y - 5.0]
     if kind == "aviator":
@@ -134,7 +133,6 @@ def _bridge(fit: Fit, front: _Front, rings: list[np.ndarray], kind: str, rim: fl
         z = edge + (wanted - edge) * arch**0.7
         thick = rim * (1.25 if kind in ("thick", "rectangular") else 1.0)
         pieces.append(tube(np.stack([x, y, z], axis=1), thick, sides=6))
-    del right
     return pieces
 
 
@@ -195,9 +193,9 @@ def _lenses(
         shares = np.array([1.0, 0.66, 0.33, 0.0])[:, None, None]
         net = middle + (ring[None] - middle) * shares
         net[..., 2] = front.depth(net[..., 0], net[..., 1]) - 1.2 * (1 - shares[..., 0] ** 2)
-        mesh = grid(net if side > 0 else net[:, ::-1], closed=True)
+        mesh = grid(net if side < 0 else net[:, ::-1], closed=True)
         low, high = ring[:, :2].min(axis=0), ring[:, :2].max(axis=0)
-        flat = ((net if side > 0 else net[:, ::-1])[..., :2].reshape(-1, 2) - low) / (high - low)
+        flat = ((net if side < 0 else net[:, ::-1])[..., :2].reshape(-1, 2) - low) / (high - low)
         pieces.append(Mesh(mesh.vertices_mm, mesh.triangles, flat.astype(np.float32),
                            mesh.smooth_ids))  # fmt: skip
     texture = _lens_texture(dark, int(rng.integers(8)), int(rng.integers(5)))

@@ -100,7 +100,8 @@ def tucked(spec: AccessorySpec, surface: Surface, head_mm: np.ndarray) -> Surfac
     free = ((brim - elevation) / np.radians(10.0)).clip(0, 1)
     inside = (spec.hat == "hood") & (np.abs(azimuth) > np.radians(50))
     free = np.where(inside, 0.0, free)
-    limit = dome.radii(azimuth, np.maximum(elevation, brim)) - 2.5 + 60.0 * free**2
+    limit = dome.radii(azimuth, np.maximum(elevation, brim)) + 60.0 * free**2
+    limit -= 7.0 if spec.hat == "hood" else 2.5
     # A hood hangs straight below its dome: what counts there is the distance from the vertical.
     level = np.cos(np.minimum(brim, 0)) / np.maximum(np.cos(elevation), 0.05)
     limit = np.where(inside & (elevation < brim), (0.9 * limit - 4.0) * level, limit)
@@ -123,7 +124,7 @@ def _dome(spec: AccessorySpec, fitted: Fit) -> tuple[np.random.Generator, _Dome]
 
 
 def _cap(dome: _Dome, rgb: np.ndarray, rng: np.random.Generator) -> list[Surface]:
-    crown = placed_uv(grid(dome.points(13), closed=True), 0.0, 0.0, 1.0, 0.74)
+    crown = placed_uv(grid(dome.points(13), closed=True, flipped=True), 0.0, 0.0, 1.0, 0.74)
     band = _band(dome, 2.0, 0.5)
     button = lathe([(0, 5.5), (2.0, 5.0), (3.5, 0.1)], dome.points(2)[0, 0], np.array([0, -1.0, 0]))
     visor_rgb = rgb if rng.random() < 0.7 else np.array(_CLOTH[int(rng.integers(len(_CLOTH)))])
@@ -187,7 +188,7 @@ def _beanie(dome: _Dome, rgb: np.ndarray, rng: np.random.Generator) -> list[Surf
     slouch = float(rng.uniform(0, 22))
     share = np.linspace(1, 0, 15)[:, None] ** 2
     net[..., 2] += slouch * share
-    crown = placed_uv(grid(net, closed=True), 0.0, 0.0, 1.0, 0.7)
+    crown = placed_uv(grid(net, closed=True, flipped=True), 0.0, 0.0, 1.0, 0.7)
     meshes = [crown]
     if rng.random() < 0.75:
         meshes.append(_cuff(dome, float(rng.uniform(0.3, 0.5))))
@@ -214,7 +215,7 @@ def _cuff(dome: _Dome, height: float) -> Mesh:
     rows = [(upper, 0.5), (upper, 4.0), (replace(dome, brim=dome.brim + height / 2), 5.5),
             (dome, 4.0), (dome, -1.0)]  # fmt: skip
     net = np.stack([row.points(2, offset)[1] for row, offset in rows])
-    return placed_uv(grid(net, closed=True), 0.0, 0.72, 1.0, 1.0)
+    return placed_uv(grid(net, closed=True, flipped=True), 0.0, 0.72, 1.0, 1.0)
 
 
 @lru_cache(maxsize=3)
@@ -239,7 +240,7 @@ def _hood(dome: _Dome, rgb: np.ndarray, rng: np.random.Generator) -> list[Surfac
     folds = np.sin(_AZIMUTH * int(rng.integers(5, 10)) + rng.uniform(0, 6))[:, None]
     depth = np.linspace(0, 1, len(net))[:, None, None] ** 2 * _HOOD_SIDES[:, None] * 3.0
     net = net + depth * folds * outwards
-    shell = grid(net, closed=True)
+    shell = grid(net, closed=True, flipped=True)
     row, column = np.divmod(shell.triangles, _COLUMNS)
     cloth = (_HOOD_SIDES[column] | (row < _HOOD_ROWS)).all(axis=1)
     shell = placed_uv(replace(shell, triangles=shell.triangles[cloth]), 0.0, 0.0, 1.0, 0.9)
@@ -256,19 +257,20 @@ def _signed_azimuth() -> np.ndarray:
 
 def _hanging(low_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return (9, 49, 3) cloth below the dome's lowest row; its edges close towards the throat."""
-    fall = float(rng.uniform(100, 125))
+    fall, closing = float(rng.uniform(100, 125)), float(rng.uniform(8, 26))
     share = np.linspace(0, 1, 10)[1:, None]
     level = np.linalg.norm((low_mm - CROWN_ORIGIN_MM)[:, [0, 2]], axis=1)
     signed = _signed_azimuth()
     from_edge = (1 - (_FROM_FRONT - np.radians(52)) / 2.2).clip(0)
-    azimuth = signed - np.sign(signed) * np.radians(28.0) * share**0.9 * from_edge
+    azimuth = signed - np.sign(signed) * np.radians(closing) * share**0.9 * from_edge
     radius = level * (1 - 0.08 * np.sin(np.pi * share)) + 22.0 * share**2
     middle = CROWN_ORIGIN_MM[2] + 10.0 * share
-    return np.stack([
+    cloth = np.stack([
         radius * np.sin(azimuth),
         low_mm[:, 1] + fall * share,
         middle - radius * np.cos(azimuth),
     ], axis=-1)  # fmt: skip
+    return np.where(_HOOD_SIDES[:, None], cloth, low_mm)
 
 
 def _hood_edge(net_mm: np.ndarray) -> np.ndarray:

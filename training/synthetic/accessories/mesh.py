@@ -42,16 +42,20 @@ def _grid_topology(
     return triangles, np.stack([u, v], axis=-1).reshape(-1, 2).astype(np.float32), smooth.ravel()
 
 
-def grid(points_mm: np.ndarray, closed: bool = False, looped: bool = False) -> Mesh:
+def grid(
+    points_mm: np.ndarray, closed: bool = False, looped: bool = False, flipped: bool = False
+) -> Mesh:
     """Return the mesh of a (R, C, 3) net of points; u runs along columns, v along rows.
 
     Args:
-        points_mm: the net; seen from outside, rows go down where columns go left.
+        points_mm: the net; the outside is where columns × rows points.
         closed: whether the last column lies on the first.
         looped: whether the last row lies on the first.
+        flipped: whether the outside is the other side.
     """
     rows, columns = points_mm.shape[:2]
     triangles, uv, smooth = _grid_topology(rows, columns, closed, looped)
+    triangles = triangles[:, ::-1] if flipped else triangles
     return Mesh(points_mm.reshape(-1, 3).astype(np.float32), triangles, uv, smooth)
 
 
