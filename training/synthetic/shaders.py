@@ -69,9 +69,10 @@ void main() {
     vec3 shine = open * gloss * (0.12 + 0.88 * edge) * radiance(mirror, vec3(1.0, 0.9, 0.6));
     vec3 wrap = scatter * vec3(0.32, 0.14, 0.07);
     for (int i = 0; i < lamps; ++i) {
+        float cosine = dot(n, lamp_direction[i]);
+        if (cosine + wrap.r <= 0.0) continue;  // turned away: no need to ask for shadows
         float s = i == shadowed ? lit(n) : 1.0;
         vec3 passed = mix(vec3(s), sqrt(vec3(s)), scatter * vec3(0.6, 0.2, 0.1)) * open;
-        float cosine = dot(n, lamp_direction[i]);
         vec3 wrapped = (cosine + wrap) / ((1.0 + wrap) * (1.0 + wrap));
         diffuse += passed * lamp_colour[i] * max(wrapped, 0.0);
         float glint = pow(max(dot(n, normalize(lamp_direction[i] + view)), 0.0), shininess);

@@ -1,0 +1,109 @@
+"""Show one sample in many ways: other crops, mirrored, other colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NEAREST = ("labels",)
+_GREY = ("hair_alpha", "alpha")
+_DEPTH = ("depth", "face_depth", "fitted_depth")
+_FAR = 60000.0  # stands for "nothing there" where float16 infinity cannot be resampled
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """How far samples are varied.
+
+    Attributes:
+        scale: largest zoom in or out, as a factor.
+        shift: largest shift, as a share of the side.
+        turn_deg: largest rotation in the picture.
+        squeeze: (least, most) width over height of what a square of the picture shows; the live
+            path squeezes upright rectangles to squares.
+        mirror: whether half of the samples are mirrored.
+        colour: strength of changes of exposure, contrast and white balance; 0 for none.
+    """
+
+    scale: float = 1.25
+    shift: float = 0.08
+    turn_deg: float = 15.0
+    squeeze: tuple[float, float] = (0.75, 1.05)
+    mirror: bool = True
+    colour: float = 1.0
+
+
+def sample_crop(rng: np.random.Generator, size: int, variation: Variation) -> np.ndarray:
+    """Draw (2, 3) float64 `crop_from_picture`, in pixels."""
+    zoom = np.exp(rng.uniform(-1, 1) * np.log(variation.scale))
+    squeeze = rng.uniform(*variation.squeeze)
+    angle = np.radians(rng.uniform(-1, 1) * variation.turn_deg)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    linear = np.diag([zoom / np.sqrt(squeeze), zoom * np.sqrt(squeeze)])
+    linear = linear @ np.array([[cosine, -sine], [sine, cosine]])
+    if variation.mirror and rng.random() < 0.5:
+        linear = np.diag([-1.0, 1.0]) @ linear
+    shift = rng.uniform(-1, 1, 2) * variation.shift * size
+    return np.column_stack([linear, size / 2 + shift - linear @ [size / 2, size / 2]])
+
+
+def cropped(arrays: Mapping[str, np.ndarray], crop: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """Resample the maps of a sample; points and coefficients are not among them.
+
+    Args:
+        arrays: `pixels`, and any of `labels`, `hair_alpha`, `alpha`, `depth`, `face_depth`,
+            `fitted_depth`, as `learn.prepared` keeps them.
+        crop: (2, 3) crop_from_picture, pixel centres at +0.5.
+        size: side of the result.
+
+    Returns:
+        The same, (size, size, …). Beyond the picture, pixels repeat the border, labels and
+        alpha are 0, depths infinite.
+    """
+    # OpenCV counts pixel centres at whole numbers.
+    matrix = crop.copy()
+    matrix[:, 2] += crop[:, :2] @ [0.5, 0.5] - 0.5
+    sides = (size, size)
+    result = {}
+    for name, value in arrays.items():
+        if name == "pixels":
+            border = {"borderMode": cv2.BORDER_REPLICATE}
+            result[name] = cv2.warpAffine(value, matrix, sides, flags=cv2.INTER_LINEAR, **border)
+        elif name in _NEAREST:
+            result[name] = cv2.warpAffine(value, matrix, sides, flags=cv2.INTER_NEAREST)
+        elif name in _GREY:
+            result[name] = cv2.warpAffine(value, matrix, sides, flags=cv2.INTER_LINEAR)
+        elif name in _DEPTH:
+            finite = np.minimum(value.astype(np.float32), _FAR)
+            edge = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": _FAR}
+            warped = cv2.warpAffine(finite, matrix, sides, flags=cv2.INTER_NEAREST, **edge)
+            result[name] = np.where(warped < _FAR / 2, warped, np.float32(np.inf))
+    return result
+
+
+def recoloured(pixels: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Change exposure, contrast and white balance by one table a channel; now and then grey.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        rng: draws the change.
+        strength: 0 for none, 1 for the usual range.
+    """
+    if strength <= 0:
+        return pixels
+    level = np.linspace(0, 1, 256)[:, None]
+    gamma = np.exp(strength * rng.normal(0, 0.18))
+    gain = np.exp(strength * (rng.normal(0, 0.12) + rng.normal(0, 0.05, 3)))
+    lift = strength * rng.normal(0, 0.03)
+    table = np.clip(level**gamma * gain + lift, 0, 1)
+    changed = cv2.LUT(pixels, (table * 255 + 0.5).astype(np.uint8)[:, None, :])
+    if rng.random() < 0.04 * strength:
+        grey = cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY)
+        changed = np.repeat(grey[..., None], 3, axis=2)
+    return changed

@@ -1,0 +1,67 @@
+"""Depth of the fitted head model in synthetic pictures: what the live path knows of a head.
+
+The live path fits the head model to tracked points, and its errors are those of that fit. A
+prepared set therefore gets, beside the exact depth, the depth of a head model whose identity,
+expression and pose are off by about as much.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.geometry import transform_points
+from stream.gl import create_context
+from stream.head_model import load_head_model
+from stream.raster import DepthRaster
+from stream.region import NodeGrid, Region
+from training.learn.prepared import DEPTH_UNIT_MM, NOWHERE, PreparedSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+FIELD = "fitted_depth"
+_IDENTITY_NOISE, _EXPRESSION_NOISE = 0.4, 0.06  # standard deviations; shares of a face unit
+_TURN_NOISE = np.radians(1.5)
+_DISTANCE_NOISE = 0.02  # share of the distance
+
+
+def add_fitted_depth(
+    data: PreparedSet, folder: Path, progress: Callable[[Iterable], Iterable] | None = None
+) -> None:
+    """Draw the field `fitted_depth` of a prepared set, in the units of its other depths."""
+    model = load_head_model()
+    context = create_context()
+    raster = DepthRaster(context, model.triangles)
+    side = data.size
+    target = np.lib.format.open_memmap(
+        folder / f"{FIELD}.npy", "w+", "float16", (data.count, side, side)
+    )
+    # Nodes lie on the corners of a region: one of side − 1 has them a pixel apart.
+    grid = NodeGrid(Region(0, 0, side - 1, side - 1), side, side)
+    seed = int(data.recipe["seed"])
+    for index in progress(range(data.count)) if progress else range(data.count):
+        rng = np.random.default_rng([seed, index, 77])
+        identity = data["identity"][index] + rng.normal(0, _IDENTITY_NOISE, 80)
+        expression = data["expression"][index] + rng.normal(0, _EXPRESSION_NOISE, 52)
+        pose = _disturbed(data["camera_from_head"][index].astype(np.float64), rng)
+        shape = model.shape(identity, np.clip(expression, 0, 1))
+        camera = data["intrinsics"][index].astype(np.float64)
+        camera[:2, 2] -= 0.5  # pixel centres
+        front, _ = raster.draw(transform_points(pose, shape), camera, grid)
+        relative = (front - pose[2, 3]) / DEPTH_UNIT_MM
+        target[index] = np.where(front > 0, relative, np.float32(NOWHERE))
+    target.flush()
+    raster.release()
+    context.release()
+
+
+def _disturbed(pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Turn a pose a little and move it along its ray."""
+    off = pose.copy()
+    off[:3, :3] = cv2.Rodrigues(rng.normal(0, _TURN_NOISE, 3))[0] @ pose[:3, :3]
+    off[:3, 3] *= 1 + rng.normal(0, _DISTANCE_NOISE)
+    return off

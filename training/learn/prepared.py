@@ -1,0 +1,134 @@
+"""Synthetic samples as memory-mapped arrays: read at random, by any number of workers, at once.
+
+Drawing takes longer than a small network takes to learn from a picture, so that a set is drawn
+once and then shown many times with random crops, mirroring and colours. Shards
+(training.synthetic.shards) are for keeping and passing on; this is for training.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stream.errors import UserError
+from training.synthetic.dataset import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+DEPTH_UNIT_MM = 100.0  # depths are kept relative to the head's centre, in these units
+NOWHERE = np.float16(np.inf)  # depth of what is not there
+_SUMMARY = "set.json"
+_FIELDS: dict[str, tuple[tuple[int | str, ...], str]] = {  # shape, "S" is the side; type
+    "pixels": (("S", "S", 3), "uint8"),
+    "labels": (("S", "S"), "uint8"),
+    "hair_alpha": (("S", "S"), "uint8"),
+    "alpha": (("S", "S"), "uint8"),
+    "depth": (("S", "S"), "float16"),
+    "face_depth": (("S", "S"), "float16"),
+    "points478": ((478, 3), "float32"),
+    "visible478": ((478,), "bool"),
+    "identity": ((80,), "float32"),
+    "expression": ((52,), "float32"),
+    "camera_from_head": ((4, 4), "float32"),
+    "intrinsics": ((3, 3), "float32"),
+    "sky": ((9, 3), "float32"),
+}
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """A set that was prepared; fields are memory maps by name.
+
+    Attributes:
+        count: samples.
+        size: side of the pictures.
+        recipe: seed and the like.
+        fields: (count, …) arrays; see `_FIELDS`. Depths are relative to the head's centre, in
+            units of 100 mm, infinite where nothing is.
+    """
+
+    count: int
+    size: int
+    recipe: dict[str, int | bool]
+    fields: dict[str, np.ndarray]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.fields[name]
+
+
+def reduced(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Keep of `dataset.arrays_of` what the live networks learn from, depths relative."""
+    centre = float(arrays["camera_from_head"][2, 3])
+    kept = {name: arrays[name] for name in _FIELDS if name in arrays}
+    for name, source in (("depth", "depth_mm"), ("face_depth", "face_depth_mm")):
+        relative = (arrays[source] - centre) / DEPTH_UNIT_MM
+        kept[name] = np.where(np.isnan(relative), NOWHERE, relative).astype(np.float16)
+    return kept
+
+
+def prepare(
+    data_dir: Path,
+    folder: Path,
+    count: int,
+    *,
+    seed: int,
+    size: int = 256,
+    workers: int = 2,
+    held_out: bool = False,
+    progress: Callable[[Iterable], Iterable] | None = None,
+) -> PreparedSet:
+    """Draw a set and keep it.
+
+    Args:
+        data_dir: the data folder.
+        folder: where to; made when absent.
+        count: samples.
+        seed: of the set.
+        size: side of the pictures.
+        workers: processes.
+        held_out: skins and hair that training never sees.
+        progress: wraps what is iterated over, as `rich.progress.track` does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = {
+        name: np.lib.format.open_memmap(
+            folder / f"{name}.npy", "w+", kind, (count, *_sized(shape, size))
+        )
+        for name, (shape, kind) in _FIELDS.items()
+    }
+    items = stream(data_dir, seed, count, size=size, workers=workers, held_out=held_out)
+    for number, (_, arrays, _) in enumerate(progress(items) if progress else items):
+        for name, value in reduced(arrays).items():
+            fields[name][number] = value
+    for array in fields.values():
+        array.flush()
+    recipe = {"seed": seed, "held_out": held_out, "count": count, "size": size}
+    (folder / _SUMMARY).write_text(json.dumps(recipe) + "\n")
+    return open_set(folder)
+
+
+def open_set(folder: Path) -> PreparedSet:
+    """Open a prepared set.
+
+    Raises:
+        UserError: when the folder holds none, or an unfinished one.
+    """
+    summary = folder / _SUMMARY
+    if not summary.is_file():
+        raise UserError(
+            f"{folder} is not a prepared set",
+            "it is absent or unfinished",
+            "Prepare it: python -m training prepare FOLDER",
+        )
+    recipe = json.loads(summary.read_text())
+    fields = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+    return PreparedSet(recipe["count"], recipe["size"], recipe, fields)
+
+
+def _sized(shape: tuple[int | str, ...], size: int) -> tuple[int, ...]:
+    return tuple(size if side == "S" else int(side) for side in shape)

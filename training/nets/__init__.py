@@ -1,0 +1,1 @@
+"""Networks: light ones for the live path, and those of the papers."""
