@@ -5,8 +5,6 @@ is not here, a PartError where it is here but fails; both say how to mend it. Fo
 the check's own remedy is shown.
 """
 
-import base64
-import importlib
 import os
 import sys
 import tempfile
@@ -18,18 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from stream.engine_choice import ENGINES, check_engine, nvidia_driver_present
+from engines.backends import BACKENDS
+from engines.cuda import nvidia_driver_present
+from engines.errors import EngineAbsentError
+from engines.probe import prove
 from stream.errors import UserError
 from stream.frame import Frame
 from stream.system_packages import install_command
-
-# An ONNX model of one node, output = max(0, input), both of shape (1, 4); 89 bytes.
-TINY_ONNX = base64.b64decode(
-    "CAgSADpNChUKBWlucHV0EgZvdXRwdXQiBFJlbHUSAWdaFwoFaW5wdXQSDgoMCAES"
-    "CAoCCAEKAggEYhgKBm91dHB1dBIOCgwIARIICgIIAQoCCARCBAoAEA0="
-)
-_TINY_INPUT = np.array([[-2.0, -1.0, 0.5, 3.0]], np.float32)
-_TINY_OUTPUT = np.maximum(_TINY_INPUT, 0)
 
 _TRIANGLE_VERTEX = """
 #version 330
@@ -172,52 +165,16 @@ def _window() -> str:
         raise
 
 
-def _onnxruntime() -> str:
-    import onnxruntime  # noqa: PLC0415
-
-    session = onnxruntime.InferenceSession(TINY_ONNX, providers=["CPUExecutionProvider"])
-    (result,) = session.run(None, {"input": _TINY_INPUT})
-    _check_result(result)
-    providers = ", ".join(onnxruntime.get_available_providers())
-    return f"onnxruntime {onnxruntime.__version__} ({providers})"
-
-
-def _openvino() -> str:
-    import openvino  # noqa: PLC0415
-
-    core = openvino.Core()
-    model = core.read_model(TINY_ONNX)
-    for device in core.available_devices:
-        result = core.compile_model(model, device)([_TINY_INPUT])[0]
-        _check_result(result)
-    version = openvino.__version__.partition("-")[0]
-    return f"openvino {version} ({', '.join(core.available_devices)})"
-
-
-def _check_result(result: np.ndarray) -> None:
-    if not np.allclose(result, _TINY_OUTPUT, atol=1e-3):
-        why = f"max(0, {_TINY_INPUT.tolist()}) came out as {np.asarray(result).tolist()}"
-        raise PartError("the engine computes wrongly", why, "Install it anew")
-
-
-def _tensorrt(engine: str) -> Callable[[], str]:
-    """Return a check that builds an engine of the tiny network and, with a card, opens it."""
+def _engine(name: str) -> Callable[[], str]:
+    """Return a check that builds a network with a backend, runs it and compares its answer."""
 
     def check() -> str:
-        check_engine(engine)  # type: ignore[arg-type]
-        trt = importlib.import_module(ENGINES[engine][0])
-        logger = trt.Logger(trt.Logger.ERROR)
-        builder = trt.Builder(logger)
-        network = builder.create_network(0)
-        if not trt.OnnxParser(network, logger).parse(TINY_ONNX):
-            raise PartError(f"{engine} cannot read ONNX", "its parser refused", ENGINES[engine][1])
-        built = builder.build_serialized_network(network, builder.create_builder_config())
-        if built is None:
-            why = "no engine came of a network of one node"
-            raise PartError(f"{engine} cannot build", why, "Update the NVIDIA driver")
-        if trt.Runtime(logger).deserialize_cuda_engine(built) is None:
-            raise PartError(f"{engine} cannot run", "it refuses its own engine", "Update it")
-        return f"{engine} {trt.__version__}, built and opened an engine"
+        try:
+            return prove(name)
+        except EngineAbsentError:
+            raise
+        except UserError as error:
+            raise PartError(error.what, error.why, error.remedy) from error
 
     return check
 
@@ -237,6 +194,17 @@ _WINDOW_REMEDY = install_command(
     apt="libsm6 libxext6 libxcb1", dnf="libSM libXext libxcb", pacman="libsm libxext libxcb"
 )
 _REINSTALL = f"{sys.executable} -m pip install --force-reinstall"
+_ENGINE_TITLES = {
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "tensorrt": "TensorRT",
+    "tensorrt-rtx": "TensorRT for RTX",
+}
+
+
+def _reinstall(engine: str) -> str:
+    return f"{BACKENDS[engine].install} --force-reinstall"
+
 
 CHECKS: dict[str, Check] = {
     "opengl": Check("OpenGL", _opengl, _GL_REMEDY, needed=True),
@@ -246,11 +214,9 @@ CHECKS: dict[str, Check] = {
     "camera": Check("camera", _camera, "plug a camera in and close what else uses it"),
     "virtual_camera": Check("virtual camera", _virtual_camera, "see the README, For streamers"),
     "window": Check("preview window", _window, _WINDOW_REMEDY),
-    "onnxruntime": Check("ONNX Runtime", _onnxruntime, f"{_REINSTALL} onnxruntime"),
-    "openvino": Check("OpenVINO", _openvino, f"{_REINSTALL} openvino"),
     "nvidia": Check("NVIDIA driver", _nvidia, "install the driver of the card"),
-    "tensorrt": Check("TensorRT", _tensorrt("tensorrt"), 'pip install "voltface[tensorrt]"'),
-    "tensorrt_rtx": Check(
-        "TensorRT for RTX", _tensorrt("tensorrt-rtx"), 'pip install "voltface[rtx]"'
-    ),
+    **{
+        name.replace("-", "_"): Check(title, _engine(name), _reinstall(name))
+        for name, title in _ENGINE_TITLES.items()
+    },
 }

@@ -190,6 +190,20 @@ class BackgroundPlate:
         cv2.copyTo(behind, cv2.compare(hidden, 255, cv2.CMP_EQ), target)
         return plate
 
+    def unseen(self, region: Region, size: tuple[int, int]) -> np.ndarray:
+        """Tell where the background of the present frame is a guess.
+
+        Args:
+            region: inside the frame.
+            size: (width, height) of the answer in pixels.
+
+        Returns:
+            (h, w) uint8, 255 where nothing but a fill stands in for what was never seen.
+        """
+        if self._canvas is None:
+            return np.full(size[::-1], 255, np.uint8)
+        return cv2.compare(self._canvas.trust_at(region, size), 0, cv2.CMP_EQ)
+
     def finish(self) -> None:
         """Put the best fill in place now, however long it takes, as for a single picture."""
         if self._canvas is None or self._view is None:

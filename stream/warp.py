@@ -5,133 +5,18 @@ plate B behind it is taken away. Drawn at its new place over the plate, a head t
 gives back the frame itself, whatever errors matte and plate hold.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import moderngl
 import numpy as np
 
-from stream.mesh import HeadMesh, Sheet
+from stream.mesh import HeadMesh, Sheet, SheetKind
 from stream.pose import HeadMotion
+from stream.provenance import FRAGMENTS as PROVENANCE
 from stream.region import Region
+from stream.warp_shaders import FRAGMENTS, VERTEX
 
-_VERTEX = """
-#version 330
-uniform vec4 camera;         // fx, fy, cx, cy
-uniform vec4 region;         // x0, y0, width, height in frame pixels
-uniform vec3 pivot;          // mm
-uniform vec3 axis_angle;     // radians
-uniform vec3 shift;          // mm
-uniform vec2 depth_range;    // mm
-in vec2 place_px;            // of the node in the frame, before the motion
-in float depth_mm;
-in float share;
-in vec2 colours_px;          // where in the frame the node finds its colours
-in float opacity;
-in float yield_mm;
-in vec3 gain;
-out vec2 source_px;
-flat out vec2 far_px;
-out float target_mm;
-out float cover;
-out vec3 tint;
-vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
-    float angle = length(w);
-    if (angle < 1e-6) return p + cross(w, p);
-    vec3 k = w / angle;
-    return p * cos(angle) + cross(k, p) * sin(angle) + k * dot(k, p) * (1.0 - cos(angle));
-}
-void main() {
-    source_px = far_px = colours_px;
-    vec3 p = vec3((place_px - camera.zw) / camera.xy, 1.0) * depth_mm;
-    p = pivot + turned(p - pivot, share * axis_angle) + share * shift;
-    target_mm = p.z;
-    cover = opacity;
-    tint = gain;
-    vec2 target_px = camera.xy * p.xy / p.z + camera.zw;
-    vec2 ndc = (target_px - region.xy) / region.zw * 2.0 - 1.0;
-    float z = (p.z + yield_mm - depth_range.x) / (depth_range.y - depth_range.x);
-    gl_Position = vec4(ndc, 2.0 * z - 1.0, 1.0);
-}
-"""
-# One program a sheet: a software renderer pays for every branch that it does not take.
-_SOLID = """
-#version 330
-uniform sampler2D layer;     // F premultiplied, α
-uniform vec4 region;
-in vec2 source_px;
-out vec4 colour;
-void main() { colour = texture(layer, (source_px - region.xy) / region.zw); }
-"""
-_NEAR_SIDE = """
-#version 330
-uniform sampler2D layer;
-uniform vec4 region;
-in vec2 source_px;
-out vec4 colour;
-void main() {
-    colour = texture(layer, (source_px - region.xy) / region.zw);
-    if (colour.a < 0.002) discard;
-}
-"""
-_MIRROR = """
-#version 330
-uniform sampler2D layer;
-uniform vec4 region;
-in vec2 source_px;
-in float cover;
-in vec3 tint;
-out vec4 colour;
-void main() {
-    colour = cover * texture(layer, (source_px - region.xy) / region.zw);
-    colour.rgb = min(colour.rgb * tint, colour.a);
-    if (colour.a < 0.002) discard;
-}
-"""
-_GAP = """
-#version 330
-uniform sampler2D layer;
-uniform vec4 region;
-in vec2 source_px;
-flat in vec2 far_px;
-out vec4 colour;
-float stretch(mat2 source_from_target) {            // greatest magnification of the texture
-    float det = determinant(source_from_target);
-    float square = dot(source_from_target[0], source_from_target[0])
-                 + dot(source_from_target[1], source_from_target[1]);
-    float least = sqrt(max(square - sqrt(max(square * square - 4.0 * det * det, 0.0)), 0.0) / 2.0);
-    return 1.0 / max(least, 1e-3);
-}
-void main() {
-    float s = stretch(mat2(dFdx(source_px), dFdy(source_px)));
-    vec2 source = mix(source_px, far_px, smoothstep(5.0, 15.0, s));
-    colour = texture(layer, (source - region.xy) / region.zw);
-    if (colour.a < 0.002) discard;
-}
-"""
-_FAR_SIDE = """
-#version 330
-uniform sampler2D layer;
-uniform vec4 region;
-uniform float mm_per_px;
-in vec2 source_px;
-in float target_mm;
-in float cover;
-out vec4 colour;
-float grazing() {                                   // 1 where the surface turns out of sight
-    return smoothstep(4.0, 14.0, length(vec2(dFdx(target_mm), dFdy(target_mm))) / mm_per_px);
-}
-void main() {
-    vec4 here = texture(layer, (source_px - region.xy) / region.zw);
-    // Never seen through the soft edge of the near side; its own edge fades where it turns away.
-    float alpha = clamp((here.a - 0.98) / 0.02, 0.0, 1.0) * (1.0 - grazing()) * cover;
-    if (alpha < 0.002) discard;
-    colour = vec4(here.rgb * alpha, alpha);
-}
-"""
-
-
-_FRAGMENTS = {
-    "solid": _SOLID, "far": _FAR_SIDE, "gap": _GAP, "near": _NEAR_SIDE, "mirror": _MIRROR,
-}  # fmt: skip
 _NODE_PARTS = (
     ("place_px", 2),
     ("depth_mm", 1),
@@ -175,10 +60,21 @@ class Warp:
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
         self._programs = {
-            kind: context.program(vertex_shader=_VERTEX, fragment_shader=fragment)
-            for kind, fragment in _FRAGMENTS.items()
+            kind: context.program(vertex_shader=VERTEX, fragment_shader=fragment)
+            for kind, fragment in FRAGMENTS.items()
+        }
+        self._tellers = {
+            kind: context.program(vertex_shader=VERTEX, fragment_shader=fragment)
+            for kind, fragment in PROVENANCE.items()
         }
         self._size: tuple[int, int] | None = None
+        self._drawn: _Drawn | None = None
+        self._told: moderngl.Framebuffer | None = None
+
+    @property
+    def context(self) -> moderngl.Context:
+        """The context that it draws in."""
+        return self._context
 
     def draw(
         self, picture: np.ndarray, matte: np.ndarray, plate: np.ndarray, region: Region,
@@ -199,6 +95,7 @@ class Warp:
         Returns:
             (h, w, 3) uint8 RGB.
         """
+        self._forget()
         self._fit_buffers(region)
         self._target.use()
         self._target.clear(depth=1.0)
@@ -206,25 +103,87 @@ class Warp:
         resting = resting_mask(mesh, region)
         self._colour.write(_background(picture, plate, resting))
         self._state()
-        self._sheets(mesh, motion, camera, region, presence)
+        self._drawn = _Drawn(mesh, motion, camera, region, self._sheets(mesh, presence))
+        self._render(self._programs, self._drawn, (1.0, 1.0))
         out = self._target.read(components=4)
         drawn = np.frombuffer(out, np.uint8).reshape(region.height, region.width, 4)
         return antialiased(drawn, resting)
 
-    def _sheets(
-        self, mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray, region: Region,
-        presence: float,
-    ) -> None:  # fmt: skip
+    def provenance(self, size: int = 256) -> np.ndarray:
+        """Return what is known of the pixels that were last drawn, squeezed to a square.
+
+        Returns:
+            (size, size, 3) uint8: how far the head covers a pixel; how far its colour is a guess,
+            as of what is mirrored, of the far side, or drawn out of few pixels; 255 where the
+            frame itself shows since nothing moves there.
+
+        Raises:
+            ValueError: before anything was drawn.
+        """
+        drawn = self._drawn
+        if drawn is None:
+            raise ValueError("Warp.provenance: nothing was drawn yet")
+        target = self._square(size)
+        target.use()
+        target.clear(depth=1.0)
+        self._state()
+        region = drawn.region
+        self._render(self._tellers, drawn, (region.width / size, region.height / size))
+        told = np.frombuffer(target.read(components=4), np.uint8).reshape(size, size, 4)
+        bare = cv2.compare(told[..., 3], 0, cv2.CMP_EQ)
+        resting = cv2.compare(resting_mask(drawn.mesh, region, (size, size)), 0, cv2.CMP_GT)
+        return cv2.merge([told[..., 3], told[..., 0], cv2.bitwise_and(bare, resting)])
+
+    def _sheets(self, mesh: HeadMesh, presence: float) -> "list[_SheetBuffers]":
+        """Upload the sheets that have triangles, in the order of drawing."""
+        context, buffers = self._context, []
         for sheet in mesh.sheets:
             if len(sheet.triangles):
-                self._blend(sheet.kind != "solid")
-                self._cull(sheet.kind == "far")
-                program = self._programs[sheet.kind]
-                _set_uniforms(program, region, motion, camera)
-                share = sheet.share * presence
-                parts = (sheet.places_px, sheet.depth_mm, share, sheet.colours_px,
-                         sheet.opacity, sheet.yield_mm, _gain(sheet))  # fmt: skip
-                self._sheet(program, np.dstack(parts).astype(np.float32), sheet.triangles)
+                parts = (sheet.places_px, sheet.depth_mm, sheet.share * presence,
+                         sheet.colours_px, sheet.opacity, sheet.yield_mm, _gain(sheet))  # fmt: skip
+                nodes = np.dstack(parts).astype(np.float32)
+                triangles = np.ascontiguousarray(sheet.triangles, np.int32)
+                pair = context.buffer(nodes.tobytes()), context.buffer(triangles.tobytes())
+                buffers.append((sheet.kind, *pair))
+        return buffers
+
+    def _render(
+        self,
+        programs: dict[str, moderngl.Program],
+        drawn: "_Drawn",
+        px_a_pixel: tuple[float, float],
+    ) -> None:
+        for kind, nodes, triangles in drawn.sheets:
+            self._blend(kind != "solid")
+            self._cull(kind == "far")
+            program = programs[kind]
+            _set_uniforms(program, drawn, px_a_pixel)
+            self._sheet(program, nodes, triangles)
+
+    def _square(self, size: int) -> moderngl.Framebuffer:
+        if self._told is None or self._told.width != size:
+            self._release_square()
+            sides = (size, size)
+            self._told_parts = (
+                self._context.renderbuffer(sides, 4),
+                self._context.depth_renderbuffer(sides),
+            )
+            self._told = self._context.framebuffer(*self._told_parts)
+        return self._told
+
+    def _release_square(self) -> None:
+        if self._told is not None:
+            for buffer in (self._told, *self._told_parts):
+                buffer.release()
+            self._told = None
+
+    def _forget(self) -> None:
+        """Give back the sheets that were last drawn."""
+        if self._drawn is not None:
+            for _, *buffers in self._drawn.sheets:
+                for buffer in buffers:
+                    buffer.release()
+            self._drawn = None
 
     def _fit_buffers(self, region: Region) -> None:
         size = (region.width, region.height)
@@ -247,8 +206,10 @@ class Warp:
 
     def release(self) -> None:
         """Give back the context and all that was made in it."""
+        self._forget()
+        self._release_square()
         self._release_buffers()
-        for program in self._programs.values():
+        for program in (*self._programs.values(), *self._tellers.values()):
             program.release()
         self._context.release()
 
@@ -267,23 +228,36 @@ class Warp:
         """Leave out triangles that look as they did before: of the far side, all in hiding."""
         (self._context.enable if unturned else self._context.disable)(moderngl.CULL_FACE)
 
-    def _sheet(self, program: moderngl.Program, nodes: np.ndarray, triangles: np.ndarray) -> None:
-        context = self._context
-        node_buffer = context.buffer(nodes.tobytes())
-        index_buffer = context.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
+    def _sheet(
+        self, program: moderngl.Program, nodes: moderngl.Buffer, triangles: moderngl.Buffer
+    ) -> None:
         layout = " ".join(
             f"{size}f" if name in program else f"{size}x4" for name, size in _NODE_PARTS
         )
         names = [name for name, _ in _NODE_PARTS if name in program]
-        array = context.vertex_array(program, [(node_buffer, layout, *names)], index_buffer)
+        array = self._context.vertex_array(program, [(nodes, layout, *names)], triangles)
         array.render()
-        for resource in (array, node_buffer, index_buffer):
-            resource.release()
+        array.release()
+
+
+_SheetBuffers = tuple[SheetKind, moderngl.Buffer, moderngl.Buffer]  # nodes, triangles
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What was drawn last, and its buffers, so that more can be told of it at little cost."""
+
+    mesh: HeadMesh
+    motion: HeadMotion
+    camera: np.ndarray
+    region: Region
+    sheets: list[_SheetBuffers]
 
 
 def _set_uniforms(
-    program: moderngl.Program, region: Region, motion: HeadMotion, camera: np.ndarray
+    program: moderngl.Program, drawn: _Drawn, px_a_pixel: tuple[float, float]
 ) -> None:
+    motion, camera, region = drawn.motion, drawn.camera, drawn.region
     reach = 400.0  # half the depth of any head with its hair, and then some
     middle = motion.pivot_mm[2] + motion.translation_mm[2] / 2
     slack = reach + abs(motion.translation_mm[2])
@@ -295,6 +269,7 @@ def _set_uniforms(
         "shift": tuple(motion.translation_mm),
         "depth_range": (middle - slack, middle + slack),
         "mm_per_px": motion.pivot_mm[2] / camera[0, 0],
+        "px_a_pixel": px_a_pixel,
     }
     for name, value in values.items():
         if name in program:  # the compiler drops what a sheet does not use
@@ -333,13 +308,20 @@ def antialiased(drawn: np.ndarray, resting: np.ndarray) -> np.ndarray:
     return cv2.copyTo(cv2.blur(colours, (3, 3)), outline, colours)
 
 
-def resting_mask(mesh: HeadMesh, region: Region) -> np.ndarray:
-    """Return (h, w) uint8, nonzero where a pixel of the region lies in a cell that rests."""
+def resting_mask(mesh: HeadMesh, region: Region, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Return (h, w) uint8, nonzero where a pixel of the region lies in a cell that rests.
+
+    Args:
+        mesh: the mesh.
+        region: a rectangle of the frame.
+        size: (w, h) of the answer; the region's own unless given.
+    """
     grid = mesh.depth.grid
     step_x, step_y = grid.step_px
     rows, columns = mesh.resting.shape
-    x = (np.arange(region.x0, region.x1) + 0.5 - grid.region.x0) / step_x
-    y = (np.arange(region.y0, region.y1) + 0.5 - grid.region.y0) / step_y
-    column = np.clip(x.astype(int), 0, columns - 1)
-    row = np.clip(y.astype(int), 0, rows - 1)
+    width, height = size or (region.width, region.height)
+    x = region.x0 + (np.arange(width) + 0.5) * (region.width / width)
+    y = region.y0 + (np.arange(height) + 0.5) * (region.height / height)
+    column = np.clip(((x - grid.region.x0) / step_x).astype(int), 0, columns - 1)
+    row = np.clip(((y - grid.region.y0) / step_y).astype(int), 0, rows - 1)
     return mesh.resting.view(np.uint8)[row][:, column]

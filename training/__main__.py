@@ -13,6 +13,7 @@ import tyro
 from rich.progress import track
 
 from stream.errors import UserError
+from training.export import export as export_network
 from training.learn.experiment import Config
 from training.learn.fitted import add_fitted_depth
 from training.learn.loop import load
@@ -83,6 +84,15 @@ def evaluate(
     print(json.dumps(facts | experiment.evaluate(network, held_out, count), indent=1))
     if sheet is not None:
         experiment.sheet(network, held_out, sheet)
+
+
+@app.command
+def export(
+    name: tyro.conf.Positional[str], checkpoint: tyro.conf.Positional[Path], *,
+    out: Path = Path("engines/weights"),
+) -> None:  # fmt: skip
+    """Write a trained network as the ONNX file that ships."""
+    print(json.dumps(export_network(experiment_of(name), checkpoint, out / f"{name}.onnx")))
 
 
 @app.command

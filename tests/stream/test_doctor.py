@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from engines import probe
+from engines.tiny import tiny_answer
 from stream import __main__ as program
-from stream import doctor, doctor_checks, system_packages
+from stream import doctor, system_packages
 from stream.doctor import Finding, check_here, examine, run_doctor
 from stream.doctor_checks import CHECKS, Check, PartError
 from stream.errors import UserError
@@ -24,12 +26,24 @@ def test_what_the_main_job_needs_works_here(name):
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_engines_run_a_tiny_network(name):
     pytest.importorskip(name)
-    assert check_here(name).status == "ok"
+    finding = check_here(name)
+    assert finding.status == "ok"
+    assert finding.detail.startswith(f"{name} ")
+    assert "ran a convolution" in finding.detail
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt_rtx"])
+def test_engines_that_cannot_run_here_say_what_installs_them(name):
+    finding = check_here(name)
+    if finding.status == "ok":
+        assert "ran a convolution" in finding.detail
+    else:
+        assert "pip install" in finding.remedy or "nvidia.com/drivers" in finding.remedy
 
 
 def test_an_engine_that_computes_wrongly_is_noticed(monkeypatch):
     pytest.importorskip("onnxruntime")
-    monkeypatch.setattr(doctor_checks, "_TINY_OUTPUT", doctor_checks._TINY_OUTPUT + 1)
+    monkeypatch.setattr(probe, "tiny_answer", lambda picture: tiny_answer(picture) + 1)
     finding = check_here("onnxruntime")
     assert finding.status == "broken"
     assert "computes wrongly" in finding.detail

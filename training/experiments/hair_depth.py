@@ -99,7 +99,7 @@ class HairDepthTraining:
         arrays = {name: data[name][index] for name in names}
         if rng is not None:
             crop = sample_crop(rng, data.size, self._variation)
-            arrays = cropped(arrays, crop, data.size)
+            arrays = cropped(arrays, crop, self._variation.side(data.size))
             arrays["pixels"] = recoloured(arrays["pixels"], rng, self._variation.colour)
         return {
             "picture": np.ascontiguousarray(arrays["pixels"]),
@@ -180,8 +180,10 @@ def smoothness(
 ) -> torch.Tensor:
     """Mean |Δd| over the head (eq. 8); true borders of surfaces are left out where known."""
     kernel = found.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
-    curved = nn.functional.conv2d(found.unsqueeze(1), kernel, padding=1)[:, 0].abs()
+    padded = nn.functional.pad(found.unsqueeze(1), (1, 1, 1, 1), mode="replicate")
+    curved = nn.functional.conv2d(padded, kernel)[:, 0].abs()
     weight = 1 - nn.functional.max_pool2d(1 - inside.float().unsqueeze(1), 3, 1, 1)[:, 0]
+    weight = nn.functional.pad(weight[:, 1:-1, 1:-1], (1, 1, 1, 1))  # the rim has no neighbours
     if true is not None:
         safe = torch.where(torch.isfinite(true), true, 0.0).unsqueeze(1)
         highest = nn.functional.max_pool2d(safe, 3, 1, 1)

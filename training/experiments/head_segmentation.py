@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CLASSES = len(Label)
 _WEIGHTS = (1.0, 1.0, 1.6, 3.0, 1.2, 3.0, 3.0, 1.0, 1.6)  # of the classes; small ones count more
 _NAMES = tuple(label.name.lower() for label in Label)
-_COLOURS = np.array(
+LABEL_RGB = np.array(
     [(0, 0, 0), (230, 180, 150), (120, 70, 30), (250, 120, 90), (200, 140, 110), (200, 30, 60),
      (60, 160, 250), (70, 90, 200), (60, 220, 90)], np.uint8,
 )  # fmt: skip
@@ -76,21 +76,28 @@ class HeadSegmentation:
         arrays = {name: data[name][index] for name in names}
         if rng is not None:
             crop = sample_crop(rng, data.size, self._variation)
-            arrays = cropped(arrays, crop, data.size)
+            arrays = cropped(arrays, crop, self._variation.side(data.size))
             arrays["pixels"] = recoloured(arrays["pixels"], rng, self._variation.colour)
         picture = np.ascontiguousarray(arrays["pixels"])
         return {"picture": picture, **{name: arrays[name] for name in names[1:]}}
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         """Cross entropy with soft edges, and the overlap of the small regions."""
-        target = shares(batch["labels"], batch["hair_alpha"], batch["alpha"])
+        covers = coverage(batch["labels"], batch["hair_alpha"], batch["alpha"])
         logits = network(batch["picture"]).float()
-        weights = torch.tensor(_WEIGHTS, device=logits.device).view(1, -1, 1, 1)
-        entropy = -(weights * target * logits.log_softmax(dim=1)).sum(1).mean()
-        probabilities = logits.softmax(dim=1)
-        both = (probabilities * target).sum((0, 2, 3))
-        either = (probabilities + target).sum((0, 2, 3))
-        overlap = 1 - ((2 * both + 1) / (either + 1)).mean()
+        weights = torch.tensor(_WEIGHTS, device=logits.device)
+        log_shares = logits.log_softmax(dim=1)
+        entropy, hits = 0.0, logits.new_zeros(CLASSES)
+        wanted = logits.new_zeros(CLASSES)
+        # Three labels at most share a pixel, so that no (N, 9, H, W) target is needed.
+        for label, cover in covers:
+            found = log_shares.gather(1, label.unsqueeze(1))[:, 0]
+            entropy = entropy - (weights[label] * cover * found).mean()
+            flat = label.flatten()
+            hits = hits.index_add(0, flat, (found.exp() * cover).flatten())
+            wanted = wanted.index_add(0, flat, cover.flatten())
+        either = log_shares.exp().sum((0, 2, 3)) + wanted
+        overlap = 1 - ((2 * hits + 1) / (either + 1)).mean()
         return {"entropy": entropy, "overlap": 0.5 * overlap}
 
     def evaluate(self, network: nn.Module, data: PreparedSet, count: int) -> dict[str, float]:
@@ -118,14 +125,16 @@ class HeadSegmentation:
         rows = np.linspace(0, data.count - 1, 16).astype(int)
         pixels = data["pixels"][rows]
         found = _labels(network, pixels)
-        strips = [pixels, _COLOURS[data["labels"][rows]], _COLOURS[found]]
+        strips = [pixels, LABEL_RGB[data["labels"][rows]], LABEL_RGB[found]]
         sheet = np.vstack([np.hstack(list(strip)) for strip in strips])
         half = cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(path), cv2.cvtColor(half, cv2.COLOR_RGB2BGR))
 
 
-def shares(labels: torch.Tensor, hair_alpha: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """Turn labels and mattes into how much of a pixel belongs to each label.
+def coverage(
+    labels: torch.Tensor, hair_alpha: torch.Tensor, alpha: torch.Tensor
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Turn labels and mattes into how much of a pixel belongs to which label.
 
     Args:
         labels: (N, H, W) uint8.
@@ -133,21 +142,19 @@ def shares(labels: torch.Tensor, hair_alpha: torch.Tensor, alpha: torch.Tensor) 
         alpha: (N, H, W) uint8, coverage by anything in the foreground.
 
     Returns:
-        (N, 9, H, W) float32, which sum to 1.
+        Background, hair and what lies solid there: each as label numbers (N, H, W) int64 and
+        shares (N, H, W) float32; the shares of a pixel sum to 1.
     """
     covered = alpha.float() / 255
     hair = torch.minimum(hair_alpha.float() / 255, covered)
-    solid = torch.where(
-        (labels == Label.BACKGROUND) | (labels == Label.HAIR), Label.HAIR, labels.long()
-    )
-    rest = nn.functional.one_hot(solid.long(), CLASSES).permute(0, 3, 1, 2).float()
-    # At an edge of skin or cloth no hair is near: what covers there is the nearest label drawn.
-    bare = (labels == Label.BACKGROUND) & (hair < 0.02)
-    target = rest * (covered - hair).unsqueeze(1)
-    target[:, Label.HAIR] += hair
-    target[:, Label.BACKGROUND] += 1 - covered
-    plain = nn.functional.one_hot(labels.long(), CLASSES).permute(0, 3, 1, 2).float()
-    return torch.where(bare.unsqueeze(1), plain, target)
+    solid = labels.long()
+    # A soft edge over the background is hair; without hair it is what the label says.
+    solid = torch.where((solid == Label.BACKGROUND) & (hair > 0.02), int(Label.HAIR), solid)
+    bare = solid == Label.BACKGROUND
+    covered = torch.where(bare, 0.0, covered)
+    hair = torch.where(bare, 0.0, hair)
+    background, strands = (torch.full_like(solid, int(n)) for n in (Label.BACKGROUND, Label.HAIR))
+    return [(background, 1 - covered), (strands, hair), (solid, covered - hair)]
 
 
 def _labels(network: nn.Module, pixels: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.frame import Head
 from stream.geometry import transform_points
 from stream.gl import create_context
 from stream.head_model import load_head_model
@@ -42,21 +43,32 @@ def add_fitted_depth(
     )
     # Nodes lie on the corners of a region: one of side − 1 has them a pixel apart.
     grid = NodeGrid(Region(0, 0, side - 1, side - 1), side, side)
-    seed = int(data.recipe["seed"])
     for index in progress(range(data.count)) if progress else range(data.count):
-        rng = np.random.default_rng([seed, index, 77])
-        identity = data["identity"][index] + rng.normal(0, _IDENTITY_NOISE, 80)
-        expression = data["expression"][index] + rng.normal(0, _EXPRESSION_NOISE, 52)
-        pose = _disturbed(data["camera_from_head"][index].astype(np.float64), rng)
-        shape = model.shape(identity, np.clip(expression, 0, 1))
-        camera = data["intrinsics"][index].astype(np.float64)
+        head = fitted_head(data, index)
+        shape = model.shape(head.identity, head.expression)
+        camera = head.camera.copy()
         camera[:2, 2] -= 0.5  # pixel centres
+        pose = head.camera_from_head
         front, _ = raster.draw(transform_points(pose, shape), camera, grid)
         relative = (front - pose[2, 3]) / DEPTH_UNIT_MM
         target[index] = np.where(front > 0, relative, np.float32(NOWHERE))
     target.flush()
     raster.release()
     context.release()
+
+
+def fitted_head(data: PreparedSet, index: int) -> Head:
+    """Return the head of a sample as a fit might find it: a little off, always in the same way."""
+    rng = np.random.default_rng([int(data.recipe["seed"]), index, 77])
+    identity = data["identity"][index] + rng.normal(0, _IDENTITY_NOISE, 80)
+    expression = data["expression"][index] + rng.normal(0, _EXPRESSION_NOISE, 52)
+    return Head(
+        face_id=0,
+        identity=identity.astype(np.float32),
+        expression=np.clip(expression, 0, 1).astype(np.float32),
+        camera_from_head=_disturbed(data["camera_from_head"][index].astype(np.float64), rng),
+        camera=data["intrinsics"][index].astype(np.float64),
+    )
 
 
 def _disturbed(pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import math
 import os
 import queue
 import signal
@@ -171,7 +172,7 @@ class _Run:
         if self.step < config.warmup:
             return config.rate * (self.step + 1) / config.warmup
         share = (self.step - config.warmup) / max(config.steps - config.warmup, 1)
-        return config.rate * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
+        return config.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
 
     def _average(self) -> None:
         """Follow the weights with the running mean, faster at the start."""

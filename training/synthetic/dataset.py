@@ -7,6 +7,7 @@ comes from a generator that the two alone start.
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from training.synthetic.scene import Camera, Layers, Lighting, Portrait, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.pool import AsyncResult
     from pathlib import Path
     from types import TracebackType
 
@@ -36,6 +38,8 @@ _BODY_SHARE = (0.15, 0.95)  # of the head's turn that the shoulders do not make
 _MOST_BODY_TURN = np.radians(65.0)
 _BRIGHTEST = 32.0  # linear light of a glint; half floats overflow beyond
 _TUPLE_FAULTS = 0.4  # of a camera that takes several pictures of one scene
+_AHEAD = 3  # people drawn before they are asked for, a worker: memory stays bounded
+_Item = tuple[int, dict[str, np.ndarray], dict[str, str | float]]
 
 
 class Synthesiser:
@@ -229,7 +233,7 @@ def stream(
     held_out: bool = False,
     start: int = 0,
     every: int = 1,
-) -> Iterator[tuple[int, dict[str, np.ndarray], dict[str, str | float]]]:
+) -> Iterator[_Item]:
     """Draw samples on several processes, in order.
 
     Args:
@@ -250,15 +254,20 @@ def stream(
     groups = [indices[i : i + VIEWS_PER_PERSON] for i in range(0, count, VIEWS_PER_PERSON)]
     settings = (data_dir, size, seed, held_out)
     if workers == 0:
-        _begin(*settings)
-        for group in groups:
-            yield from _drawn(group)
+        with Synthesiser(data_dir, size) as synthesiser:
+            for group in groups:
+                yield from _samples(synthesiser, seed, held_out, group)
         return
     IctPeople(data_dir)  # keeps its registration, which the workers then find
     # A forked OpenGL context is broken: every worker starts anew.
     with multiprocessing.get_context("spawn").Pool(workers, _begin, settings) as pool:
-        for drawn in pool.imap(_drawn, groups):
-            yield from drawn
+        waiting: deque[AsyncResult[list[_Item]]] = deque()
+        for group in groups:
+            waiting.append(pool.apply_async(_drawn, (group,)))
+            if len(waiting) > _AHEAD * workers:
+                yield from waiting.popleft().get()
+        while waiting:
+            yield from waiting.popleft().get()
 
 
 _state: dict[str, tuple[Synthesiser, int, bool]] = {}
@@ -269,9 +278,10 @@ def _begin(data_dir: Path, size: int, seed: int, held_out: bool) -> None:
     _state["own"] = Synthesiser(data_dir, size), seed, held_out
 
 
-def _drawn(
-    group: range,
-) -> list[tuple[int, dict[str, np.ndarray], dict[str, str | float]]]:
-    synthesiser, seed, held_out = _state["own"]
+def _drawn(group: range) -> list[_Item]:
+    return _samples(*_state["own"], group)
+
+
+def _samples(synthesiser: Synthesiser, seed: int, held_out: bool, group: range) -> list[_Item]:
     samples = [(index, synthesiser.sample(seed, index, held_out)) for index in group]
     return [(index, arrays_of(sample), dict(sample.facts)) for index, sample in samples]

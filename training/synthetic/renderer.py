@@ -102,16 +102,17 @@ class SceneRenderer:
         """
         if tuple(camera.size) != tuple(self.size):
             raise ValueError(f"camera of {camera.size}, renderer of {self.size}")
-        drawn, buffers = self._upload(portrait)
-        self._place(camera, lighting)
-        arrays = self._arrays(buffers)
-        self._context.enable_only(moderngl.DEPTH_TEST)
-        if lighting.shadowed >= 0:
-            self._draw_shadow(drawn, arrays[2])
-        self._draw_picture(drawn, arrays[0])
-        layers = self._read(drawn, arrays[1])
-        for thing in (*arrays, *buffers):
-            thing.release()
+        with self._context:  # another renderer's may be the current one
+            drawn, buffers = self._upload(portrait)
+            self._place(camera, lighting)
+            arrays = self._arrays(buffers)
+            self._context.enable_only(moderngl.DEPTH_TEST)
+            if lighting.shadowed >= 0:
+                self._draw_shadow(drawn, arrays[2])
+            self._draw_picture(drawn, arrays[0])
+            layers = self._read(drawn, arrays[1])
+            for thing in (*arrays, *buffers):
+                thing.release()
         return layers
 
     # --- upload -----------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
+import zipfile
 from typing import TYPE_CHECKING
 
 import cv2
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INDEX = "index.json"
+# What webdataset, tarfile, zipfile and json raise on files that are absent, cut off or altered.
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zipfile.BadZipFile, cv2.error)
 _Item = tuple[int, dict[str, np.ndarray], dict[str, str | float]]
 
 
@@ -88,16 +92,24 @@ def read(folder: Path) -> Iterator[_Item]:
         )
     for shard in json.loads(path.read_text())["shards"]:
         expected, found = int(shard["count"]), 0
-        source = str(folder / shard["file"])
-        for packed in webdataset.WebDataset(source, shardshuffle=False, empty_check=False):
-            found += 1
-            yield _unpacked(packed)
+        try:
+            for item in _members(folder / str(shard["file"])):
+                found += 1
+                yield item
+        except _DAMAGE as error:
+            raise _damaged(str(shard["file"]), f"{error}") from error
         if found != expected:
-            raise UserError(
-                f"{shard['file']} is not whole",
-                f"it holds {found} samples, the index says {expected}",
-                "Write the set anew.",
-            )
+            why = f"it holds {found} samples, the index says {expected}"
+            raise _damaged(str(shard["file"]), why)
+
+
+def _members(path: Path) -> Iterator[_Item]:
+    for packed in webdataset.WebDataset(str(path), shardshuffle=False, empty_check=False):
+        yield _unpacked(packed)
+
+
+def _damaged(name: str, why: str) -> UserError:
+    return UserError(f"{name} is not whole", why, "Write the set anew.")
 
 
 def _packed(index: int, arrays: dict[str, np.ndarray], facts: dict[str, str | float]) -> dict:

@@ -1,0 +1,123 @@
+"""OpenVINO: the fast way on a CPU, in bfloat16 where the CPU has it."""
+
+import functools
+import io
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from engines.engine import Backend, Engine, Frames, SideFile, check_signature
+from engines.spec import NetSpec, Precision
+
+_ELEMENT = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
+_NAMES: dict[str, Precision] = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
+_INT8 = {"i8", "u8"}
+# The layers that nearly all of the work is in.
+_HEAVY = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}
+
+
+class OpenVinoBackend(Backend):
+    """OpenVINO on the CPU; its compiled networks are kept."""
+
+    name = "openvino"
+    module = "openvino"
+    packages = ("openvino",)
+
+    def device(self) -> str:
+        """See Backend."""
+        return str(_core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
+
+    def precisions(self) -> tuple[Precision, ...]:
+        """See Backend: what the CPU has instructions for; fp32 is always there."""
+        able = set(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        known: dict[str, Precision] = {"FP16": "fp16", "BF16": "bf16", "INT8": "int8"}
+        return (*(name for word, name in known.items() if word in able), "fp32")
+
+    def build(self, spec: NetSpec, onnx: bytes, precision: Precision, frames: Frames) -> bytes:
+        """See Backend; precision is the device's choice, but for int8, which is in the network."""
+        if precision == "int8":
+            from engines.precision import with_precision  # noqa: PLC0415  needs onnx
+
+            onnx = with_precision(onnx, precision, spec, frames)
+        model = _core().read_model(onnx)
+        check_signature(spec, _shapes(model.inputs), _shapes(model.outputs))
+        stream = io.BytesIO()
+        _core().compile_model(model, "CPU", _options(precision, None)).export_model(stream)
+        return stream.getvalue()
+
+    def open(
+        self,
+        spec: NetSpec,
+        built: bytes,
+        precision: Precision,
+        threads: int | None = None,
+        side: SideFile | None = None,
+    ) -> Engine:
+        """See Backend."""
+        compiled = _core().import_model(built, "CPU", _options(precision, threads))
+        check_signature(spec, _shapes(compiled.inputs), _shapes(compiled.outputs))
+        return _OpenVinoEngine(spec, self, precision, compiled)
+
+
+class _OpenVinoEngine(Engine):
+    def __init__(
+        self,
+        spec: NetSpec,
+        backend: OpenVinoBackend,
+        precision: Precision,
+        compiled: Any,  # noqa: ANN401 - a CompiledModel
+    ) -> None:
+        super().__init__(spec, backend.name, backend.device(), precision)
+        self._request = compiled.create_infer_request()
+        self._compiled = compiled
+        self._request.infer(spec.sample())
+        self.precision = _computed_in(compiled) or precision
+        self.threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+
+    def _run(self, arrays: dict[str, np.ndarray], batch: int) -> dict[str, np.ndarray]:
+        result = self._request.infer(arrays, share_inputs=True, share_outputs=False)
+        return {item.name: result[item.name] for item in self.spec.outputs}
+
+    def _release(self) -> None:
+        self._request = self._compiled = None
+
+
+@functools.cache
+def _core() -> Any:  # noqa: ANN401 - a Core
+    import openvino  # noqa: PLC0415
+
+    return openvino.Core()
+
+
+def _options(precision: Precision, threads: int | None) -> dict[str, object]:
+    options: dict[str, object] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": _ELEMENT[precision],
+        # Several networks and the rest of the path share the cores.
+        "ENABLE_CPU_PINNING": False,
+    }
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = threads
+    return options
+
+
+def _shapes(ports: Any) -> dict[str, list[int | str]]:  # noqa: ANN401 - a list of ports
+    return {
+        port.get_any_name(): [
+            "N" if size.is_dynamic else size.get_length() for size in port.get_partial_shape()
+        ]
+        for port in ports
+    }
+
+
+def _computed_in(compiled: Any) -> Precision | None:  # noqa: ANN401 - a CompiledModel
+    """Return what most of the heavy layers really compute in, as the runtime says."""
+    found: Counter[Precision] = Counter()
+    for layer in compiled.get_runtime_model().get_ops():
+        facts = layer.get_rt_info()
+        if "layerType" not in facts or facts["layerType"].astype(str) not in _HEAVY:
+            continue
+        kind = facts["runtimePrecision"].astype(str)
+        found["int8" if kind in _INT8 else _NAMES.get(kind, "fp32")] += 1
+    return found.most_common(1)[0][0] if found else None

@@ -1,0 +1,56 @@
+"""Fragment shaders that tell where the colours of a drawn head come from, instead of the colours.
+
+Each gives how far a sheet covers a pixel (alpha) and how far its colour is a guess (red,
+premultiplied): always where it is mirrored or of the far side, by its stretch elsewhere.
+`stream.warp.Warp.provenance` draws with them.
+"""
+
+_STRETCH = "1.6, 4.0"  # magnification from which a colour begins, and has come, to be a guess
+_TORN = "1.4, 3.0"  # the same across a depth step, which a turn opens
+
+_HEAD = """
+#version 330
+uniform sampler2D layer;     // α is its fourth channel
+uniform vec4 region;         // x0, y0, width, height in frame pixels
+uniform vec2 px_a_pixel;     // frame pixels that a pixel drawn here is wide and high
+uniform float mm_per_px;
+in vec2 source_px;
+flat in vec2 far_px;
+in float target_mm;
+in float cover;
+out vec4 colour;
+float alpha(vec2 place_px) { return texture(layer, (place_px - region.xy) / region.zw).a; }
+float stretch() {                                   // greatest magnification of the texture
+    mat2 m = mat2(dFdx(source_px) / px_a_pixel.x, dFdy(source_px) / px_a_pixel.y);
+    float det = determinant(m);
+    float square = dot(m[0], m[0]) + dot(m[1], m[1]);
+    float least = sqrt(max(square - sqrt(max(square * square - 4.0 * det * det, 0.0)), 0.0) / 2.0);
+    return 1.0 / max(least, 1e-3);
+}
+float grazing() {                                   // 1 where the surface turns out of sight
+    vec2 slope = vec2(dFdx(target_mm), dFdy(target_mm)) / px_a_pixel;
+    return smoothstep(4.0, 14.0, length(slope) / mm_per_px);
+}
+void tell(float covered, float guessed) {
+    if (covered < 0.002) discard;
+    colour = vec4(guessed * covered, 0.0, 0.0, covered);
+}
+"""
+_SEEN = f"void main() {{ tell(alpha(source_px), smoothstep({_STRETCH}, stretch())); }}"
+_MIRROR = "void main() { tell(cover * alpha(source_px), 1.0); }"
+_FAR = """
+void main() {
+    tell(clamp((alpha(source_px) - 0.98) / 0.02, 0.0, 1.0) * (1.0 - grazing()) * cover, 1.0);
+}
+"""
+_GAP = f"""
+void main() {{
+    float s = stretch();
+    tell(alpha(mix(source_px, far_px, smoothstep(5.0, 15.0, s))), smoothstep({_TORN}, s));
+}}
+"""
+
+FRAGMENTS: dict[str, str] = {
+    "solid": _HEAD + _SEEN, "far": _HEAD + _FAR, "gap": _HEAD + _GAP,
+    "near": _HEAD + _SEEN, "mirror": _HEAD + _MIRROR,
+}  # fmt: skip

@@ -1,0 +1,120 @@
+"""The shaders that draw a head; `stream.warp` says what they are for."""
+
+VERTEX = """
+#version 330
+uniform vec4 camera;         // fx, fy, cx, cy
+uniform vec4 region;         // x0, y0, width, height in frame pixels
+uniform vec3 pivot;          // mm
+uniform vec3 axis_angle;     // radians
+uniform vec3 shift;          // mm
+uniform vec2 depth_range;    // mm
+in vec2 place_px;            // of the node in the frame, before the motion
+in float depth_mm;
+in float share;
+in vec2 colours_px;          // where in the frame the node finds its colours
+in float opacity;
+in float yield_mm;
+in vec3 gain;
+out vec2 source_px;
+flat out vec2 far_px;
+out float target_mm;
+out float cover;
+out vec3 tint;
+vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
+    float angle = length(w);
+    if (angle < 1e-6) return p + cross(w, p);
+    vec3 k = w / angle;
+    return p * cos(angle) + cross(k, p) * sin(angle) + k * dot(k, p) * (1.0 - cos(angle));
+}
+void main() {
+    source_px = far_px = colours_px;
+    vec3 p = vec3((place_px - camera.zw) / camera.xy, 1.0) * depth_mm;
+    p = pivot + turned(p - pivot, share * axis_angle) + share * shift;
+    target_mm = p.z;
+    cover = opacity;
+    tint = gain;
+    vec2 target_px = camera.xy * p.xy / p.z + camera.zw;
+    vec2 ndc = (target_px - region.xy) / region.zw * 2.0 - 1.0;
+    float z = (p.z + yield_mm - depth_range.x) / (depth_range.y - depth_range.x);
+    gl_Position = vec4(ndc, 2.0 * z - 1.0, 1.0);
+}
+"""
+# One program a sheet: a software renderer pays for every branch that it does not take.
+_SOLID = """
+#version 330
+uniform sampler2D layer;     // F premultiplied, α
+uniform vec4 region;
+in vec2 source_px;
+out vec4 colour;
+void main() { colour = texture(layer, (source_px - region.xy) / region.zw); }
+"""
+_NEAR_SIDE = """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+in vec2 source_px;
+out vec4 colour;
+void main() {
+    colour = texture(layer, (source_px - region.xy) / region.zw);
+    if (colour.a < 0.002) discard;
+}
+"""
+_MIRROR = """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+in vec2 source_px;
+in float cover;
+in vec3 tint;
+out vec4 colour;
+void main() {
+    colour = cover * texture(layer, (source_px - region.xy) / region.zw);
+    colour.rgb = min(colour.rgb * tint, colour.a);
+    if (colour.a < 0.002) discard;
+}
+"""
+_GAP = """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+in vec2 source_px;
+flat in vec2 far_px;
+out vec4 colour;
+float stretch(mat2 source_from_target) {            // greatest magnification of the texture
+    float det = determinant(source_from_target);
+    float square = dot(source_from_target[0], source_from_target[0])
+                 + dot(source_from_target[1], source_from_target[1]);
+    float least = sqrt(max(square - sqrt(max(square * square - 4.0 * det * det, 0.0)), 0.0) / 2.0);
+    return 1.0 / max(least, 1e-3);
+}
+void main() {
+    float s = stretch(mat2(dFdx(source_px), dFdy(source_px)));
+    vec2 source = mix(source_px, far_px, smoothstep(5.0, 15.0, s));
+    colour = texture(layer, (source - region.xy) / region.zw);
+    if (colour.a < 0.002) discard;
+}
+"""
+_FAR_SIDE = """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+uniform float mm_per_px;
+in vec2 source_px;
+in float target_mm;
+in float cover;
+out vec4 colour;
+float grazing() {                                   // 1 where the surface turns out of sight
+    return smoothstep(4.0, 14.0, length(vec2(dFdx(target_mm), dFdy(target_mm))) / mm_per_px);
+}
+void main() {
+    vec4 here = texture(layer, (source_px - region.xy) / region.zw);
+    // Never seen through the soft edge of the near side; its own edge fades where it turns away.
+    float alpha = clamp((here.a - 0.98) / 0.02, 0.0, 1.0) * (1.0 - grazing()) * cover;
+    if (alpha < 0.002) discard;
+    colour = vec4(here.rgb * alpha, alpha);
+}
+"""
+
+FRAGMENTS: dict[str, str] = {
+    "solid": _SOLID, "far": _FAR_SIDE, "gap": _GAP, "near": _NEAR_SIDE, "mirror": _MIRROR,
+}  # fmt: skip

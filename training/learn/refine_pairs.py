@@ -1,0 +1,350 @@
+"""Coarse re-posed heads with their truth, for the network `refine`.
+
+    python -m training.learn.refine_pairs OUT --data ../shared/data --count 5000
+
+The live path's own stages turn a synthetic person from one view to the pose of another, which is
+known. Views differ from what the path can give by more than its faults: by the light on the turned
+skin, and by a pixel or two where the fit is off. The truth is therefore laid onto the coarse
+picture where that is sure of itself, in place and in tone, before anything learns from it.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import tyro
+from rich.progress import track
+
+from stream.fill import pull_push
+from stream.frame import Face, Frame
+from stream.media.base import StreamInfo
+from stream.pipeline import Reposer
+from stream.plate import PlateSettings
+from stream.pose import PoseRequest
+from stream.refine import COVER, DOUBT, SIZE, UNKNOWN, refine_masks, squeezed
+from stream.settings import Settings
+from stream.stats import StageTimer
+from stream.warp import Warp
+from training.synthetic.dataset import Synthesiser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from stream.hair_depth import HeadDepth  # noqa: F401
+    from stream.mesh import HeadMesh
+    from stream.pose import HeadMotion
+    from stream.region import Region
+
+SYNTHETIC, REAL, TURNED = range(3)  # kinds: a pair; a real frame; a real frame, turned
+VIEW_SIZE = 384
+FIELDS: dict[str, tuple[tuple[int, ...], str]] = {
+    "coarse": ((SIZE, SIZE, 3), "uint8"),
+    "masks": ((SIZE, SIZE, 4), "uint8"),
+    "truth": ((SIZE, SIZE, 3), "uint8"),
+    "kind": ((), "uint8"),
+}
+_VIEWS = 3  # of a person; each is turned to each
+_TURN_DEG = (4.0, 45.0)
+_MOST_YAW_DEG = 55.0  # beyond, no tracker holds a face
+_NOISE_PX = (0.5, 1.2)  # of each tracked point, and of all together, at VIEW_SIZE
+_MOST_SHIFT = 12.0  # pixels of the square that the truth may lie off
+_DARK, _TONES = 16.0, (0.6, 1.7)
+_USUAL_TONE = 0.3  # logarithm; pixels that differ by more tell less of the light
+_MOST_ERROR = 14.0  # grey levels between what is sure and the truth: a failed fit
+
+
+@dataclass(frozen=True, slots=True)
+class Coarse:
+    """What the live path made of a frame, before it went back into it.
+
+    Attributes:
+        drawn: (h, w, 3) uint8, the re-posed region.
+        before: (h, w, 3) uint8, the frame there.
+        matte: (h, w) uint8, the person in the frame there.
+        region: where that is.
+        masks: (256, 256, 4) uint8, see `stream.refine.refine_masks`.
+    """
+
+    drawn: np.ndarray
+    before: np.ndarray
+    matte: np.ndarray
+    region: Region
+    masks: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One view of a synthetic person.
+
+    Attributes:
+        pixels: (S, S, 3) uint8 RGB.
+        alpha: (S, S) uint8, coverage by the person.
+        points_px: (478, 3) float32 as `Face` has them, exact.
+        camera_from_head: (4, 4) float64.
+        yaw_deg: as seen.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray
+    points_px: np.ndarray
+    camera_from_head: np.ndarray
+    yaw_deg: float
+
+
+class _KeepingWarp(Warp):
+    """Keeps what it draws."""
+
+    def draw(
+        self, picture: np.ndarray, matte: np.ndarray, plate: np.ndarray, region: Region,
+        mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray, presence: float = 1.0,
+    ) -> np.ndarray:  # fmt: skip
+        """Draw as the live path does."""
+        drawn = super().draw(picture, matte, plate, region, mesh, motion, camera, presence)
+        self.kept = drawn, picture.copy(), matte, region
+        return drawn
+
+
+class CoarsePath(Reposer):
+    """The live path up to the warp.
+
+    Args:
+        size: (width, height) of the frames.
+        still: take the time that a picture has: a finer mesh and the best background fill.
+    """
+
+    def __init__(self, size: tuple[int, int], still: bool = False) -> None:
+        plate = PlateSettings(completion="off")
+        super().__init__(
+            replace(Settings(), plate=plate), StreamInfo(*size, still=still), StageTimer()
+        )
+        self._warp = self._keeping = _KeepingWarp(self._warp.context)
+        self._given: Face | None = None
+        self._number = 0
+
+    def forget(self) -> None:
+        """Begin with a new person."""
+        self._forget()
+        self._fitter.reset()
+
+    def turned(self, pixels: np.ndarray, face: Face | None, request: PoseRequest) -> Coarse | None:
+        """Turn the head of a frame.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB.
+            face: the tracked face; looked for when absent.
+            request: what is asked of it.
+
+        Returns:
+            None where there is no face, or it would not move.
+        """
+        self._given, self._keeping.kept = face, None
+        self._number += 1
+        self._process(Frame(pixels, self._number, self._number / 25), request)
+        if self._keeping.kept is None:
+            return None
+        drawn, before, matte, region = self._keeping.kept
+        plate = next(reversed(self._followed.values())).plate
+        unseen = plate.unseen(region, (SIZE, SIZE))
+        masks = refine_masks(self._keeping.provenance(SIZE), unseen)
+        return Coarse(drawn, before, matte, region, masks)
+
+    def _track(self, frame: Frame) -> list[Face]:
+        return super()._track(frame) if self._given is None else [self._given]
+
+
+# --- synthetic pairs ----------------------------------------------------------------------------
+
+
+def tracked(points_px: np.ndarray, rng: np.random.Generator, number: int = 0) -> Face:
+    """Make a tracked face of exact points: each a little off, and all a little shifted."""
+    own, common = _NOISE_PX
+    noisy = points_px + rng.normal(0, own, points_px.shape) * [1, 1, 2]
+    noisy[:, :2] += rng.normal(0, common / 2, 2)
+    middle = noisy[:, :2].mean(axis=0)
+    noisy[:, :2] = middle + (noisy[:, :2] - middle) * (1 + rng.normal(0, 0.006))
+    return Face(number, noisy.astype(np.float32))
+
+
+def aligned_truth(coarse: np.ndarray, masks: np.ndarray, truth: np.ndarray,
+                  alpha: np.ndarray) -> tuple[np.ndarray, float]:  # fmt: skip
+    """Lay the truth onto a coarse picture, in place and tone, by what the latter is sure of.
+
+    Args:
+        coarse: (S, S, 3) uint8.
+        masks: (S, S, 4) uint8.
+        truth: (S, S, 3) uint8, the other view.
+        alpha: (S, S) uint8, the person in it.
+
+    Returns:
+        (S, S, 3) uint8, and how far both still differ where the coarse picture is sure of the
+        head: mean grey levels.
+    """
+    share = masks.astype(np.float32) / 255
+    sure = cv2.erode(share[..., COVER] * (1 - share[..., DOUBT]), np.ones((5, 5), np.uint8))
+    seen = cv2.erode((1 - share[..., COVER]) * (1 - share[..., UNKNOWN]), np.ones((5, 5), np.uint8))
+    flow = _flow(coarse, truth, sure)
+    grid = np.dstack(np.meshgrid(*[np.arange(SIZE, dtype=np.float32)] * 2))
+    place = grid + flow
+    moved = cv2.remap(truth, place, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    person = cv2.remap(alpha, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    person = (person.astype(np.float32) / 255)[..., None]
+    now, then = (cv2.GaussianBlur(p.astype(np.float32), (0, 0), 4) + _DARK for p in (coarse, moved))
+    ratio = np.log(np.clip(now / then, *_TONES))
+    alike = np.exp(-((np.abs(ratio).max(axis=-1) / _USUAL_TONE) ** 2))
+    places = sure * person[..., 0] * alike, seen * (1 - person[..., 0]) * alike
+    head, behind = (_spread(ratio, known, 10.0) for known in places)
+    toned = moved * np.exp(person * head + (1 - person) * behind)
+    toned = np.clip(toned, 0, 255).astype(np.uint8)
+    off = np.abs(cv2.blur(toned, (5, 5)).astype(np.float32) - cv2.blur(coarse, (5, 5))).mean(-1)
+    return toned, float((off * sure).sum() / max(float(sure.sum()), 1.0))
+
+
+def _flow(coarse: np.ndarray, truth: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """Return (S, S, 2) where each sure pixel of the head lies in the truth, continued smoothly."""
+    greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (coarse, truth)]
+    finder = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = finder.calc(*greys, None)
+    likely = (np.linalg.norm(flow, axis=-1) < _MOST_SHIFT).astype(np.float32)
+    # The room does not move; beyond the head the shift fades.
+    away = np.exp(-cv2.distanceTransform((sure < 0.2).astype(np.uint8), cv2.DIST_L2, 3) / 24)
+    return _spread(flow, sure * likely, 3.0) * away[..., None]
+
+
+def _spread(values: np.ndarray, known: np.ndarray, blur: float) -> np.ndarray:
+    """Continue what is known smoothly; 0 where nothing is."""
+    if known.max() < 0.05:
+        return np.zeros_like(values)
+    filled = pull_push(values.astype(np.float32), np.clip(known, 0, 1))
+    return cv2.GaussianBlur(filled, (0, 0), blur)
+
+
+def pairs_of(
+    path: CoarsePath, views: Sequence[View], rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Turn each view of a person to each other one.
+
+    Yields:
+        Coarse picture, masks and truth, (256, 256, …) uint8.
+    """
+    for first in views:
+        path.forget()
+        face = tracked(first.points_px, rng)
+        for second in views:
+            if second is first or not _fits(first, second):
+                continue
+            request = PoseRequest(like=tracked(second.points_px, rng))
+            coarse = path.turned(first.pixels, face, request)
+            if coarse is None or min(coarse.drawn.shape[:2]) < SIZE // 3:
+                continue
+            picture = squeezed(coarse.drawn)
+            truth = squeezed(coarse.region.crop(second.pixels))
+            alpha = cv2.resize(coarse.region.crop(second.alpha), (SIZE, SIZE))
+            truth, error = aligned_truth(picture, coarse.masks, truth, alpha)
+            if error < _MOST_ERROR:
+                yield picture, coarse.masks, truth
+
+
+def _fits(first: View, second: View) -> bool:
+    turn = first.camera_from_head[:3, :3].T @ second.camera_from_head[:3, :3]
+    degrees = np.degrees(np.linalg.norm(cv2.Rodrigues(turn)[0]))
+    ahead = max(abs(first.yaw_deg), abs(second.yaw_deg)) < _MOST_YAW_DEG
+    return bool(ahead and _TURN_DEG[0] < degrees < _TURN_DEG[1])
+
+
+_state: dict[str, tuple[Synthesiser, int, bool]] = {}
+
+
+def _begin(data_dir: Path, seed: int, held_out: bool) -> None:
+    cv2.setNumThreads(1)
+    _state["own"] = Synthesiser(data_dir, VIEW_SIZE), seed, held_out
+
+
+def _views(index: int) -> list[View]:
+    """Draw one person in several poses, in a process of its own: contexts of OpenGL clash."""
+    synthesiser, seed, held_out = _state["own"]
+    views = []
+    for sample in synthesiser.tuple(seed, index, _VIEWS, held_out):
+        points = sample.points478_px.copy()
+        middle_mm = float(points[:468, 2].mean())
+        points[:, 2] = (points[:, 2] - middle_mm) * sample.camera.intrinsics[0, 0] / middle_mm
+        alpha = np.rint(sample.layers.alpha * 255).astype(np.uint8)
+        yaw = float(sample.facts["yaw"])
+        views.append(View(sample.pixels, alpha, points, sample.camera.camera_from_head, yaw))
+    return views
+
+
+class SetWriter:
+    """Writes a set that `learn.prepared.open_set` opens; what was written before may be added to.
+
+    Args:
+        folder: where to; made when absent.
+        capacity: most examples that it will hold.
+    """
+
+    def __init__(self, folder: Path, capacity: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self.count = folder, 0
+        self._fields = {
+            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, (capacity, *shape))
+            for name, (shape, kind) in FIELDS.items()
+        }
+
+    def add(self, kind: int, coarse: np.ndarray, masks: np.ndarray, truth: np.ndarray) -> None:
+        """Write one example."""
+        values = {"coarse": coarse, "masks": masks, "truth": truth, "kind": kind}
+        for name, value in values.items():
+            self._fields[name][self.count] = value
+        self.count += 1
+
+    def close(self, recipe: dict[str, int | bool]) -> None:
+        """Say how many there are; until then the set counts as unfinished."""
+        for array in self._fields.values():
+            array.flush()
+        summary = {"count": self.count, "size": SIZE, **recipe}
+        draft = self._folder / "set.draft"
+        draft.write_text(json.dumps(summary) + "\n")
+        draft.replace(self._folder / "set.json")
+
+
+def make(
+    out: tyro.conf.Positional[Path], *, data: Path = Path("../shared/data"), count: int = 5000,
+    seed: int = 11, held_out: bool = False, workers: int = 1,
+) -> None:  # fmt: skip
+    """Turn synthetic people and keep what comes of it beside the truth.
+
+    Args:
+        out: folder of the set.
+        data: the data folder.
+        count: pairs.
+        seed: of the set.
+        held_out: skins and hair that training never sees.
+        workers: processes that draw people.
+    """
+    writer, rng = SetWriter(out, count), np.random.default_rng([seed, 5])
+    cv2.setNumThreads(1)
+    settings = (data, seed, held_out)
+    with (
+        multiprocessing.get_context("spawn").Pool(workers, _begin, settings) as pool,
+        CoarsePath((VIEW_SIZE, VIEW_SIZE)) as path,
+    ):
+        pairs = (
+            pair
+            for views in pool.imap(_views, range(10 * count))
+            for pair in pairs_of(path, views, rng)
+        )
+        for _, pair in zip(track(range(count)), pairs, strict=False):
+            writer.add(SYNTHETIC, *pair)
+            if writer.count % 250 == 0:
+                writer.close({"seed": seed, "held_out": held_out})
+        writer.close({"seed": seed, "held_out": held_out})
+        pool.terminate()
+
+
+if __name__ == "__main__":
+    tyro.cli(make)
