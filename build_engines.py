@@ -333,9 +333,10 @@ def _complain(rows: Sequence[Row], names: Sequence[str]) -> None:
     """Refuse where something that was asked for was not done."""
     tried = [row for row in rows if row.backend]
     built = {row.network for row in tried if row.bytes is not None}
-    for row in tried:
+    for row in sorted(tried, key=lambda row: not row.failed):
         if row.failed or row.network not in built:
-            what = f"{row.network} was not built for {row.backend}"
+            within = f" in {row.precision}" if row.precision else ""
+            what = f"{row.network} was not built for {row.backend}{within}"
             why = row.state.removeprefix("failed: ").removeprefix("not built: ")
             raise UserError(what, why, "See voltface doctor, or choose another --backend")
     absent = [row.network for row in rows if not row.backend and row.network in names]

@@ -72,6 +72,8 @@ class EngineFolder:
         """Return the engine of a key, or why there is none."""
         try:
             entry = json.loads(self._entry(key).read_text(encoding="utf-8"))
+            if not isinstance(entry, dict):
+                raise TypeError("an entry is a table")
             fault = _difference(key, entry)
             if fault:
                 return Found(fault=fault)

@@ -41,7 +41,7 @@ class OpenVinoBackend(Backend):
 
             onnx = with_precision(onnx, precision, spec, frames)
         model = _core().read_model(onnx)
-        check_signature(spec, _shapes(model.inputs), _shapes(model.outputs))
+        _check(spec, model)
         stream = io.BytesIO()
         _core().compile_model(model, "CPU", _options(precision, None)).export_model(stream)
         return stream.getvalue()
@@ -56,7 +56,7 @@ class OpenVinoBackend(Backend):
     ) -> Engine:
         """See Backend."""
         compiled = _core().import_model(built, "CPU", _options(precision, threads))
-        check_signature(spec, _shapes(compiled.inputs), _shapes(compiled.outputs))
+        _check(spec, compiled)
         return _OpenVinoEngine(spec, self, precision, compiled)
 
 
@@ -102,9 +102,16 @@ def _options(precision: Precision, threads: int | None) -> dict[str, object]:
     return options
 
 
-def _shapes(ports: Any) -> dict[str, list[int | str]]:  # noqa: ANN401 - a list of ports
+def _check(spec: NetSpec, model: Any) -> None:  # noqa: ANN401 - a Model or a CompiledModel
+    inputs = _shapes(model.inputs, {tensor.name for tensor in spec.inputs})
+    outputs = _shapes(model.outputs, {tensor.name for tensor in spec.outputs})
+    check_signature(spec, inputs, outputs)
+
+
+def _shapes(ports: Any, wanted: set[str]) -> dict[str, list[int | str]]:  # noqa: ANN401 - a list
+    """Return name and shape of each port; one may bear names of layers that fell away, too."""
     return {
-        port.get_any_name(): [
+        min(port.get_names(), key=lambda name: (name not in wanted, name)): [
             "N" if size.is_dynamic else size.get_length() for size in port.get_partial_shape()
         ]
         for port in ports

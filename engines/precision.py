@@ -47,7 +47,13 @@ _QUANTISED = ["Conv", "ConvTranspose", "Gemm", "MatMul"]
 _OPSET_OF_BF16 = 22
 
 
-def with_precision(onnx_bytes: bytes, precision: Precision, spec: NetSpec, frames: Frames) -> bytes:
+def with_precision(
+    onnx_bytes: bytes,
+    precision: Precision,
+    spec: NetSpec,
+    frames: Frames,
+    signed: bool = False,
+) -> bytes:
     """Return a network file that computes in a precision, whatever its weights were stored in.
 
     Args:

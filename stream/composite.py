@@ -7,7 +7,7 @@ from stream.frame import Head
 from stream.geometry import project
 from stream.mesh import HeadMesh
 from stream.pose import HeadMotion
-from stream.region import NodeGrid, Region
+from stream.region import Region
 from stream.symmetry import moved_nodes
 
 _SIDE_MM, _ABOVE_MM, _BELOW_MM = 180.0, 180.0, 265.0  # from the middle of the cranium
@@ -66,21 +66,6 @@ def _snapped(x0: float, y0: float, x1: float, y1: float) -> Region:
     low = np.floor(np.array([x0, y0]) / _SNAP_PX).astype(int) * _SNAP_PX
     high = np.ceil(np.array([x1, y1]) / _SNAP_PX).astype(int) * _SNAP_PX
     return Region(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-
-
-def resample_to_nodes(matte: np.ndarray, grid: NodeGrid) -> np.ndarray:
-    """Return (rows, columns) float32 values of a matte that spans the grid's region.
-
-    Nodes lie on the region's corners, pixels of the matte half a pixel inside.
-    """
-    height, width = matte.shape
-    column = np.arange(grid.columns, dtype=np.float32) * (width / (grid.columns - 1)) - 0.5
-    row = np.arange(grid.rows, dtype=np.float32) * (height / (grid.rows - 1)) - 0.5
-    x, y = np.meshgrid(column, row)
-    smooth = (
-        cv2.blur(matte, (2, 2)) if max(matte.shape) > 2 * max(grid.columns, grid.rows) else matte
-    )
-    return cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def matte_at_frame(matte: np.ndarray, within: Region, region: Region) -> np.ndarray:

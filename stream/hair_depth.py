@@ -24,18 +24,24 @@ from stream.far_side import (
 )
 from stream.fill import pull_push
 from stream.geometry import project, transform_points
+from stream.region import resample_to_nodes
+from stream.sight import BODY, held_things
 
 if TYPE_CHECKING:
     from stream.frame import Head
+    from stream.hair_network import HairNetwork
     from stream.head_model import HeadModel
     from stream.raster import DepthRaster
     from stream.region import NodeGrid
+    from stream.sight import Sight
 
 _UNSEEN_SHARE = 0.01  # of the motion: less is no motion, and need not be drawn
 _NAPE_HAIR_MM = 25.0  # hair of the far side thins out over this height above the nape
 _FORWARD_GROWTH = 0.35
 _HAIR_BLUR_NODES = 3.0  # steps in depth would crimp strands of hair
 _LOOSE_HAIR_MM = 30.0  # so far from the skull, hair hangs beside the neck joint
+_CLOTHES_STAY = 0.9  # of their share of the motion is taken from what is surely cloth
+_HELD_BEFORE_MM = 10.0  # hands and microphones are before the tip of the nose
 _LEAST_THICKNESS_MM = 15.0
 _FAR_BLUR_NODES = 2.0
 _SCALP, _NECK = 2, 4  # labels of the head model
@@ -207,12 +213,17 @@ class HairDepth:
         model: the head model.
         raster: draws the model's triangles.
         settings: growth of hair, length of the neck.
+        network: improves the depth of what is seen, where there is one.
     """
 
     def __init__(
-        self, model: HeadModel, raster: DepthRaster, settings: HairSettings | None = None
+        self,
+        model: HeadModel,
+        raster: DepthRaster,
+        settings: HairSettings | None = None,
+        network: HairNetwork | None = None,
     ) -> None:
-        self._model, self._raster = model, raster
+        self._model, self._raster, self._network = model, raster, network
         self._settings = settings or HairSettings()
         self._growth = HairGrowth(self._settings)
         self._expression: np.ndarray | None = None
@@ -223,14 +234,19 @@ class HairDepth:
         """Forget what was learnt from earlier frames."""
         self._growth.reset()
         self._expression = None
+        if self._network is not None:
+            self._network.reset()
 
-    def estimate(self, head: Head, matte: np.ndarray, grid: NodeGrid) -> HeadDepth:
+    def estimate(
+        self, head: Head, matte: np.ndarray, grid: NodeGrid, sight: Sight | None = None
+    ) -> HeadDepth:
         """Return the geometry of the head region.
 
         Args:
             head: the fitted head.
             matte: (rows, columns) float32 person matte at the nodes.
             grid: the nodes.
+            sight: what the networks saw there; without it the analytic depth stands.
         """
         head = self._calmed(head)
         shape = self._model.shape(head.identity, head.expression)
@@ -249,6 +265,10 @@ class HairDepth:
         grown = (vertices + growth_mm).astype(np.float32)
         front, back = self._raster.draw(grown, head.camera, grid)
         front, back, coverage = self._completed(front, back, head, grid)
+        if self._network is not None and sight is not None:
+            thickness = back - front
+            front = self._network.improved(front, head, vertices, grid, sight, matte)
+            back = np.maximum(back, front + np.minimum(thickness, _LEAST_THICKNESS_MM))
         in_head = self._in_head(front, head, grid)
         chin, nape = self._chin_and_nape(head, shape)
         turn = follow_share(in_head, chin, nape, self._settings.neck_mm)
@@ -257,7 +277,31 @@ class HairDepth:
         opacity = np.clip((sure - 0.8) / 0.15, 0, 1) * np.clip(above, 0, 1)
         back_source = self._back_source(grown, centre_px, head, grid)
         turn *= border_share(grid, head)
+        if sight is not None and sight.labels is not None:
+            front = self._kept_still(front, turn, chin, head, grid, sight)
         return HeadDepth(grid, front, back, back_source, opacity, turn.astype(np.float32), coverage)
+
+    def _kept_still(
+        self, front: np.ndarray, turn: np.ndarray, chin: np.ndarray, head: Head, grid: NodeGrid,
+        sight: Sight,
+    ) -> np.ndarray:  # fmt: skip
+        """Let clothes and held things stay where they are; lower their `turn` in place.
+
+        Returns:
+            The front depth, with what is held before the face.
+        """
+        clothes = sight.share(BODY)
+        if clothes is not None:
+            turn *= 1 - _CLOTHES_STAY * resample_to_nodes(clothes, grid)
+        chin_px = project(transform_points(head.camera_from_head, chin), head.camera)
+        chin_row = (chin_px[1] - grid.region.y0) / max(grid.region.height, 1) * len(sight.square)
+        held = held_things(sight, float(chin_row))
+        if held is None or not held.any():
+            return front
+        share = resample_to_nodes(held, grid)
+        turn *= 1 - share
+        before = float(front.min()) - _HELD_BEFORE_MM
+        return front + share * (np.minimum(front, before) - front)
 
     def _calmed(self, head: Head) -> Head:
         """Let expression settle: its noise would shake depth, and depth hardly depends on it."""

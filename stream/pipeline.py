@@ -19,21 +19,23 @@ from stream.composite import (
     matte_at_frame,
     moving_region,
     paste,
-    resample_to_nodes,
 )
 from stream.fit import HeadFitter
 from stream.frame import Face, Frame, Head
 from stream.gl import create_context
 from stream.governor import HIGH, Quality
 from stream.hair_depth import HairDepth, HeadDepth
+from stream.hair_network import HairNetwork
 from stream.head_model import load_head_model
 from stream.matte import MatteState, head_matte
 from stream.mesh import build_mesh
+from stream.networks import Networks
 from stream.plate import BackgroundPlate
 from stream.pose import PoseController, PoseRequest
 from stream.raster import DepthRaster
-from stream.region import NodeGrid, Region
+from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.segment import PersonSegmenter
+from stream.sight import HeadSight, Sight
 from stream.symmetry import with_mirror_half
 from stream.track import FaceTracker
 from stream.warp import Warp
@@ -56,7 +58,7 @@ class _Followed:
         self.plate = plate
         self.matte = MatteState()
         self.region: Region | None = None  # of the last frame
-        self.person: Future[np.ndarray] | None = None  # being segmented there in this one
+        self.sight: Future[Sight] | None = None  # of that region in this one, being made
         self.depth: HeadDepth | None = None
         self.depth_age = 0  # frames since the depth was computed
         self.distance_mm = 0.0  # of the head then
@@ -94,7 +96,9 @@ class Reposer(Closing):
         faces = 4 if self._all_faces else 1
         self._tracker = FaceTracker(faces, settings.track, still=info.still)
         self._fitter = HeadFitter(self._model, settings.fit)
+        self._networks = Networks(settings.networks, settings.engine)
         self._segmenter = PersonSegmenter()
+        self._sight = HeadSight(self._segmenter, self._networks.get("head_segmentation"))
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
         self._settings = settings
         self._poses = PoseController(self._model.neck_joint, settings.limits)
@@ -109,6 +113,7 @@ class Reposer(Closing):
         self._tracker.close()
         self._beside.shutdown()
         self._segmenter.close()
+        self._networks.close()
         self._forget()
         self._raster.release()
         self._warp.release()
@@ -127,7 +132,8 @@ class Reposer(Closing):
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
         mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
-        return {"face_mesh": dict(mediapipe), "person_segmentation": dict(mediapipe)}
+        own = self._networks.as_stats
+        return {"face_mesh": dict(mediapipe), "person_segmentation": dict(mediapipe), **own}
 
     def process(self, frame: Frame, request: PoseRequest) -> Frame:
         """Return the frame with its heads as requested.
@@ -162,12 +168,12 @@ class Reposer(Closing):
                 continue
             followed, grid = self._state(head), NodeGrid.over(region, self._nodes)
             with stage("segment"):
-                matte = self._matte(pixels, head, region, grid, followed)
+                matte, sight = self._matte(pixels, head, region, grid, followed)
             # The plate learns from the frame while the head's geometry is found.
             learning = self._beside.submit(self._learn_background, followed, pixels, region, matte)
             with stage("hair depth"):
                 node_matte = resample_to_nodes(matte, grid)
-                depth = self._depth(head, node_matte, grid, followed)
+                depth = self._depth(head, node_matte, grid, sight, followed)
             with stage("mesh"):
                 mesh = build_mesh(depth, node_matte, head.camera[0, 0], self._settings.mesh)
             with stage("pose"):
@@ -225,10 +231,15 @@ class Reposer(Closing):
 
     def _state(self, head: Head) -> _Followed:
         if head.face_id not in self._followed:
-            hair = HairDepth(self._model, self._raster, self._settings.hair)
+            hair = self._hair_depth()
             plate = BackgroundPlate(self._settings.plate)
             self._followed[head.face_id] = _Followed(hair, plate)
         return self._followed[head.face_id]
+
+    def _hair_depth(self) -> HairDepth:
+        engine, settings = self._networks.get("hair_depth"), self._settings
+        network = HairNetwork(engine, self._raster, settings.hair_network) if engine else None
+        return HairDepth(self._model, self._raster, settings.hair, network)
 
     def _segment_ahead(self, frame: Frame) -> None:
         """Start the person network where heads were, while the tracker looks where they are.
@@ -238,23 +249,24 @@ class Reposer(Closing):
         for followed in self._followed.values():
             if followed.region is not None:
                 crop = np.ascontiguousarray(followed.region.crop(frame.pixels))
-                followed.person = self._beside.submit(self._segmenter.segment, crop)
+                followed.sight = self._beside.submit(self._sight.look, crop)
 
     def _matte(
         self, pixels: np.ndarray, head: Head, region: Region, grid: NodeGrid, followed: _Followed
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, Sight]:
         crop = np.ascontiguousarray(region.crop(pixels))
-        answer = followed.person if followed.region == region else None
+        answer = followed.sight if followed.region == region else None
         if answer is None:
-            answer = self._beside.submit(self._segmenter.segment, crop)
-        followed.region, followed.person = region, None
+            answer = self._beside.submit(self._sight.look, crop)
+        followed.region, followed.sight = region, None
         followed.plate.follow(pixels)
         prior = followed.hair.prior(head, grid)
         known = followed.plate.known(region, (crop.shape[1], crop.shape[0]))
-        probability = answer.result()
+        sight = answer.result()
         size = round(self._settings.matte.size * self.quality.matte_share)
         settings = replace(self._settings.matte, size=size)
-        return head_matte(crop, probability, prior, settings, followed.matte, region, known)
+        matte = head_matte(crop, sight.person, prior, settings, followed.matte, region, known)
+        return matte, sight
 
     def _learn_background(
         self, followed: _Followed, pixels: np.ndarray, region: Region, matte: np.ndarray
@@ -264,7 +276,12 @@ class Reposer(Closing):
             followed.plate.finish()
 
     def _depth(
-        self, head: Head, node_matte: np.ndarray, grid: NodeGrid, followed: _Followed
+        self,
+        head: Head,
+        node_matte: np.ndarray,
+        grid: NodeGrid,
+        sight: Sight,
+        followed: _Followed,
     ) -> HeadDepth:
         """Compute the depth of a head, or carry the last one along where quality asks for it."""
         distance_mm = float(head.camera_from_head[2, 3])
@@ -276,6 +293,6 @@ class Reposer(Closing):
         carry = followed.depth_age < self.quality.hair_every and not strict
         if last is not None and same_grid and carry:
             return last.carried(grid, distance_mm - followed.distance_mm)
-        followed.depth = followed.hair.estimate(head, node_matte, grid)
+        followed.depth = followed.hair.estimate(head, node_matte, grid, sight)
         followed.depth_age, followed.distance_mm = 0, distance_mm
         return followed.depth

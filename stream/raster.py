@@ -1,10 +1,13 @@
 """Front and back depth of a triangle mesh, drawn by OpenGL on a node grid."""
 
+from typing import Any
+
 import moderngl
 import numpy as np
 
 from stream.region import NodeGrid
 
+_SIZES_KEPT = 3  # of framebuffers: the grid of the nodes, and what networks look at
 _VERTEX = """
 #version 330
 uniform mat2x3 nodes_from_frame;   // rows of the affine, as columns of a mat2x3
@@ -56,7 +59,7 @@ class DepthRaster:
         self._near, self._far = (
             context.vertex_array(self._program, layout, indices) for indices in self._indices
         )
-        self._target: moderngl.Framebuffer | None = None
+        self._targets: dict[tuple[int, int], tuple[Any, ...]] = {}
 
     def draw(
         self, vertices_mm: np.ndarray, camera: np.ndarray, grid: NodeGrid
@@ -71,6 +74,18 @@ class DepthRaster:
         Returns:
             Two (rows, columns) float32 arrays in mm; 0 where the mesh does not reach.
         """
+        target = self._prepared(vertices_mm, camera, grid)
+        front = self._pass(self._near, target, "<", 1.0)
+        back = self._pass(self._far, target, ">", 0.0)
+        return front, back
+
+    def front(self, vertices_mm: np.ndarray, camera: np.ndarray, grid: NodeGrid) -> np.ndarray:
+        """Return the front depth alone; arguments and result as in draw."""
+        return self._pass(self._near, self._prepared(vertices_mm, camera, grid), "<", 1.0)
+
+    def _prepared(
+        self, vertices_mm: np.ndarray, camera: np.ndarray, grid: NodeGrid
+    ) -> moderngl.Framebuffer:
         near, far = float(vertices_mm[:, 2].min()) - 1, float(vertices_mm[:, 2].max()) + 1
         self._vertices.write(np.ascontiguousarray(vertices_mm, np.float32).tobytes())
         program = self._program
@@ -78,24 +93,21 @@ class DepthRaster:
         program["camera"].value = (camera[0, 0], camera[1, 1], camera[0, 2], camera[1, 2])
         program["grid"].value = (grid.columns, grid.rows)
         program["depth_range"].value = (near, far)
-        target = self._framebuffer(grid)
         self._context.disable(moderngl.BLEND | moderngl.CULL_FACE)
         self._context.enable(moderngl.DEPTH_TEST)
-        front = self._pass(self._near, target, "<", 1.0)
-        back = self._pass(self._far, target, ">", 0.0)
-        return front, back
+        return self._framebuffer(grid)
 
     def release(self) -> None:
         """Give back what was made in the context."""
-        self._release_target()
+        self._release_targets()
         for resource in (self._near, self._far, *self._indices, self._vertices, self._program):
             resource.release()
 
-    def _release_target(self) -> None:
-        if self._target is not None:
-            for buffer in (self._target, *self._buffers):
-                buffer.release()
-            self._target = None
+    def _release_targets(self) -> None:
+        for parts in self._targets.values():
+            for part in parts:
+                part.release()
+        self._targets.clear()
 
     def _pass(
         self,
@@ -115,11 +127,10 @@ class DepthRaster:
 
     def _framebuffer(self, grid: NodeGrid) -> moderngl.Framebuffer:
         size = (grid.columns, grid.rows)
-        if self._target is None or self._target.size != size:
-            self._release_target()
-            self._buffers = (
-                self._context.renderbuffer(size, 1, dtype="f4"),
-                self._context.depth_renderbuffer(size),
-            )
-            self._target = self._context.framebuffer(*self._buffers)
-        return self._target
+        if size not in self._targets:
+            if len(self._targets) >= _SIZES_KEPT:
+                self._release_targets()
+            colour = self._context.renderbuffer(size, 1, dtype="f4")
+            depth = self._context.depth_renderbuffer(size)
+            self._targets[size] = self._context.framebuffer(colour, depth), colour, depth
+        return self._targets[size][0]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 
@@ -101,6 +102,21 @@ class NodeGrid:
         columns = max(2, round(nodes * region.width / longer))
         rows = max(2, round(nodes * region.height / longer))
         return cls(region, columns, rows)
+
+
+def resample_to_nodes(matte: np.ndarray, grid: NodeGrid) -> np.ndarray:
+    """Return (rows, columns) float32 values of a matte that spans the grid's region.
+
+    Nodes lie on the region's corners, pixels of the matte half a pixel inside.
+    """
+    height, width = matte.shape
+    column = np.arange(grid.columns, dtype=np.float32) * (width / (grid.columns - 1)) - 0.5
+    row = np.arange(grid.rows, dtype=np.float32) * (height / (grid.rows - 1)) - 0.5
+    x, y = np.meshgrid(column, row)
+    smooth = (
+        cv2.blur(matte, (2, 2)) if max(matte.shape) > 2 * max(grid.columns, grid.rows) else matte
+    )
+    return cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 @lru_cache(maxsize=8)

@@ -59,8 +59,7 @@ class PersonSegmenter(Closing):
         Returns:
             (256, 256) float32, 0…1, over the same rectangle.
         """
-        square = cv2.resize(_halved(crop_rgb), (SIZE, SIZE))
-        mask = self._network.process({"image": square}).segmentation_mask
+        mask = self._network.process({"image": squared(crop_rgb)}).segmentation_mask
         return np.clip(mask, 0, 1, dtype=np.float32)
 
     def close(self) -> None:
@@ -68,6 +67,13 @@ class PersonSegmenter(Closing):
         if self._network is not None:
             self._network.close()
             self._network = None
+
+
+def squared(crop_rgb: np.ndarray) -> np.ndarray:
+    """Squeeze an (h, w, 3) uint8 crop to what the network sees: (256, 256, 3)."""
+    if crop_rgb.shape[:2] == (SIZE, SIZE):
+        return crop_rgb
+    return cv2.resize(_halved(crop_rgb), (SIZE, SIZE))
 
 
 def _halved(picture: np.ndarray) -> np.ndarray:

@@ -12,9 +12,11 @@ from stream.choices import EngineName, FacesName, QualityName
 from stream.errors import UserError
 from stream.fit import FitSettings
 from stream.hair_depth import HairSettings
+from stream.hair_network import HairNetworkSettings
 from stream.matte import MatteSettings
 from stream.media import SinkOptions, SourceOptions
 from stream.mesh import MeshSettings
+from stream.networks import NetworkSettings
 from stream.plate import PlateSettings
 from stream.pose import PoseLimits
 from stream.track import TrackSettings
@@ -51,7 +53,8 @@ class Settings:
         quality: fixed at ``low`` or ``high``, or left to the governor (``auto``).
         seed: where given, a run gives the same result every time.
         limits: how far heads may be turned.
-        track, fit, matte, hair, mesh, plate: of the stages with these names.
+        networks: which networks take the place of analytic stages.
+        track, fit, matte, hair, hair_network, mesh, plate: of the stages with these names.
         source, sink: how inputs are read and outputs are written.
         governor: see GovernorSettings.
     """
@@ -61,10 +64,12 @@ class Settings:
     quality: QualityName = "auto"
     seed: int | None = None
     limits: PoseLimits = field(default_factory=PoseLimits)
+    networks: NetworkSettings = field(default_factory=NetworkSettings)
     track: TrackSettings = field(default_factory=TrackSettings)
     fit: FitSettings = field(default_factory=FitSettings)
     matte: MatteSettings = field(default_factory=MatteSettings)
     hair: HairSettings = field(default_factory=HairSettings)
+    hair_network: HairNetworkSettings = field(default_factory=HairNetworkSettings)
     mesh: MeshSettings = field(default_factory=MeshSettings)
     plate: PlateSettings = field(default_factory=PlateSettings)
     source: SourceOptions = field(default_factory=SourceOptions)

@@ -19,8 +19,6 @@ from rich.progress import track
 
 from stream.face_3dmm import DISPLAY_GAMMA, TEXTURE_PATH, SkinModel
 from stream.head_model import load_head_model
-from training.head_model.source import read_base_mesh
-from training.head_model.topology import build_topology
 from training.synthetic.people import People, PersonSpec
 
 COMPONENTS = 40
@@ -41,12 +39,12 @@ class PaintedSkins:
     def __init__(self, data_dir: Path) -> None:
         people = self._people = People(data_dir, texture_size=_SIZE)
         self._model = load_head_model()
-        mesh = people._skin_mesh  # noqa: SLF001
+        mesh = people._skin_mesh
         self._texels = (mesh.uv * _SIZE - 0.5).astype(np.float32)
         self._rows = mesh.rows
-        places = np.bincount(mesh.rows, minlength=people._to_model.shape[1])  # noqa: SLF001
+        places = np.bincount(mesh.rows, minlength=people._to_model.shape[1])
         self._share = 1.0 / np.maximum(places, 1)[mesh.rows]
-        reach = people._to_model @ (places > 0).astype(np.float32)  # noqa: SLF001
+        reach = people._to_model @ (places > 0).astype(np.float32)
         self._textured = reach > 0.99
 
     def person(self, seed: int, number: int, held_out: bool) -> PersonSpec:
@@ -58,14 +56,14 @@ class PaintedSkins:
         """Return (V, 3) float32 linear albedo, 0…1, of the head model's vertices."""
         people = self._people
         shaved = spec.hair.rgb if spec.hair.style == "shaved" else None
-        picture = people._wardrobe.picture(spec.skin.file)  # noqa: SLF001
-        painted = people._painter.paint(picture, spec.skin, shaved)[..., :3]  # noqa: SLF001
+        picture = people._wardrobe.picture(spec.skin.file)
+        painted = people._painter.paint(picture, spec.skin, shaved)[..., :3]
         linear = (painted.astype(np.float32) / 255) ** DISPLAY_GAMMA
         soft = cv2.GaussianBlur(linear, (0, 0), _BLUR_TEXELS)
         at = cv2.remap(soft, self._texels[:, None], None, cv2.INTER_LINEAR)[:, 0]
-        count = people._to_model.shape[1]  # noqa: SLF001
+        count = people._to_model.shape[1]
         source = [np.bincount(self._rows, self._share * at[:, c], count) for c in range(3)]
-        result = people._to_model @ np.stack(source, axis=1).astype(np.float32)  # noqa: SLF001
+        result = people._to_model @ np.stack(source, axis=1).astype(np.float32)
         for label, colour in _BARE.items():
             result[(self._model.labels == label) & ~self._textured] = colour
         return np.clip(result, 0.002, 1.0).astype(np.float32)

@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stream.composite import matte_at_frame, moving_region, paste, resample_to_nodes
+from stream.composite import matte_at_frame, moving_region, paste
 from stream.frame import Head
 from stream.geometry import pinhole_camera, rigid_transform, rotation_from_angles
 from stream.hair_depth import HeadDepth
 from stream.mesh import build_mesh
 from stream.pose import HeadMotion
-from stream.region import NodeGrid, Region
+from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.symmetry import hidden_half_share, mirrored_nodes, moved_nodes, with_mirror_half
 
 CAMERA = pinhole_camera(200, 200)

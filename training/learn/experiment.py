@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003  the command line reads the annotations
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +46,17 @@ class Experiment(Protocol):
         """Write a picture of what the network does on some samples."""
 
 
+@runtime_checkable
+class Adversarial(Protocol):
+    """What an experiment offers besides when a second network judges the first one."""
+
+    def adversary(self, config: Config, place: torch.device) -> nn.Module:
+        """Make the judge, on its device; `loss` may use it, and leaves its weights alone."""
+
+    def adversary_loss(self, judge: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the judge's own terms, after the network's step on the same batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """How a network is trained.
@@ -68,6 +79,8 @@ class Config:
         seed: of weights and examples.
         resume: go on from the last checkpoint of `out`.
         start: checkpoint whose weights to begin with.
+        features: checkpoint of `head_segmentation` whose layers tell how alike pictures are, for
+            the networks that make pictures.
     """
 
     data: Path
@@ -86,3 +99,4 @@ class Config:
     seed: int = 0
     resume: bool = False
     start: Path | None = None
+    features: Path | None = None

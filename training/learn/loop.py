@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import distributed, nn
 
+from training.learn.experiment import Adversarial
 from training.learn.prepared import PreparedSet, open_set
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class _Run:
         self._optimiser = torch.optim.AdamW(
             network.parameters(), lr=config.rate, weight_decay=config.decay
         )
+        self._rival = _Rival(experiment, config, place) if _is_judged(experiment) else None
         self.step, self._seconds, self._started = 0, 0.0, time.perf_counter()
         self._sums: dict[str, float] = {}
         self._since = 0
@@ -110,6 +112,8 @@ class _Run:
         total.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self._optimiser.step()
+        if self._rival is not None:
+            terms |= self._rival.learn(batch, self._rate())
         self.step += 1
         self._average()
         for name, value in (*terms.items(), ("total", total)):
@@ -149,6 +153,8 @@ class _Run:
             "trained": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
+        if self._rival is not None:
+            state["rival"] = self._rival.state_dict()
         draft = self.folder / "checkpoint.draft"
         torch.save(state, draft)
         draft.replace(self.folder / _CHECKPOINT)
@@ -164,6 +170,8 @@ class _Run:
             self.network.load_state_dict(kept["trained"])
             self._optimiser.load_state_dict(kept["optimiser"])
             self.step, self._seconds = kept["step"], kept["seconds"]
+            if self._rival is not None:
+                self._rival.load_state_dict(kept["rival"])
         else:
             self.network.load_state_dict(kept["network"])
 
@@ -186,6 +194,46 @@ class _Run:
                     mean.lerp_(now, 1 - keep)
                 else:
                     mean.copy_(now)
+
+
+def _is_judged(experiment: Experiment) -> bool:
+    return isinstance(experiment, Adversarial)
+
+
+class _Rival:
+    """The network that judges the trained one, and is trained in turn."""
+
+    def __init__(self, experiment: Any, config: Config, place: torch.device) -> None:  # noqa: ANN401
+        self._experiment, self._place = experiment, place
+        self._network = experiment.adversary(config, place)
+        many = distributed.is_initialized()
+        self._wrapped = (
+            nn.parallel.DistributedDataParallel(self._network) if many else self._network
+        )
+        self._optimiser = torch.optim.AdamW(
+            self._network.parameters(), lr=config.rate, betas=(0.5, 0.99), weight_decay=0.0
+        )
+
+    def learn(self, batch: Batch, rate: float) -> dict[str, torch.Tensor]:
+        """Take one step; return the terms of its loss."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._network.train()
+        self._optimiser.zero_grad(set_to_none=True)
+        with torch.autocast(self._place.type, torch.bfloat16):
+            terms = self._experiment.adversary_loss(self._wrapped, batch)
+        torch.stack(list(terms.values())).sum().backward()
+        self._optimiser.step()
+        return terms
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is needed to go on."""
+        return {"network": self._network.state_dict(), "optimiser": self._optimiser.state_dict()}
+
+    def load_state_dict(self, kept: dict[str, Any]) -> None:
+        """Go on with what was kept."""
+        self._network.load_state_dict(kept["network"])
+        self._optimiser.load_state_dict(kept["optimiser"])
 
 
 class _Feed:

@@ -270,6 +270,8 @@ def _views(index: int) -> list[View]:
     synthesiser, seed, held_out = _state["own"]
     views = []
     for sample in synthesiser.tuple(seed, index, _VIEWS, held_out):
+        if sample.facts["handheld"] != "none":
+            return []  # stays where it is while the head turns: no path could know
         points = sample.points478_px.copy()
         middle_mm = float(points[:468, 2].mean())
         points[:, 2] = (points[:, 2] - middle_mm) * sample.camera.intrinsics[0, 0] / middle_mm

@@ -20,7 +20,7 @@ import webdataset
 from stream.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 INDEX = "index.json"
@@ -32,7 +32,7 @@ _Item = tuple[int, dict[str, np.ndarray], dict[str, str | float]]
 def write(
     items: Iterable[_Item],
     folder: Path,
-    recipe: dict[str, str | int | bool],
+    recipe: Mapping[str, str | int | bool],
     per_shard: int = 500,
     progress: Callable[[int], None] | None = None,
 ) -> list[Path]:

@@ -158,7 +158,8 @@ class SkinPainter:
         rng = np.random.default_rng(spec.seed)
         small = cv2.resize(picture[..., :3], (self.size, self.size), interpolation=cv2.INTER_AREA)
         small = cv2.LUT(small, self._toning(small, spec)).astype(np.float32)
-        small *= (1.0 - self._spots(spec, rng))[..., None] ** (0.55, 0.9, 1.0)
+        clear: np.ndarray = 1.0 - self._spots(spec, rng)
+        small *= clear[..., None] ** (0.55, 0.9, 1.0)
         if spec.stubble > 0:
             _stipple(small, 0.55 * spec.stubble * self._beard, (38, 34, 34), rng)
         if shaved is not None:

@@ -1,0 +1,114 @@
+"""Depth of hair and ears by the network, laid over the analytic depth.
+
+After Deep 3D Portrait (Xu et al. 2020) §4.2: the network sees the picture and the depth of the
+fitted head, and answers with the depth of the whole head. What it changes against the analytic
+depth is averaged over time, so that its noise does not shake the picture, while the analytic
+depth follows every motion at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.region import NodeGrid, resample_to_nodes
+from stream.sight import BODY, NECK, OCCLUDER, Sight, as_input
+
+if TYPE_CHECKING:
+    from engines.engine import Engine
+    from stream.frame import Head
+    from stream.raster import DepthRaster
+
+UNIT_MM = 100.0  # of the network's depths, which count from the head's centre
+_SIDE = 256
+_DRAWN = 128  # the fitted head is smooth: half of the side is enough
+
+
+@dataclass(frozen=True, slots=True)
+class HairNetworkSettings:
+    """How the network's depth is used.
+
+    Attributes:
+        settle_looks: time constant of its change against the analytic depth, in looks.
+        largest_mm: the change is kept within this.
+        smooth_nodes: blur of the change, in nodes.
+    """
+
+    settle_looks: float = 3.0
+    largest_mm: float = 60.0
+    smooth_nodes: float = 1.0
+
+
+class HairNetwork:
+    """Runs the network for one head, look by look.
+
+    Args:
+        engine: of `hair_depth`.
+        raster: draws the model's triangles.
+        settings: how its answer is used.
+    """
+
+    def __init__(
+        self, engine: Engine, raster: DepthRaster, settings: HairNetworkSettings | None = None
+    ) -> None:
+        self._engine, self._raster = engine, raster
+        self._settings = settings or HairNetworkSettings()
+        self._change: np.ndarray | None = None
+
+    def reset(self) -> None:
+        """Forget earlier looks."""
+        self._change = None
+
+    def improved(
+        self,
+        front_mm: np.ndarray,
+        head: Head,
+        vertices_mm: np.ndarray,
+        grid: NodeGrid,
+        sight: Sight,
+        node_matte: np.ndarray,
+    ) -> np.ndarray:
+        """Return the depth of what is seen, hair and ears by the network.
+
+        Args:
+            front_mm: (rows, columns) float32 analytic depth at the nodes.
+            head: the fitted head.
+            vertices_mm: (V, 3) the head model's vertices in camera space.
+            grid: the nodes.
+            sight: the crop of the grid's region.
+            node_matte: (rows, columns) person matte.
+
+        Returns:
+            (rows, columns) float32 mm.
+        """
+        centre_mm = float(head.camera_from_head[2, 3])
+        given = self._fitted_depth(vertices_mm, head, grid, centre_mm)
+        found = self._engine(picture=as_input(sight.square), face_depth=given)["depth"][0, 0]
+        found_mm = resample_to_nodes(found, grid) * UNIT_MM + centre_mm
+        weight = np.clip((node_matte - 0.3) / 0.5, 0, 1)
+        below = sight.share(NECK, BODY, OCCLUDER)
+        if below is not None:  # the neck's depth is the model's; clothes and things do not turn
+            weight = weight * (1 - resample_to_nodes(below, grid))
+        bound = self._settings.largest_mm
+        change = weight * np.clip(found_mm - front_mm, -bound, bound)
+        change = cv2.GaussianBlur(change, (0, 0), self._settings.smooth_nodes)
+        if self._change is None or self._change.shape != change.shape:
+            self._change = change
+        self._change = self._change + (change - self._change) / self._settings.settle_looks
+        return (front_mm + self._change).astype(np.float32)
+
+    def _fitted_depth(
+        self, vertices_mm: np.ndarray, head: Head, grid: NodeGrid, centre_mm: float
+    ) -> np.ndarray:
+        """Return (1, 2, 256, 256) float32: depth of the fitted head in units, and its mask."""
+        front = self._raster.front(vertices_mm, head.camera, NodeGrid(grid.region, _DRAWN, _DRAWN))
+        there = (front > 0).astype(np.float32)
+        relative = np.where(front > 0, (front - centre_mm) / UNIT_MM, 0).astype(np.float32)
+        maps = [
+            cv2.resize(m, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
+            for m in (relative, there)
+        ]
+        return np.stack(maps)[None]

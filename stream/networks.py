@@ -1,0 +1,71 @@
+"""The networks of voltface itself, opened for the live path."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engines.errors import NotShippedError
+from engines.opening import open_engine
+from engines.spec import SPECS
+from stream.closing import Closing
+
+if TYPE_CHECKING:
+    from engines.engine import Engine
+
+_log = logging.getLogger("voltface")
+_THREADS = 2  # more do not help networks this small, and take cores from the rest
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """Which networks take the place of the analytic stages.
+
+    Attributes:
+        head_segmentation: tells hair, skin, clothes and things apart.
+        hair_depth: estimates the depth of hair and ears.
+        face_3dmm: gives the fit its start.
+        refine: repairs what the warp cannot know.
+    """
+
+    head_segmentation: bool = True
+    hair_depth: bool = True
+    face_3dmm: bool = True
+    refine: bool = True
+
+
+class Networks(Closing):
+    """The engines of the networks that are shipped and switched on.
+
+    Args:
+        settings: which ones are wanted.
+        choice: what runs them; see `--engine`.
+
+    Raises:
+        UserError: if an engine was named and cannot run.
+    """
+
+    def __init__(self, settings: NetworkSettings, choice: str = "auto") -> None:
+        self._engines: dict[str, Engine] = {}
+        for name, spec in SPECS.items():
+            if not getattr(settings, name):
+                continue
+            try:
+                self._engines[name] = open_engine(spec, choice, threads=_THREADS)
+            except NotShippedError:
+                _log.debug("%s is not shipped: its analytic stage does the work", name)
+
+    def get(self, name: str) -> Engine | None:
+        """Return an engine by its network's name; None where the analytic stage does the work."""
+        return self._engines.get(name)
+
+    @property
+    def as_stats(self) -> dict[str, dict[str, str]]:
+        """What ``--stats`` says of them."""
+        return {name: engine.as_stats for name, engine in self._engines.items()}
+
+    def close(self) -> None:
+        """Give back the engines; closing twice does no harm."""
+        while self._engines:
+            self._engines.popitem()[1].close()

@@ -1,0 +1,88 @@
+"""What the networks see in the crop around a head: where the person is, and what of it is what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.segment import PersonSegmenter, squared
+
+if TYPE_CHECKING:
+    from engines.engine import Engine
+
+BACKGROUND, FACE, HAIR, EAR, NECK, MOUTH, EYES, BODY, OCCLUDER = range(9)
+_LEAST_HELD = 0.004  # of the crop: smaller things are no hands or microphones
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One crop as the networks see it; all maps span the crop, squeezed to a square.
+
+    Attributes:
+        square: (256, 256, 3) uint8 RGB.
+        person: (256, 256) float32, how likely a pixel is a person.
+        labels: (9, 256, 256) float32 shares of the contract's labels, the ninth being things in
+            front of the head; None without that network.
+    """
+
+    square: np.ndarray
+    person: np.ndarray
+    labels: np.ndarray | None = None
+
+    def share(self, *labels: int) -> np.ndarray | None:
+        """Return (256, 256) float32, how likely a pixel has one of the labels."""
+        return None if self.labels is None else self.labels[list(labels)].sum(axis=0)
+
+
+class HeadSight:
+    """Runs the networks that look at the crop.
+
+    Args:
+        segmenter: the person network.
+        labeller: engine of `head_segmentation`, or None.
+    """
+
+    def __init__(self, segmenter: PersonSegmenter, labeller: Engine | None = None) -> None:
+        self._segmenter, self._labeller = segmenter, labeller
+
+    def look(self, crop_rgb: np.ndarray) -> Sight:
+        """Look at a crop: (h, w, 3) uint8 of any size."""
+        square = squared(crop_rgb)
+        person = self._segmenter.segment(square)
+        if self._labeller is None:
+            return Sight(square, person)
+        return Sight(square, person, self._labeller(picture=as_input(square))["probabilities"][0])
+
+
+def as_input(square: np.ndarray) -> np.ndarray:
+    """(S, S, 3) uint8 → (1, 3, S, S) float32, 0…1, as the networks take it."""
+    return cv2.dnn.blobFromImage(square, 1 / 255)
+
+
+def held_things(sight: Sight, chin_row: float) -> np.ndarray | None:
+    """Find hands, microphones and cups: things before the head that do not turn with it.
+
+    Frames of glasses, hats and headphones are things, too, but hang on the head. What is held
+    reaches below the chin.
+
+    Args:
+        sight: of the crop.
+        chin_row: of the squeezed crop, in its pixels.
+
+    Returns:
+        (256, 256) float32, how likely a pixel shows such a thing; None without labels.
+    """
+    things = sight.share(OCCLUDER)
+    if things is None:
+        return None
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats((things > 0.5).astype(np.uint8))
+    bottom = stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT]
+    held = (bottom > chin_row) & (stats[:, cv2.CC_STAT_AREA] > _LEAST_HELD * things.size)
+    held[0] = False
+    if not held.any():
+        return np.zeros_like(things)
+    near = cv2.dilate(held[numbers].astype(np.uint8), np.ones((7, 7), np.uint8))
+    return things * near

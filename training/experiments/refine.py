@@ -1,0 +1,310 @@
+"""Repair of a coarse re-posed head: what the warp cannot know.
+
+Deep 3D Portrait (Xu et al. 2020) §5.2. Paired data are synthetic people turned by the live path
+(`learn.refine_pairs`) and real pictures spoilt along the head's edge (`refine_corrupt`); unpaired
+data are real heads turned by the live path (`refine_real`). The terms are the paper's: colour
+(eq. 10), a least-squares discriminator (eqs. 11 and 12), features (eq. 13).
+
+Where a colour is no guess the coarse picture is the truth, for it is the frame: the other view
+differs there by its light and by the fit's errors, which nothing should learn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from stream.refine import DOUBT, SIZE, UNKNOWN, allowed
+from training.experiments.refine_corrupt import corrupted
+from training.experiments.refine_features import Likeness
+from training.learn.augment import recoloured
+from training.learn.prepared import PreparedSet, open_set
+from training.learn.refine_pairs import REAL, SYNTHETIC, TURNED
+from training.nets.patch_discriminator import PatchDiscriminator, judge_loss, maker_loss
+from training.nets.unet import UNet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.learn.experiment import Batch, Config
+
+_SIZES = {
+    "light": ((40, 64, 96, 128), (1, 1, 2, 2), 4),
+    "paper": ((64, 128, 256, 512), (2, 2, 3, 3), 2),
+}
+_RATES = {"colour": 4.0, "kept": 3.0, "adversarial": 0.06, "feature": 1.0}
+_SHARES = (0.6, 0.2, 0.2)  # of the kinds in a batch, where there are real pictures
+_PATCH = 128  # side of what the discriminator sees, around a guess
+_LATE = 200, 800  # steps of the discriminator before, and until, it counts
+_GATE = 5.0, -2.5  # the network's own gate begins open where a colour is a guess, else closed
+_SURE, _GUESS = 13, 128  # of 255: weights up to, and from, which the measures count
+
+
+class RefineNet(nn.Module):
+    """A picture with its guesses repaired.
+
+    Args:
+        variant: `light` runs live; `paper` is larger. With `-merge` only what the masks call a
+            guess is replaced, as in the paper's ablation: J′ = M·G(J) + (1 − M)·J.
+    """
+
+    def __init__(self, variant: str) -> None:
+        super().__init__()
+        size, _, merge = variant.partition("-")
+        widths, depths, fold = _SIZES[size]
+        self.merge = bool(merge)
+        self.body = UNet(7, 4, widths, depths, fold)
+        last = self.body.head[-1]
+        nn.init.zeros_(last.weight)  # begins by changing nothing
+        nn.init.zeros_(last.bias)
+
+    def forward(self, picture: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """Return the (N, 3, H, W) picture, 0…1; not clipped while training.
+
+        Args:
+            picture: (N, 3, H, W) RGB 0…1.
+            masks: (N, 4, H, W) 0…1: cover, doubt, unknown background, rest.
+        """
+        found = self.body(torch.cat([picture - 0.45, masks - 0.3], dim=1))
+        guess = functional.max_pool2d(torch.maximum(masks[:, 1:2], masks[:, 2:3]), 5, 1, 2)
+        if self.merge:
+            # Not compared with a threshold in half of a level: masks come as whole levels.
+            out = picture + (guess > 0.1).to(picture.dtype) * found[:, :3]
+        else:
+            gain, bias = _GATE
+            out = picture + torch.sigmoid(found[:, 3:] + gain * guess + bias) * found[:, :3]
+        return out if self.training else out.clamp(0, 1)
+
+
+class Refine:
+    """The experiment; see `learn.experiment.Experiment` and `Adversarial`."""
+
+    name = "refine"
+    variants = ("light", "paper", "light-merge", "paper-merge")
+    inputs = ("picture", "masks")
+    outputs = ("refined",)
+
+    def __init__(self) -> None:
+        self._judge: nn.Module | None = None
+        self._likeness = Likeness()
+        self._real: PreparedSet | None = None
+        self._made: torch.Tensor | None = None
+
+    def build(self, variant: str) -> nn.Module:
+        """Make the network."""
+        return RefineNet(variant)
+
+    def adversary(self, config: Config, place: torch.device) -> nn.Module:
+        """Make the discriminator; find the real pictures and the features to compare by.
+
+        Real pictures lie beside the set, in a folder with `_real` after the set's name.
+        """
+        real = config.data.with_name(config.data.name + "_real")
+        self._real = open_set(real) if real.is_dir() else None
+        self._likeness = Likeness(config.features).to(place)
+        self._judge = PatchDiscriminator(4).to(place, memory_format=torch.channels_last)
+        return self._judge
+
+    def example(
+        self, data: PreparedSet, index: int, rng: np.random.Generator | None
+    ) -> dict[str, np.ndarray]:
+        """Return `picture`, `masks`, `truth` uint8 (S, S, C), `weight` (S, S, 1) and `kind`.
+
+        `weight` is how far the live path lets a pixel change; the truth of what it does not let
+        change is the picture.
+        """
+        if rng is not None and self._real is not None:
+            kind = rng.choice(3, p=_SHARES)
+            if kind != SYNTHETIC:
+                data = self._real
+                rows = np.flatnonzero(np.asarray(data["kind"][: data.count]) == kind)
+                index = int(rows[index % len(rows)])
+        coarse, masks, truth = (np.asarray(data[n][index]) for n in ("coarse", "masks", "truth"))
+        kind = int(data["kind"][index])
+        if rng is not None:
+            both = recoloured(np.vstack([coarse, truth]), rng, 0.8)
+            coarse, truth = both[:SIZE], both[SIZE:]
+            if rng.random() < 0.5:
+                coarse, masks, truth = (a[:, ::-1] for a in (coarse, masks, truth))
+            if kind == REAL:
+                coarse, masks = corrupted(coarse.copy(), np.ascontiguousarray(masks[..., 0]), rng)
+        masks = np.ascontiguousarray(masks)
+        weight = allowed(masks)
+        return {
+            "picture": np.ascontiguousarray(coarse),
+            "masks": masks,
+            "truth": np.ascontiguousarray(truth),
+            "weight": weight[..., None],
+            "kind": np.array(kind, np.int64),
+            "corner": _corner(weight, rng),
+        }
+
+    def loss(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the terms of eqs. 10, 11 and 13."""
+        picture, weight = batch["picture"], batch["weight"].float() / 255
+        made = network(picture, batch["masks"].float() / 255).float()
+        truth = picture + weight * (batch["truth"].float() / 255 - picture)
+        shown = picture + weight * (made - picture)
+        paired = (batch["kind"] != TURNED).float().view(-1, 1, 1, 1)
+        terms = {
+            "colour": _RATES["colour"] * tolerant(shown, truth, weight * paired),
+            "kept": _RATES["kept"] * ((1 - weight) * (made - picture).abs()).mean(),
+            "feature": _RATES["feature"] * self._likeness(shown, truth, weight * paired),
+        }
+        if self._judge is not None:
+            seen = torch.cat([shown, weight], dim=1)
+            patches = cut(seen, batch["corner"])
+            self._made = patches.detach()
+            share = _RATES["adversarial"] * _risen(self._judge)
+            self._judge.requires_grad_(False)
+            terms["adversarial"] = share * maker_loss(self._judge(patches))
+            self._judge.requires_grad_(True)
+        return terms
+
+    def adversary_loss(self, judge: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the term of eq. 12 on what `loss` has just made."""
+        if self._made is None:
+            raise ValueError("Refine.adversary_loss: comes after loss")
+        picture, weight = batch["picture"], batch["weight"].float() / 255
+        truth = picture + weight * (batch["truth"].float() / 255 - picture)
+        paired = batch["kind"] != TURNED
+        real = cut(torch.cat([truth, weight], dim=1), batch["corner"])[paired]
+        score = judge(torch.cat([real, self._made])).float()
+        if self._judge is not None:
+            self._judge.steps += 1
+        return {"judge": judge_loss(score[: len(real)], score[len(real) :])}
+
+    def evaluate(self, network: nn.Module, data: PreparedSet, count: int) -> dict[str, float]:
+        """Compare what the live path would show, and the coarse picture, with the truth.
+
+        Returns:
+            For `coarse` and `refined`, by place (`guess`, `sure`, `whole`): L1 in grey levels,
+            PSNR in dB, SSIM; means over the pixels of all pictures.
+        """
+        sums: dict[str, np.ndarray] = {}
+        for start in range(0, min(count, data.count), 20):
+            rows = np.arange(start, min(start + 20, count, data.count))
+            shown, weights = refined(network, data, rows)
+            for row, picture, weight in zip(rows, shown, weights, strict=True):
+                places = {"guess": weight >= _GUESS, "sure": weight <= _SURE, "whole": weight >= 0}
+                for name, one in (("coarse", data["coarse"][row]), ("refined", picture)):
+                    for key, value in _measured(one, data["truth"][row], places).items():
+                        place = f"{name}_{key}"
+                        sums[place] = sums.get(place, np.zeros(4)) + value
+        scores = {}
+        for place, (l1, square, ssim, pixels) in sums.items():
+            some = max(pixels, 1)
+            scores[f"l1_{place}"] = float(l1 / some)
+            scores[f"psnr_{place}"] = float(10 * np.log10(255**2 / max(square / some, 1e-9)))
+            scores[f"ssim_{place}"] = float(ssim / some)
+        return scores
+
+    def sheet(self, network: nn.Module, data: PreparedSet, path: Path) -> None:
+        """Draw masks, coarse, refined and true pictures below each other, at full size."""
+        rows = np.linspace(0, data.count - 1, 10).astype(int)
+        shown, _ = refined(network, data, rows)
+        masks = data["masks"][rows][..., :3]
+        strips = [masks, data["coarse"][rows], shown, data["truth"][rows]]
+        sheet = np.vstack([np.hstack(list(strip)) for strip in strips])
+        cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+
+
+def tolerant(made: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Compare pictures where a weight says so, at three resolutions.
+
+    The truth may lie a pixel off, which a comparison of single pixels answers with blur; coarser
+    ones, which count more, tell of tone and place without that.
+
+    Args:
+        made, truth: (N, 3, H, W).
+        weight: (N, 1, H, W).
+    """
+    total = made.new_zeros(())
+    difference = made - truth
+    for level, share in enumerate((0.25, 0.3, 0.45)):
+        if level:
+            difference = functional.avg_pool2d(difference, 2)
+            weight = functional.avg_pool2d(weight, 2)
+        some = weight.sum().clamp(min=weight.shape[-1])
+        error = torch.sqrt(difference**2 + 1e-5)  # smooth about 0
+        total = total + share * (weight * error).sum() / (3 * some)
+    return total
+
+
+def cut(pictures: torch.Tensor, corners: torch.Tensor) -> torch.Tensor:
+    """Cut a square of the discriminator's size out of each: (N, C, H, W) → (N, C, 128, 128)."""
+    return torch.stack(
+        [
+            picture[:, y : y + _PATCH, x : x + _PATCH]
+            for picture, (x, y) in zip(pictures, corners.tolist(), strict=True)
+        ]
+    )
+
+
+def refined(
+    network: nn.Module, data: PreparedSet, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Repair coarse pictures of a set as the live path does.
+
+    Returns:
+        (n, S, S, 3) uint8 pictures and the (n, S, S) uint8 weights of the change.
+    """
+    place = next(network.parameters()).device
+    coarse, masks = (np.asarray(data[name][rows]) for name in ("coarse", "masks"))
+    tensors = [torch.from_numpy(a).permute(0, 3, 1, 2).float() / 255 for a in (coarse, masks)]
+    with torch.no_grad():
+        made = network(*(tensor.to(place) for tensor in tensors)).float().cpu()
+    weights = np.stack([allowed(mask) for mask in masks])
+    change = made.permute(0, 2, 3, 1).numpy() * 255 - coarse
+    shown = coarse + change * (weights[..., None] / np.float32(255))
+    return np.rint(shown).clip(0, 255).astype(np.uint8), weights
+
+
+def _corner(weight: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    """(2,) int64 x and y of a square around a guess."""
+    guess = np.argwhere(weight[::4, ::4] > _GUESS) * 4
+    if len(guess) == 0:
+        middle = np.array([SIZE, SIZE]) // 2
+    else:
+        middle = guess[len(guess) // 2 if rng is None else rng.integers(len(guess))]
+    return np.clip(middle[::-1] - _PATCH // 2, 0, SIZE - _PATCH).astype(np.int64)
+
+
+def _risen(judge: nn.Module) -> float:
+    """How far the discriminator counts by now."""
+    begin, full = _LATE
+    return float(np.clip((int(judge.steps) - begin) / (full - begin), 0, 1))
+
+
+def _measured(
+    picture: np.ndarray, truth: np.ndarray, places: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return sums of |error|, error², SSIM and pixels by place."""
+    error = picture.astype(np.float32) - truth
+    similar = _ssim(picture, truth)
+    one, two = np.abs(error).mean(axis=-1), (error**2).mean(axis=-1)
+    return {
+        name: np.array([one[p].sum(), two[p].sum(), similar[p].sum(), p.sum()], np.float64)
+        for name, p in places.items()
+    }
+
+
+def _ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(H, W) structural similarity of grey levels (Wang et al. 2004)."""
+    a, b = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float32) for p in (first, second))
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(values, (11, 11), 1.5)
+
+    ma, mb = mean(a), mean(b)
+    va, vb, both = mean(a * a) - ma**2, mean(b * b) - mb**2, mean(a * b) - ma * mb
+    c1, c2 = 6.5025, 58.5225
+    return ((2 * ma * mb + c1) * (2 * both + c2)) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
+
+
+__all__ = ["DOUBT", "UNKNOWN", "Refine", "RefineNet", "cut", "refined", "tolerant"]
