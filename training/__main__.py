@@ -20,6 +20,7 @@ from training.learn.loop import load
 from training.learn.loop import train as train_network
 from training.learn.prepared import open_set
 from training.learn.prepared import prepare as prepare_set
+from training.learn.view_pairs import prepare_pairs
 
 if TYPE_CHECKING:
     from training.learn.experiment import Experiment
@@ -62,6 +63,17 @@ def prepare(
     )  # fmt: skip
     add_fitted_depth(open_set(out), out, lambda items: track(items, description="fitted"))
     print(f"{out}: {count} samples")
+
+
+@app.command
+def pairs(
+    folder: Out, *, data: Path = _DATA, count: int = 1500, seed: int = 107,
+    clips: tuple[Path, ...] = (),
+) -> None:  # fmt: skip
+    """Add pairs of views of one head to a prepared set: synthetic ones, and frames of clips."""
+    size = open_set(folder).size
+    made = prepare_pairs(data, folder, count, seed=seed, size=size, clips=clips, progress=track)
+    print(f"{folder}: {made} pairs")
 
 
 @app.command

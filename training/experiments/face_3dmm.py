@@ -49,6 +49,7 @@ _RATES = {
     "place": 3.0, "landmark": 10.0, "photo": 1.0, "light": 0.2, "texture": 0.5, "pair": 0.3,
     "prior": 0.002, "perceptual": 0.2,
 }  # fmt: skip
+_FLAT = {"ray": (3, 3), "points": (478, 2)}
 IDENTITY_VARIABLE = "VOLTFACE_IDENTITY"  # file of an identity network; see learn.face_identity
 
 
@@ -146,13 +147,16 @@ class Face3dmm:
         views = [view(data, number, rng) for number in indices]
         both = {name: np.stack([one[name] for one in views]) for name in views[0]}
         both["picture"] = np.concatenate([one["picture"] for one in views], axis=2)
+        for name in _FLAT:  # what has four axes in a batch would be taken for maps
+            both[name] = both[name].reshape(2, -1)
         return both
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the weighted terms; each one's equation stands in learn.face_losses."""
-        batch = {name: value.flatten(0, 1) for name, value in batch.items() if name != "picture"} | {
-            "picture": batch["picture"].unflatten(1, (2, 3)).flatten(0, 1)
-        }  # fmt: skip
+        pictures = batch["picture"].unflatten(1, (2, 3))
+        batch = {name: value.flatten(0, 1) for name, value in batch.items() if name != "picture"}
+        batch |= {name: batch[name].unflatten(1, shape) for name, shape in _FLAT.items()}
+        batch["picture"] = pictures.flatten(0, 1)
         picture = batch["picture"].contiguous(memory_format=torch.channels_last)
         outputs = network(picture)
         with torch.autocast(picture.device.type, enabled=False):

@@ -15,12 +15,15 @@ import torch
 from torch import nn
 
 from training.learn.augment import Variation, cropped, recoloured, sample_crop
+from training.learn.constancy import Views, constancy
 from training.learn.prepared import DEPTH_UNIT_MM
+from training.learn.view_pairs import cropped_pair
 from training.nets.resnet import ResNetDecoder
 from training.nets.unet import UNet
 from training.synthetic.scene import Label
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from training.learn.experiment import Batch
@@ -38,7 +41,9 @@ _WEIGHTS = {
 }
 _LAYER_MARGIN = 0.01  # hair lies at least a millimetre before the skin
 _STEP = 0.15  # a difference of neighbours above 15 mm is a border, not a slope
-_RATES = {"depth": 1.0, "slope": 0.6, "layer": 0.3, "smooth": 0.05}
+_RATES = {
+    "depth": 1.0, "slope": 0.6, "layer": 0.3, "smooth": 0.05, "colour": 0.5, "gradient": 0.5,
+}  # fmt: skip
 
 
 class DepthNet(nn.Module):
@@ -94,7 +99,10 @@ class HairDepthTraining:
     def example(
         self, data: PreparedSet, index: int, rng: np.random.Generator | None
     ) -> dict[str, np.ndarray]:
-        """Return `picture`, `face_depth` (S, S, 2), `depth` (S, S) and `labels` (S, S)."""
+        """Return `picture`, `face_depth` (S, S, 2), `depth` (S, S) and `labels` (S, S).
+
+        For training on a set with pairs of views there is one beside: `pair_…`.
+        """
         names = ("pixels", "labels", "depth", "fitted_depth")
         arrays = {name: data[name][index] for name in names}
         if rng is not None:
@@ -106,6 +114,19 @@ class HairDepthTraining:
             "face_depth": two_channels(arrays["fitted_depth"]),
             "depth": arrays["depth"].astype(np.float32),
             "labels": np.ascontiguousarray(arrays["labels"]),
+        } | (self._pair(data, rng) if rng is not None and data.pairs else {})
+
+    def _pair(self, data: PreparedSet, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        side = self._variation.side(data.size)
+        crop = sample_crop(rng, data.size, self._variation)
+        pair = cropped_pair(data.pairs, int(rng.integers(len(data.pairs["pixels"]))), crop, side)
+        pixels = recoloured(np.vstack(list(pair["pixels"])), rng, self._variation.colour)
+        return {
+            "pair_pixels": pixels.reshape(2, side, side, 3),
+            "pair_face_depth": np.stack([two_channels(depth) for depth in pair["fitted_depth"]]),
+            "pair_inside": pair["inside"],
+            "pair_projection": pair["projection"].reshape(2, 9),
+            "pair_pose": pair["camera_from_head"].reshape(2, 16),
         }
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
@@ -115,6 +136,8 @@ class HairDepthTraining:
         head = torch.isin(batch["labels"], torch.tensor(HEAD, device=found.device))
         terms["layer"] = layer_order(found, batch["face_depth"], batch["labels"])
         terms["smooth"] = smoothness(found, head, batch["depth"])
+        if "pair_pixels" in batch:
+            terms |= siamese(network, batch)
         return {name: _RATES[name] * value for name, value in terms.items()}
 
     def evaluate(self, network: nn.Module, data: PreparedSet, count: int) -> dict[str, float]:
@@ -139,6 +162,25 @@ def two_channels(depth: np.ndarray) -> np.ndarray:
     """(S, S) depth, infinite where there is none → (S, S, 2) float32 depth and mask."""
     there = np.isfinite(depth)
     return np.dstack([np.where(there, depth, 0), there]).astype(np.float32)
+
+
+def siamese(network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+    """Compare two views of each head through the depths found in both (eqs. 4 and 5)."""
+    count = len(batch["pair_pixels"])
+    pictures = batch["pair_pixels"].transpose(0, 1).flatten(0, 1).permute(0, 3, 1, 2)
+    faces = batch["pair_face_depth"].transpose(0, 1).flatten(0, 1).permute(0, 3, 1, 2)
+    pictures = pictures.float() / 255
+    found = network(pictures, faces).float()[:, 0]
+    with torch.autocast(found.device.type, enabled=False):
+        poses = batch["pair_pose"].float().view(count, 2, 4, 4)
+        views = []
+        for number in range(2):
+            rows, pose = slice(number * count, (number + 1) * count), poses[:, number]
+            depth = found[rows] * DEPTH_UNIT_MM + pose[:, 2, 3, None, None]
+            inside = batch["pair_inside"][:, number]
+            projection = batch["pair_projection"][:, number].float().view(count, 3, 3)
+            views.append(Views(pictures[rows], depth, inside, projection, pose))
+        return constancy(*views)
 
 
 def supervised(
@@ -202,7 +244,9 @@ def predicted(network: nn.Module, data: PreparedSet, rows: np.ndarray) -> np.nda
         return network(picture.to(place), face.to(place))[:, 0].float().cpu().numpy()
 
 
-def region_errors(data: PreparedSet, count: int, estimate) -> dict[str, float]:  # noqa: ANN001
+def region_errors(
+    data: PreparedSet, count: int, estimate: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, float]:
     """Measure a way of estimating depth.
 
     Args:

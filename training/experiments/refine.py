@@ -23,6 +23,7 @@ from stream.refine import DOUBT, SIZE, UNKNOWN, allowed
 from training.experiments.refine_corrupt import corrupted
 from training.experiments.refine_features import Likeness
 from training.learn.augment import recoloured
+from training.learn.loop import channels_last
 from training.learn.prepared import PreparedSet, open_set
 from training.learn.refine_pairs import REAL, SYNTHETIC, TURNED
 from training.nets.patch_discriminator import PatchDiscriminator, judge_loss, maker_loss
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
     from training.learn.experiment import Batch, Config
 
 _SIZES = {
-    "light": ((40, 64, 96, 128), (1, 1, 2, 2), 4),
+    "light": ((32, 48, 80, 112), (1, 1, 2, 2), 4),
     "paper": ((64, 128, 256, 512), (2, 2, 3, 3), 2),
 }
 _RATES = {"colour": 4.0, "kept": 3.0, "adversarial": 0.06, "feature": 1.0}
 _SHARES = (0.6, 0.2, 0.2)  # of the kinds in a batch, where there are real pictures
-_PATCH = 128  # side of what the discriminator sees, around a guess
+_PART = 160  # side of what is learnt from at a time, around a guess
+_PATCH = 128  # side of its middle, which the discriminator sees
 _LATE = 200, 800  # steps of the discriminator before, and until, it counts
 _GATE = 5.0, -2.5  # the network's own gate begins open where a colour is a guess, else closed
 _SURE, _GUESS = 13, 128  # of 255: weights up to, and from, which the measures count
@@ -59,9 +61,8 @@ class RefineNet(nn.Module):
         widths, depths, fold = _SIZES[size]
         self.merge = bool(merge)
         self.body = UNet(7, 4, widths, depths, fold)
-        last = self.body.head[-1]
-        nn.init.zeros_(last.weight)  # begins by changing nothing
-        nn.init.zeros_(last.bias)
+        for weights in self.body.head[-1].parameters():
+            nn.init.zeros_(weights)  # begins by changing nothing
 
     def forward(self, picture: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Return the (N, 3, H, W) picture, 0…1; not clipped while training.
@@ -90,7 +91,7 @@ class Refine:
     outputs = ("refined",)
 
     def __init__(self) -> None:
-        self._judge: nn.Module | None = None
+        self._judge: PatchDiscriminator | None = None
         self._likeness = Likeness()
         self._real: PreparedSet | None = None
         self._made: torch.Tensor | None = None
@@ -105,10 +106,10 @@ class Refine:
         Real pictures lie beside the set, in a folder with `_real` after the set's name.
         """
         real = config.data.with_name(config.data.name + "_real")
-        self._real = open_set(real) if real.is_dir() else None
+        self._real = open_set(real) if (real / "set.json").is_file() else None
         self._likeness = Likeness(config.features).to(place)
-        self._judge = PatchDiscriminator(4).to(place, memory_format=torch.channels_last)
-        return self._judge
+        self._judge = PatchDiscriminator(4)
+        return channels_last(self._judge, place)
 
     def example(
         self, data: PreparedSet, index: int, rng: np.random.Generator | None
@@ -116,7 +117,7 @@ class Refine:
         """Return `picture`, `masks`, `truth` uint8 (S, S, C), `weight` (S, S, 1) and `kind`.
 
         `weight` is how far the live path lets a pixel change; the truth of what it does not let
-        change is the picture.
+        change is the picture. For training, a part around a guess is cut out.
         """
         if rng is not None and self._real is not None:
             kind = rng.choice(3, p=_SHARES)
@@ -129,20 +130,17 @@ class Refine:
         if rng is not None:
             both = recoloured(np.vstack([coarse, truth]), rng, 0.8)
             coarse, truth = both[:SIZE], both[SIZE:]
-            if rng.random() < 0.5:
-                coarse, masks, truth = (a[:, ::-1] for a in (coarse, masks, truth))
             if kind == REAL:
                 coarse, masks = corrupted(coarse.copy(), np.ascontiguousarray(masks[..., 0]), rng)
-        masks = np.ascontiguousarray(masks)
-        weight = allowed(masks)
-        return {
-            "picture": np.ascontiguousarray(coarse),
-            "masks": masks,
-            "truth": np.ascontiguousarray(truth),
-            "weight": weight[..., None],
-            "kind": np.array(kind, np.int64),
-            "corner": _corner(weight, rng),
-        }
+        arrays = [coarse, masks, truth, allowed(np.ascontiguousarray(masks))[..., None]]
+        if rng is not None:
+            x, y = _corner(arrays[-1], rng)
+            arrays = [array[y : y + _PART, x : x + _PART] for array in arrays]
+            if rng.random() < 0.5:
+                arrays = [array[:, ::-1] for array in arrays]
+        names = ("picture", "masks", "truth", "weight")
+        example = {n: np.ascontiguousarray(a) for n, a in zip(names, arrays, strict=True)}
+        return example | {"kind": np.array(kind, np.int64)}
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the terms of eqs. 10, 11 and 13."""
@@ -158,7 +156,7 @@ class Refine:
         }
         if self._judge is not None:
             seen = torch.cat([shown, weight], dim=1)
-            patches = cut(seen, batch["corner"])
+            patches = middle(seen)
             self._made = patches.detach()
             share = _RATES["adversarial"] * _risen(self._judge)
             self._judge.requires_grad_(False)
@@ -173,7 +171,7 @@ class Refine:
         picture, weight = batch["picture"], batch["weight"].float() / 255
         truth = picture + weight * (batch["truth"].float() / 255 - picture)
         paired = batch["kind"] != TURNED
-        real = cut(torch.cat([truth, weight], dim=1), batch["corner"])[paired]
+        real = middle(torch.cat([truth, weight], dim=1))[paired]
         score = judge(torch.cat([real, self._made])).float()
         if self._judge is not None:
             self._judge.steps += 1
@@ -221,7 +219,8 @@ def tolerant(made: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor) -> t
     ones, which count more, tell of tone and place without that.
 
     Args:
-        made, truth: (N, 3, H, W).
+        made: (N, 3, H, W).
+        truth: the same.
         weight: (N, 1, H, W).
     """
     total = made.new_zeros(())
@@ -236,14 +235,10 @@ def tolerant(made: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor) -> t
     return total
 
 
-def cut(pictures: torch.Tensor, corners: torch.Tensor) -> torch.Tensor:
-    """Cut a square of the discriminator's size out of each: (N, C, H, W) → (N, C, 128, 128)."""
-    return torch.stack(
-        [
-            picture[:, y : y + _PATCH, x : x + _PATCH]
-            for picture, (x, y) in zip(pictures, corners.tolist(), strict=True)
-        ]
-    )
+def middle(pictures: torch.Tensor) -> torch.Tensor:
+    """Cut out what the discriminator sees: (N, C, H, W) → (N, C, 128, 128)."""
+    y, x = ((side - _PATCH) // 2 for side in pictures.shape[2:])
+    return pictures[:, :, y : y + _PATCH, x : x + _PATCH]
 
 
 def refined(
@@ -265,17 +260,15 @@ def refined(
     return np.rint(shown).clip(0, 255).astype(np.uint8), weights
 
 
-def _corner(weight: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-    """(2,) int64 x and y of a square around a guess."""
-    guess = np.argwhere(weight[::4, ::4] > _GUESS) * 4
-    if len(guess) == 0:
-        middle = np.array([SIZE, SIZE]) // 2
-    else:
-        middle = guess[len(guess) // 2 if rng is None else rng.integers(len(guess))]
-    return np.clip(middle[::-1] - _PATCH // 2, 0, SIZE - _PATCH).astype(np.int64)
+def _corner(weight: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw x and y of a part around a guess."""
+    guess = np.argwhere(weight[::4, ::4, 0] > _GUESS) * 4
+    centre = guess[rng.integers(len(guess))] if len(guess) else np.array([SIZE, SIZE]) // 2
+    y, x = np.clip(centre - _PART // 2, 0, SIZE - _PART)
+    return int(x), int(y)
 
 
-def _risen(judge: nn.Module) -> float:
+def _risen(judge: PatchDiscriminator) -> float:
     """How far the discriminator counts by now."""
     begin, full = _LATE
     return float(np.clip((int(judge.steps) - begin) / (full - begin), 0, 1))
@@ -307,4 +300,4 @@ def _ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return ((2 * ma * mb + c1) * (2 * both + c2)) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
 
 
-__all__ = ["DOUBT", "UNKNOWN", "Refine", "RefineNet", "cut", "refined", "tolerant"]
+__all__ = ["DOUBT", "UNKNOWN", "Refine", "RefineNet", "middle", "refined", "tolerant"]

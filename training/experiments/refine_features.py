@@ -7,7 +7,7 @@ is torn. Until it is trained, the bands of a Laplacian pyramid stand in.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -18,6 +18,8 @@ from training.learn.loop import load
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from training.nets.unet import UNet
 
 _LEVELS = 3  # of the encoder, and bands of the pyramid
 _EDGES = 1.5  # weight of the pyramid's bands beside the encoder
@@ -32,10 +34,10 @@ class Likeness(nn.Module):
 
     def __init__(self, checkpoint: Path | None = None) -> None:
         super().__init__()
-        self.body: nn.Module | None = None
+        self.body: UNet | None = None
         if checkpoint is not None:
             network, _ = load(HeadSegmentation(), checkpoint)
-            self.body = network.body.requires_grad_(False)
+            self.body = cast("UNet", network.body).requires_grad_(False)
 
     def forward(
         self, made: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor
@@ -43,7 +45,8 @@ class Likeness(nn.Module):
         """Return the distance.
 
         Args:
-            made, truth: (N, 3, H, W) RGB, 0…1.
+            made: (N, 3, H, W) RGB, 0…1.
+            truth: the same.
             weight: (N, 1, H, W).
         """
         total = made.new_zeros(())

@@ -7,7 +7,7 @@ Only what may train weights that ship belongs here; see the README of the data f
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  the command line reads the annotations
 from typing import TYPE_CHECKING
 
 import cv2
@@ -61,7 +61,8 @@ def turned_heads(
             angles = rng.normal(0, _TURN_DEG)
             if np.abs(angles).max() < _LEAST_DEG:
                 angles[0] = 2 * _LEAST_DEG
-            request = PoseRequest(*(float(angle) for angle in angles))
+            yaw, pitch, roll = (float(angle) for angle in angles)
+            request = PoseRequest(yaw, pitch, roll)
             coarse = path.turned(frames[number % len(frames)], None, request)
             if coarse is None or min(coarse.drawn.shape[:2]) < _LEAST_SIDE:
                 continue

@@ -21,14 +21,21 @@ class Experiment(Protocol):
 
     Attributes:
         name: of the network, as in engines.spec.
-        variants: sizes that can be built; the first is the one that ships.
-        inputs, outputs: names of the tensors that go in and come out, as in engines.spec.
     """
 
     name: str
-    variants: tuple[str, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Sizes that can be built; the first is the one that ships."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that go in, as in engines.spec."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the tensors that come out, as in engines.spec."""
 
     def build(self, variant: str) -> nn.Module:
         """Make the network; it takes `inputs` in order and returns one tensor or a tuple."""

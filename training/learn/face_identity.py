@@ -12,7 +12,7 @@ user holds one: anything that is called with colours (N, F, 3) and seen (N, F) w
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  the command line reads the annotations
 
 import numpy as np
 import torch
@@ -81,7 +81,8 @@ def train(colours: torch.Tensor, seen: torch.Tensor, steps: int, seed: int = 0) 
     """Learn to tell people apart: softmax over cosines (NormFace, Wang et al. 2017).
 
     Args:
-        colours, seen: as `unwrapped` gives them, VIEWS_PER_PERSON successive rows a person.
+        colours: as `unwrapped` gives them, VIEWS_PER_PERSON successive rows a person.
+        seen: likewise.
         steps: of 128 faces.
         seed: of weights and batches.
     """

@@ -10,13 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def coefficients(
-    found: torch.Tensor, true: torch.Tensor, importance: torch.Tensor
-) -> torch.Tensor:
+def coefficients(found: torch.Tensor, true: torch.Tensor, importance: torch.Tensor) -> torch.Tensor:
     """L1 of coefficients (Learning Monocular Face Reconstruction, eq. 3).
 
     Args:
-        found, true: (N, K).
+        found: (N, K).
+        true: (N, K).
         importance: (K,), sums to 1: how far a component moves (or colours) the face, so that the
             error is counted in what one sees of it.
     """
@@ -32,7 +31,8 @@ def landmarks(found: torch.Tensor, true: torch.Tensor, visible: torch.Tensor) ->
     """Distance of projected landmarks (Learning Monocular Face Reconstruction, eq. 5).
 
     Args:
-        found, true: (N, P, 2), crop sides.
+        found: (N, P, 2), crop sides.
+        true: likewise.
         visible: (N, P); hidden ones count a third.
     """
     weight = (1 + 2 * visible) / 3
@@ -43,7 +43,8 @@ def photometric(picture: torch.Tensor, drawn: torch.Tensor, seen: torch.Tensor) 
     """Colour distance inside of the rendered face (Deep 3D Portrait, eq. 2).
 
     Args:
-        picture, drawn: (N, F, 3), 0…1, of the triangles at their projected places.
+        picture: (N, F, 3), 0…1, its colours where the triangles project to.
+        drawn: (N, F, 3), 0…1, the triangles' own colours in the found light.
         seen: (N, F), the skin that shows: the skin mask of the paper's reference [16].
     """
     return (seen * _length(picture - drawn)).sum() / seen.sum().clamp(min=1)
@@ -58,7 +59,9 @@ def perceptual(
     Args:
         identity_of: from colours (N, F, 3) and seen (N, F) to features (N, D); see
             learn.face_identity.
-        picture, drawn, seen: as in `photometric`.
+        picture: as in `photometric`.
+        drawn: likewise.
+        seen: likewise.
     """
     true = identity_of(picture, seen)
     found = identity_of(drawn, seen)

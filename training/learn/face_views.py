@@ -143,9 +143,7 @@ def _pose(
     return {name: value.astype(np.float32) for name, value in values.items()}
 
 
-def _picture(
-    pixels: np.ndarray, matrix: np.ndarray, rng: np.random.Generator | None
-) -> np.ndarray:
+def _picture(pixels: np.ndarray, matrix: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     shifted = matrix.copy()  # OpenCV counts pixel centres at whole numbers
     shifted[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
     border = {"borderMode": cv2.BORDER_REPLICATE}

@@ -44,7 +44,7 @@ def train(experiment: Experiment, config: Config) -> Path:
     if config.threads:
         torch.set_num_threads(config.threads)
     variant = config.variant or experiment.variants[0]
-    network = experiment.build(variant).to(place, memory_format=torch.channels_last)
+    network = channels_last(experiment.build(variant), place)
     run = _Run(experiment, network, config, variant, place)
     run.restore()
     data = open_set(config.data)
@@ -307,9 +307,15 @@ def collated(examples: list[dict[str, np.ndarray]]) -> Batch:
 def _copied(
     experiment: Experiment, variant: str, network: nn.Module, place: torch.device
 ) -> nn.Module:
-    mean = experiment.build(variant).to(place, memory_format=torch.channels_last)
+    mean = channels_last(experiment.build(variant), place)
     mean.load_state_dict(network.state_dict())
     return mean.requires_grad_(False)
+
+
+def channels_last(network: nn.Module, place: torch.device) -> nn.Module:
+    """Put a network on its device, its weights in the order that convolutions run fastest in."""
+    # The stubs of torch do not know this argument.
+    return network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _device() -> torch.device:

@@ -8,7 +8,7 @@ once and then shown many times with random crops, mirroring and colours. Shards
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEPTH_UNIT_MM = 100.0  # depths are kept relative to the head's centre, in these units
 NOWHERE = np.float16(np.inf)  # depth of what is not there
+PAIRS = "pairs"  # folder within a set for pairs of views
 _SUMMARY = "set.json"
 _FIELDS: dict[str, tuple[tuple[int | str, ...], str]] = {  # shape, "S" is the side; type
     "pixels": (("S", "S", 3), "uint8"),
@@ -50,12 +51,15 @@ class PreparedSet:
         recipe: seed and the like.
         fields: (count, …) arrays; see `_FIELDS`. Depths are relative to the head's centre, in
             units of 100 mm, infinite where nothing is.
+        pairs: (count, 2, …) arrays of pairs of views by name, where the set has any; see
+            `learn.view_pairs`.
     """
 
     count: int
     size: int
     recipe: dict[str, int | bool]
     fields: dict[str, np.ndarray]
+    pairs: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.fields[name]
@@ -126,8 +130,12 @@ def open_set(folder: Path) -> PreparedSet:
             "Prepare it: python -m training prepare FOLDER",
         )
     recipe = json.loads(summary.read_text())
-    fields = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
-    return PreparedSet(recipe["count"], recipe["size"], recipe, fields)
+    fields, pairs = _mapped(folder), _mapped(folder / PAIRS)
+    return PreparedSet(recipe["count"], recipe["size"], recipe, fields, pairs)
+
+
+def _mapped(folder: Path) -> dict[str, np.ndarray]:
+    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
 
 
 def _sized(shape: tuple[int | str, ...], size: int) -> tuple[int, ...]:

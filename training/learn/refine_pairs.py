@@ -24,6 +24,7 @@ from rich.progress import track
 from stream.fill import pull_push
 from stream.frame import Face, Frame
 from stream.media.base import StreamInfo
+from stream.networks import NetworkSettings
 from stream.pipeline import Reposer
 from stream.plate import PlateSettings
 from stream.pose import PoseRequest
@@ -50,6 +51,7 @@ FIELDS: dict[str, tuple[tuple[int, ...], str]] = {
     "kind": ((), "uint8"),
 }
 _VIEWS = 3  # of a person; each is turned to each
+_FINISHED = 0.5  # share with the background fill that a stream has after a while
 _TURN_DEG = (4.0, 45.0)
 _MOST_YAW_DEG = 55.0  # beyond, no tracker holds a face
 _NOISE_PX = (0.5, 1.2)  # of each tracked point, and of all together, at VIEW_SIZE
@@ -98,7 +100,9 @@ class View:
 
 
 class _KeepingWarp(Warp):
-    """Keeps what it draws."""
+    """Keeps what it draws: the region drawn, the frame and the matte there, and where it is."""
+
+    kept: tuple[np.ndarray, np.ndarray, np.ndarray, Region] | None = None
 
     def draw(
         self, picture: np.ndarray, matte: np.ndarray, plate: np.ndarray, region: Region,
@@ -121,14 +125,17 @@ class CoarsePath(Reposer):
     def __init__(self, size: tuple[int, int], still: bool = False) -> None:
         plate = PlateSettings(completion="off")
         super().__init__(
-            replace(Settings(), plate=plate), StreamInfo(*size, still=still), StageTimer()
+            replace(Settings(), plate=plate, networks=NetworkSettings(refine=False)),
+            StreamInfo(*size, still=still),
+            StageTimer(),
         )
         self._warp = self._keeping = _KeepingWarp(self._warp.context)
         self._given: Face | None = None
         self._number = 0
 
-    def forget(self) -> None:
-        """Begin with a new person."""
+    def forget(self, still: bool | None = None) -> None:
+        """Begin with a new person; `still` as above, unchanged when absent."""
+        self._still = self._still if still is None else still
         self._forget()
         self._fitter.reset()
 
@@ -233,7 +240,7 @@ def pairs_of(
         Coarse picture, masks and truth, (256, 256, …) uint8.
     """
     for first in views:
-        path.forget()
+        path.forget(still=bool(rng.random() < _FINISHED))  # as a stream first shows it, and later
         face = tracked(first.points_px, rng)
         for second in views:
             if second is first or not _fits(first, second):

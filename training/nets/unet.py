@@ -7,6 +7,7 @@ at the cost of the quarter one.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -84,7 +85,8 @@ class UNet(nn.Module):
                 x = self.downs[level - 1](x)
             x = block(x)
             skips.append(x)
-        for (narrow, merge), skip in zip(self.ups, reversed(skips[:-1]), strict=True):
+        for up, skip in zip(self.ups, reversed(skips[:-1]), strict=True):
+            narrow, merge = cast("nn.ModuleList", up)
             x = nn.functional.interpolate(narrow(x), scale_factor=2.0, mode="nearest")
             x = merge(x + skip)
         return self.unfold(self.head(x))

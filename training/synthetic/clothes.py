@@ -106,11 +106,11 @@ class Tailor:
         points = skin_mm[self._rows]
         a, b, c = (points[self._upper[:, corner]] for corner in range(3))
         face, corners = np.cross(b - a, c - a), self._upper.ravel()
-        normals = np.stack(
+        normals: np.ndarray = np.stack(
             [np.bincount(corners, np.repeat(face[:, axis], 3), len(points)) for axis in range(3)],
             axis=-1,
         )
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
+        normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
         outward = points - [0.0, 300.0, _AXIS_Z_MM]
         normals *= np.sign((normals * outward).sum())  # whichever way the triangles are wound
         moved = points + spec.thickness_mm * normals
@@ -165,7 +165,7 @@ def _edge(spec: ClothesSpec, turn: np.ndarray) -> np.ndarray:
         "crew": 10 * front,
         "v": 75 * np.clip(1 - across / 0.14, 0, 1),
         "high": -22 + 0 * front,
-        "wide": 20 + 30 * np.clip(front, 0, 1) ** 0.5,
+        "wide": 2 + 46 * np.clip(front, 0, 1) ** 0.7,
         "shirt": 48 * np.clip(1 - across / 0.07, 0, 1) - 12,
     }[spec.kind]
     return (18 + spec.depth_mm + dip) / (_BOTTOM_MM - _TOP_MM)

@@ -66,7 +66,7 @@ def _motion_blurred(light: np.ndarray, rng: np.random.Generator, strength: float
 
 def _exposure_and_white(rng: np.random.Generator, strength: float) -> np.ndarray:
     """Return (3,) gains: stops of exposure, and warm to cool by red against blue."""
-    exposure = 2.0 ** (strength * np.clip(rng.normal(-0.25, 0.45), -1.4, 0.9))
+    exposure = 2.0 ** (strength * np.clip(rng.normal(-0.25, 0.4), -1.4, 0.6))
     warm, green = strength * rng.normal(0.0, 0.09), strength * rng.normal(0.0, 0.03)
     return (exposure * np.exp([warm, green, -warm])).astype(np.float32)
 

@@ -14,6 +14,11 @@ STYLES = (
 )
 HELD_OUT_STYLES = ("short04", "braid01")
 _FREE_OF_EYES = 62.0  # head space y of the ears: hair above keeps its length
+_FOREHEAD_MM = (-25.0, 50.0)  # head space y over which a fringe leaves the middle of the face
+_TEMPLE_MM, _WIDEST_MM = 58.0, 110.0  # |x| that a swept fringe keeps clear of, and ends at
+_FRINGE_FRONT_MM = (-80.0, -15.0)  # head space z from which hair counts as being before the face
+_CROSSED_MM = 40.0  # how far a fringe may reach over to the other side of the face
+_SWEPT = 0.75  # share of people whose fringe lies beside the eyes
 _COLOURS: dict[str, tuple[tuple[int, int, int], float]] = {  # sRGB of a lit strand, share
     "black": ((40, 34, 32), 0.3),
     "dark brown": ((72, 50, 38), 0.24),
@@ -42,6 +47,7 @@ class HairSpec:
         density: gain of the texture's alpha.
         roots: 0…1, how much darker than the tips the roots are.
         seed: of the swings' phases.
+        fringe: 0…1, how far hair before the face is swept to the temples.
     """
 
     style: str
@@ -55,6 +61,7 @@ class HairSpec:
     density: float
     roots: float
     seed: int
+    fringe: float = 0.0
 
 
 def sample_hair(
@@ -82,6 +89,7 @@ def sample_hair(
         density=float(rng.uniform(0.85, 1.5)),
         roots=float(rng.beta(1.2, 3.0)),
         seed=int(rng.integers(1 << 31)),
+        fringe=float(rng.uniform(*((0.8, 1.0) if rng.random() < _SWEPT else (0.0, 0.1)))),
     )
 
 
@@ -142,6 +150,11 @@ class HairDresser:
         height = np.maximum(rest_mm[:, 1] - _FREE_OF_EYES, 0.0)
         self._hanging = height  # mm below the ears
         self._loose = np.clip((rest_mm[:, 1] - skin_mm[self._root, 1]) / 40.0, 0.0, 1.0)
+        before = 1.0 - _ramp(rest_mm[:, 2], *_FRINGE_FRONT_MM)
+        self._over_face = before * _ramp(rest_mm[:, 1], *_FOREHEAD_MM)
+        lean = float(np.sign(rest_mm[:, 0]) @ self._over_face) / max(self._over_face.sum(), 1e-6)
+        crossed = -_CROSSED_MM * lean if abs(lean) > 0.3 else 0.0  # beyond it, the other parting
+        self._aside = np.where(rest_mm[:, 0] >= crossed, 1.0, -1.0)
 
     def shape(
         self, placed_mm: np.ndarray, skin_mm: np.ndarray, spec: HairSpec, pressed: bool
@@ -162,6 +175,7 @@ class HairDresser:
         volume = np.where(self._hanging > 0, 0.5 + 0.5 * spec.volume, spec.volume)
         shaped = roots + away * volume[:, None]
         shaped[:, 1] += (spec.length - 1.0) * self._hanging
+        shaped = self._swept(shaped, spec.fringe)
         shaped += self._swing(shaped, spec)
         if pressed:
             out = shaped - roots
@@ -173,6 +187,16 @@ class HairDresser:
             shaped[:, 0] *= -1.0
         return shaped.astype(np.float32)
 
+    def _swept(self, points_mm: np.ndarray, amount: float) -> np.ndarray:
+        """Brush hair that hangs before the eyes to the temples, round the face as skin goes."""
+        across = points_mm[:, 0] * self._aside
+        target = _TEMPLE_MM + across * (_WIDEST_MM - _TEMPLE_MM) / _WIDEST_MM
+        move = amount * self._over_face * np.maximum(target - across, 0.0)
+        swept = points_mm.copy()
+        swept[:, 0] += self._aside * move
+        swept[:, 2] += np.minimum(move, target)
+        return swept
+
     def _swing(self, points_mm: np.ndarray, spec: HairSpec) -> np.ndarray:
         """Waves across the strands, stronger towards their ends."""
         if spec.curl_mm == 0.0:
@@ -182,6 +206,11 @@ class HairDresser:
         along = points_mm[:, 1] * 2 * np.pi / spec.curl_period_mm + 9.0 * self._uv[:, 0]
         wave = np.stack([np.sin(along + phases[0]), 0 * along, np.cos(along + phases[2])], axis=-1)
         return spec.curl_mm * (0.25 + 0.75 * self._loose[:, None]) * wave
+
+
+def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    share = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return share * share * (3.0 - 2.0 * share)
 
 
 def recoloured(picture: np.ndarray, spec: HairSpec, size: int) -> np.ndarray:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HDRI = "hdri/hdri_18x128x256_f16.npz"
+_MOST_CHEEK = 1.35  # light on a cheek or brow, of that on the front
+_BALANCED = (0.4, 0.9)  # how much of a cast a camera takes away
+_COSINE = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])  # smoothing by the cosine, over π
+_FACE_NORMALS = np.array([[0.0, 0.0, -1.0], [-0.7, 0.0, -0.714], [0.7, 0.0, -0.714],
+                          [0.0, -0.6, -0.8]])  # fmt: skip
 _SCREENS = np.array(
     [[0.6, 0.75, 1.0], [1.0, 1.0, 1.0], [0.9, 0.4, 1.0], [0.4, 1.0, 0.7], [1.0, 0.5, 0.4]]
 )
@@ -90,6 +95,8 @@ class LightLibrary:
         lamps += _lamps(kind, rng)
         directions = np.array([lamp[0] for lamp in lamps], np.float32)
         colours = np.array([lamp[1] for lamp in lamps], np.float32)
+        balance = _white_balance(sky, directions, colours) ** rng.uniform(*_BALANCED)
+        sky, colours = sky * balance, colours * balance
         gain = _exposure(sky, directions, colours)
         brightest = int(colours.sum(axis=1).argmax())
         return Lighting(
@@ -156,9 +163,18 @@ def _unit(vector: list[float]) -> np.ndarray:
 
 
 def _exposure(sky: np.ndarray, directions: np.ndarray, colours: np.ndarray) -> float:
-    """Return the gain with which a face turned to the camera is lit by about 1."""
-    toward_camera = np.array([0.0, 0.0, -1.0])
-    smoothing = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])  # of the cosine, over π
-    even = (harmonics(toward_camera) * smoothing) @ sky.mean(axis=1)
-    facing = np.maximum(directions @ toward_camera, 0.0) @ colours.mean(axis=1)
-    return float(1.0 / max(even + facing, 0.15))
+    """Return the gain that lights a face by about 1: its front, or less where a cheek burns."""
+    front, *sides = _received(sky, directions, colours).mean(axis=1)
+    return float(1.0 / max(front, *(value / _MOST_CHEEK for value in sides), 0.15))
+
+
+def _white_balance(sky: np.ndarray, directions: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Return (3,) gains that would make the light on the front of a face grey."""
+    front = np.maximum(_received(sky, directions, colours)[0], 1e-3)
+    return front.mean() / front
+
+
+def _received(sky: np.ndarray, directions: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Return (4, 3) light on the front of a face, both cheeks and the brow, shadows apart."""
+    even = (harmonics(_FACE_NORMALS) * _COSINE) @ sky
+    return even + np.maximum(_FACE_NORMALS @ directions.T, 0.0) @ colours

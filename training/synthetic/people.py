@@ -229,10 +229,12 @@ class People:
         surfaces.append(self._tailor.dress(skin_mm, spec.clothes, self._paint(spec)["clothes"]))
         model_mm = self._posed(shape, self._to_model @ head)
         red, green, blue = (tone_rgb(spec.skin) * 255).astype(int).tolist()
-        worn = replace(spec.accessories, skin_rgb=(red, green, blue))
+        worn = replace(
+            spec.accessories, skin_rgb=(red, green, blue), cloth_rgb=spec.clothes.colours[0]
+        )
         hair = self._hair(spec, shape, head, skin_mm)
         surfaces += [tucked(worn, surface, model_mm) for surface in hair]
-        surfaces += accessories(worn, model_mm, spec.hair.rgb)
+        surfaces += accessories(worn, model_mm, _beard_rgb(spec.hair))
         turned = [self._turned(surface, body_turn) for surface in surfaces]
         return Portrait(
             surfaces=tuple(turned),
@@ -352,6 +354,11 @@ def _sex_and_age(source: str, seed: int) -> tuple[float, float]:
     return float(factors["male"][0]), float(
         0.5 + 0.5 * factors["old"][0] - 0.31 * factors["child"][0]
     )
+
+
+def _beard_rgb(hair: HairSpec) -> tuple[int, int, int]:
+    """Whoever dyes hair rarely dyes the beard."""
+    return (64, 48, 38) if hair.colour == "dyed" else hair.rgb
 
 
 def _brow_rgb(hair: HairSpec) -> tuple[int, int, int]:

@@ -1,12 +1,13 @@
 """Synthetic samples on disk: WebDataset shards with an index.
 
 A shard is a tar file whose members `00000012.png`, `00000012.npz`, `00000012.json` make one
-sample. `index.json` beside the shards names each with its first index and count, the seed and
-the size, so that a set can be checked and drawn again.
+sample. `index.json` beside the shards names each with its first index, count and SHA-256, the
+seed and the size, so that a set can be checked and drawn again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -66,6 +67,8 @@ def write(
             progress(count)
     if writer is not None:
         writer.close()
+    for shard in shards:
+        shard["sha256"] = _digest(folder / str(shard["file"]))
     listing = {**recipe, "count": count, "shards": shards}
     (folder / INDEX).write_text(json.dumps(listing, indent=1) + "\n")
     return [folder / str(shard["file"]) for shard in shards]
@@ -81,7 +84,7 @@ def read(folder: Path) -> Iterator[_Item]:
         Index, arrays and facts, as they were written.
 
     Raises:
-        UserError: when there is no index, or a shard holds other than the index says.
+        UserError: when there is no index, or a shard is absent, altered or cut off.
     """
     path = folder / INDEX
     if not path.is_file():
@@ -93,6 +96,7 @@ def read(folder: Path) -> Iterator[_Item]:
     for shard in json.loads(path.read_text())["shards"]:
         expected, found = int(shard["count"]), 0
         try:
+            _check(folder / str(shard["file"]), shard.get("sha256"))
             for item in _members(folder / str(shard["file"])):
                 found += 1
                 yield item
@@ -101,6 +105,17 @@ def read(folder: Path) -> Iterator[_Item]:
         if found != expected:
             why = f"it holds {found} samples, the index says {expected}"
             raise _damaged(str(shard["file"]), why)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(path: Path, expected: str | None) -> None:
+    """Compare a shard with its hash: what reads tar files stops quietly at a damaged member."""
+    if expected is not None and _digest(path) != expected:
+        raise ValueError("its content is not what was written")
 
 
 def _members(path: Path) -> Iterator[_Item]:

@@ -133,10 +133,10 @@ class SkinPainter:
         front = self._place[..., 2] < -30.0
         self._lips = self._inside(points[list(_LIPS)], front, grow_mm=0.5)
         eyes = [self._inside(points[list(eye)], front, grow_mm=9.0) for eye in _EYES]
-        lids = sum(eyes) * (self._place[..., 1] < points[33, 1] + 2.0)
+        lids = (eyes[0] + eyes[1]) * (self._place[..., 1] < points[33, 1] + 2.0)
         self._lids = _soft(lids, size / 200)
         cheeks = np.stack([points[50] + [-4, 2, 6], points[280] + [4, 2, 6]])
-        self._cheeks = sum(self._blob(cheek, 17.0) for cheek in cheeks)
+        self._cheeks = self._blob(cheeks[0], 17.0) + self._blob(cheeks[1], 17.0)
         self._freckled = np.maximum(self._cheeks, self._blob(points[5], 18.0))
         self._beard = _soft(self._beard_area(points) * (1 - self._lips), size / 80)
         self._face = np.isfinite(self._place[..., 0]) & front

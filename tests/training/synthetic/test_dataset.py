@@ -105,7 +105,7 @@ def test_arrays_have_their_shapes_types_and_ranges(samples):
         assert np.isfinite(arrays["points478"]).all() and np.isfinite(arrays["sky"]).all()
         assert (arrays["points478"][:, 2] > 200).all()
         there = np.isfinite(arrays["depth_mm"])
-        assert 200 < arrays["depth_mm"][there].min() and arrays["depth_mm"][there].max() < 3000
+        assert arrays["depth_mm"][there].min() > 200 and arrays["depth_mm"][there].max() < 3000
         assert np.nanmin(arrays["head_uv"]) >= 0 and np.nanmax(arrays["head_uv"]) <= 1
         assert np.nanmax(np.abs(arrays["canonical_mm"])) < 260
         assert 0.05 < there.mean() < 1 and arrays["pixels"].std() > 5
@@ -277,7 +277,7 @@ def test_a_tuple_turns_one_head_before_one_background(synthesiser, count):
     joint = [
         transform_points(view.camera.camera_from_head, MODEL.neck_joint[None])[0] for view in views
     ]
-    np.testing.assert_allclose(joint, [joint[0]] * count, atol=1e-6)
+    np.testing.assert_allclose(joint, [joint[0]] * count, atol=1e-3)
     for view in views[1:]:
         np.testing.assert_array_equal(view.portrait.identity, first.portrait.identity)
         np.testing.assert_array_equal(view.portrait.expression, first.portrait.expression)

@@ -60,6 +60,25 @@ def test_plain_hair_stays_where_it_was_placed(curtain):
     np.testing.assert_allclose(dresser.shape(hair, skin, PLAIN, False), hair, atol=1e-4)
 
 
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_swept_fringe_leaves_the_eyes_free(side):
+    heights = np.linspace(-60.0, 120.0, 40)
+    x = side * np.tile(np.linspace(-15.0, 90.0, 12), 40)
+    y = np.repeat(heights, 12)
+    hair = np.stack([x, y, 0 * x - 105.0], axis=1)
+    dresser = HairDresser(hair, hair + [0, 0, 12.0], np.zeros((len(hair), 2)))
+    swept = dresser.shape(hair, hair + [0, 0, 12.0], replace(PLAIN, fringe=1.0), False)
+    low, high = y > 50.0, y < -25.0
+    assert (side * swept[low, 0] > 45.0).all()  # all to its own side, beside the pupils
+    assert (swept[low, 2] >= hair[low, 2]).all()  # and back round the head
+    np.testing.assert_allclose(swept[high], hair[high], atol=1e-4)
+
+
+def test_most_fringes_are_swept_and_some_hang():
+    amounts = np.array([spec.fringe for spec in _drawn(300)])
+    assert 0.6 < (amounts > 0.7).mean() < 0.9 and (amounts < 0.15).any()
+
+
 def test_volume_length_and_parting(curtain):
     dresser, hair, skin = curtain
     wide = dresser.shape(hair, skin, replace(PLAIN, volume=1.4), False)

@@ -81,14 +81,15 @@ def test_a_shard_that_was_cut_off_is_refused(tmp_path, share):
     (path,) = shards.write(_items(6), tmp_path, RECIPE)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(UserError, match="people-00000.tar is not whole"):
+    with pytest.raises(UserError, match=r"people-00000\.tar is not whole"):
         list(shards.read(tmp_path))
 
 
 def test_an_altered_shard_is_refused(tmp_path):
     (path,) = shards.write(_items(3), tmp_path, RECIPE)
     data = bytearray(path.read_bytes())
-    data[600:900] = bytes(300)  # inside the first member
+    middle = len(data) // 2
+    data[middle] ^= 1  # what reads tar files would not notice
     path.write_bytes(data)
     with pytest.raises(UserError, match="not whole"):
         list(shards.read(tmp_path))
@@ -97,7 +98,7 @@ def test_an_altered_shard_is_refused(tmp_path):
 def test_a_lost_shard_is_refused(tmp_path):
     paths = shards.write(_items(4), tmp_path, RECIPE, per_shard=2)
     paths[1].unlink()
-    with pytest.raises(UserError, match="people-00001.tar is not whole"):
+    with pytest.raises(UserError, match=r"people-00001\.tar is not whole"):
         list(shards.read(tmp_path))
 
 

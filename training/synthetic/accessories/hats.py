@@ -76,6 +76,8 @@ def hat(spec: AccessorySpec, fitted: Fit) -> list[Surface]:
     """Return the hat of the kind `spec.hat`, in head space."""
     rng, dome = _dome(spec, fitted)
     rgb = np.array(_CLOTH[int(rng.integers(len(_CLOTH)))], np.float32)
+    if spec.hat == "hood" and spec.cloth_rgb is not None:
+        rgb = np.array(spec.cloth_rgb, np.float32)
     make = {"cap": _cap, "beanie": _beanie, "hood": _hood}[spec.hat or "cap"]
     return make(dome, rgb, rng)
 
@@ -117,7 +119,7 @@ def _dome(spec: AccessorySpec, fitted: Fit) -> tuple[np.random.Generator, _Dome]
     slant = float(rng.normal(0, 2.5)) * np.cos(_AZIMUTH) + float(rng.uniform(-3, 3))
     brim = np.interp(np.degrees(_FROM_FRONT), angles, elevations) + slant
     smooth = (np.roll(brim[:-1], 1) + brim[:-1] + np.roll(brim[:-1], -1)) / 3
-    offset = float(rng.uniform(*{"cap": (6, 9), "beanie": (6, 9), "hood": (11, 18)}[kind]))
+    offset = float(rng.uniform(*{"cap": (6, 9), "beanie": (6, 9), "hood": (16, 26)}[kind]))
     lift = float(rng.uniform(*{"cap": (10, 20), "beanie": (3, 26), "hood": (4, 16)}[kind]))
     radians = np.radians(np.append(smooth, smooth[0]))
     return rng, _Dome(crown_radii(fitted.head_mm), radians, offset, lift)
@@ -235,7 +237,7 @@ def _hood(dome: _Dome, rgb: np.ndarray, rng: np.random.Generator) -> list[Surfac
     net = np.concatenate([net, _hanging(net[-1], rng)])
     signed = _signed_azimuth()
     outwards = np.stack([np.sin(signed), np.zeros(_COLUMNS), -np.cos(signed)], axis=1)
-    slack = 14.0 * np.linspace(1, 0, _HOOD_ROWS) ** 0.7
+    slack = 24.0 * np.linspace(1, 0, _HOOD_ROWS) ** 0.7
     net[:_HOOD_ROWS, :, 2] += slack[:, None] * (_FROM_FRONT / np.pi)
     folds = np.sin(_AZIMUTH * int(rng.integers(5, 10)) + rng.uniform(0, 6))[:, None]
     depth = np.linspace(0, 1, len(net))[:, None, None] ** 2 * _HOOD_SIDES[:, None] * 3.0
@@ -257,13 +259,13 @@ def _signed_azimuth() -> np.ndarray:
 
 def _hanging(low_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return (9, 49, 3) cloth below the dome's lowest row; its edges close towards the throat."""
-    fall, closing = float(rng.uniform(100, 125)), float(rng.uniform(8, 26))
+    fall, closing = float(rng.uniform(125, 150)), float(rng.uniform(10, 26))
     share = np.linspace(0, 1, 10)[1:, None]
     level = np.linalg.norm((low_mm - CROWN_ORIGIN_MM)[:, [0, 2]], axis=1)
     signed = _signed_azimuth()
     from_edge = (1 - (_FROM_FRONT - np.radians(52)) / 2.2).clip(0)
     azimuth = signed - np.sign(signed) * np.radians(closing) * share**0.9 * from_edge
-    radius = level * (1 - 0.08 * np.sin(np.pi * share)) + 22.0 * share**2
+    radius = level * (1 - 0.24 * share**1.5)  # gathered about the neck, the end in the collar
     middle = CROWN_ORIGIN_MM[2] + 10.0 * share
     cloth = np.stack([
         radius * np.sin(azimuth),

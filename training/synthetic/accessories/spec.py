@@ -25,6 +25,7 @@ class AccessorySpec:
         sunglasses: whether the lenses are dark.
         seed: of all sizes, colours and places.
         skin_rgb: sRGB of the holding hand; None draws one from the seed.
+        cloth_rgb: sRGB of the clothes, which a hood belongs to; None draws one from the seed.
     """
 
     glasses: str | None = None
@@ -35,6 +36,7 @@ class AccessorySpec:
     sunglasses: bool = False
     seed: int = 0
     skin_rgb: tuple[int, int, int] | None = None
+    cloth_rgb: tuple[int, int, int] | None = None
 
     def rng(self, purpose: int) -> np.random.Generator:
         """Return the generator of one thing's details; things do not disturb each other."""

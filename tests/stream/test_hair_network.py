@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from stream.geometry import transform_points
+from stream.gl import create_context
+from stream.hair_network import UNIT_MM, HairNetwork, HairNetworkSettings
+from stream.head_model import load_head_model
+from stream.raster import DepthRaster
+from stream.region import NodeGrid, Region
+from stream.sight import BODY, Sight
+from tests.stream.test_hair_depth import mock_head
+
+GRID = NodeGrid.over(Region(120, 20, 520, 480), 64)
+FRONT = np.full((GRID.rows, GRID.columns), 700.0, np.float32)
+EVERYWHERE = np.ones_like(FRONT)
+CENTRE_MM = 700.0  # of the head's centre
+
+
+class Depths:
+    """Stands for the engine: the same depth everywhere; keeps what it was given."""
+
+    def __init__(self, depth_mm):
+        self.depth_mm, self.given = depth_mm, None
+
+    def __call__(self, picture, face_depth):
+        self.given = face_depth
+        units = (self.depth_mm - CENTRE_MM) / UNIT_MM
+        return {"depth": np.full((1, 1, 256, 256), units, np.float32)}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_head_model()
+
+
+@pytest.fixture(scope="module")
+def raster(model):
+    return DepthRaster(create_context(), model.triangles)
+
+
+def sight(labels=None):
+    return Sight(np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32), labels)
+
+
+def look(network, model, matte=EVERYWHERE, seen=None):
+    head = mock_head(model)
+    shape = model.shape(head.identity, head.expression)
+    vertices = transform_points(head.camera_from_head, shape)
+    return network.improved(FRONT, head, vertices, GRID, seen or sight(), matte)
+
+
+def test_the_depth_tends_to_what_the_network_says(model, raster):
+    network = HairNetwork(Depths(670.0), raster)
+    assert look(network, model)[20, 20] == pytest.approx(670, abs=0.1)
+    network._engine.depth_mm = 690.0
+    depths = [look(network, model)[20, 20] for _ in range(20)]
+    assert np.all(np.diff(depths) > 0)
+    assert depths[0] < 680  # one look does not shake the picture
+    assert depths[-1] == pytest.approx(690, abs=0.1)
+    network.reset()
+    assert look(network, model)[20, 20] == pytest.approx(690, abs=0.1)
+
+
+def test_a_wild_answer_is_bounded(model, raster):
+    network = HairNetwork(Depths(100.0), raster, HairNetworkSettings(largest_mm=25))
+    assert look(network, model).min() == pytest.approx(675, abs=0.1)
+
+
+def test_nothing_changes_beside_the_person_or_on_clothes(model, raster):
+    matte = EVERYWHERE.copy()
+    matte[:, :30] = 0
+    labels = np.zeros((9, 256, 256), np.float32)
+    labels[BODY, 180:] = 1
+    found = look(HairNetwork(Depths(660.0), raster), model, matte, sight(labels))
+    assert found[10, 10] == pytest.approx(700)
+    assert found[-5, -5] == pytest.approx(700)
+    assert found[10, -5] == pytest.approx(660, abs=0.5)
+
+
+def test_the_network_is_told_the_depth_of_the_fitted_head(model, raster):
+    engine = Depths(700.0)
+    look(HairNetwork(engine, raster), model)
+    depth, there = engine.given[0]
+    assert there.max() == 1
+    assert there.min() == 0
+    inside = depth[there > 0] * UNIT_MM
+    assert -130 < inside.min() < -110  # the nose lies about 120 mm before the head's centre
+    assert (depth[there == 0] == 0).all()

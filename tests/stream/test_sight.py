@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from stream.sight import BACKGROUND, HAIR, NECK, OCCLUDER, HeadSight, Sight, as_input, held_things
+
+
+class Person:
+    """Stands for the person network."""
+
+    def segment(self, square):
+        return (square[..., 0] > 100).astype(np.float32)
+
+
+class Labeller:
+    """Stands for `head_segmentation`: brightness decides between hair and background."""
+
+    def __call__(self, picture):
+        answer = np.zeros((1, 9, 256, 256), np.float32)
+        answer[0, HAIR] = picture[0, 0]
+        answer[0, BACKGROUND] = 1 - picture[0, 0]
+        return {"probabilities": answer}
+
+
+def sight_of(things):
+    labels = np.zeros((9, 256, 256), np.float32)
+    labels[OCCLUDER] = things
+    square = np.zeros((256, 256, 3), np.uint8)
+    return Sight(square, np.ones((256, 256), np.float32), labels)
+
+
+def test_a_crop_of_any_shape_is_looked_at_as_a_square():
+    crop = np.zeros((90, 160, 3), np.uint8)
+    crop[:, 80:] = 255
+    sight = HeadSight(Person(), Labeller()).look(crop)
+    assert sight.square.shape == (256, 256, 3)
+    hair = sight.share(HAIR)
+    assert hair[:, :120].max() == 0
+    assert hair[:, 136:].min() == 1
+    np.testing.assert_allclose(sight.share(HAIR, BACKGROUND), 1)
+
+
+def test_without_the_network_there_are_no_labels():
+    sight = HeadSight(Person()).look(np.full((50, 50, 3), 200, np.uint8))
+    assert sight.labels is None
+    assert sight.share(HAIR, NECK) is None
+    assert sight.person.min() == 1
+    assert held_things(sight, 100) is None
+
+
+def test_the_input_of_a_network_keeps_the_order_of_colours():
+    square = np.zeros((256, 256, 3), np.uint8)
+    square[..., 0] = 255
+    planes = as_input(square)
+    assert planes.shape == (1, 3, 256, 256)
+    assert planes.dtype == np.float32
+    assert planes[0].mean(axis=(1, 2)) == pytest.approx([1, 0, 0])
+
+
+def test_a_hand_that_comes_from_below_is_held_and_glasses_are_not():
+    things = np.zeros((256, 256), np.float32)
+    things[150:256, 100:140] = 0.9  # a hand before the chin
+    things[80:90, 60:200] = 0.9  # glasses
+    held = held_things(sight_of(things), chin_row=170)
+    assert held[200, 120] == pytest.approx(0.9)
+    assert held[85].max() == 0
+
+
+def test_specks_are_not_held():
+    things = np.zeros((256, 256), np.float32)
+    things[240:250, 100:110] = 1
+    assert held_things(sight_of(things), chin_row=170).max() == 0
