@@ -310,12 +310,13 @@ def _show(rows: Sequence[Row]) -> None:
     """Print the table, and below it what does not fit into a cell."""
     plain = Console()
     console = plain if plain.is_terminal else Console(width=_WIDTH)
-    table = Table(box=box.SIMPLE, pad_edge=False)
+    close = console.width < _WIDTH
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 0 if close else 1))
     for title in ("network", "engine", "precision"):
         table.add_column(title, no_wrap=True)
-    for title in ("MB", "ms", "mean error", "worst error"):
-        table.add_column(title, justify="right")
-    table.add_column("state")
+    for title, least in (("MB", 4), ("ms", 5), ("mean error", 7), ("worst error", 7)):
+        table.add_column(title, justify="right", min_width=least)  # a figure is never cut
+    table.add_column("state", overflow="fold")
     built = [row for row in rows if row.backend]
     for row in built:
         table.add_row(*row.cells())

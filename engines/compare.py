@@ -13,7 +13,7 @@ from engines.onnxruntime_backend import OnnxRuntimeBackend
 from engines.spec import NetSpec
 
 if TYPE_CHECKING:
-    from onnx import ValueInfoProto
+    from onnx import ModelProto, ValueInfoProto
 
 _WARM_UP = 3
 
@@ -54,7 +54,20 @@ def check_network(spec: NetSpec, onnx_bytes: bytes) -> None:
         raise SpecMismatchError(what, why, "Export it anew") from error
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in weights]
-    check_signature(spec, _shapes(inputs), _shapes(model.graph.output))
+    check_signature(spec, _shapes(inputs), _shapes(_inferred(model).graph.output))
+
+
+def _inferred(model: "ModelProto") -> "ModelProto":
+    """Work out the sizes of outputs: exporters leave them open where they follow from others."""
+    from onnx import ModelProto, shape_inference  # noqa: PLC0415  only needed for building
+
+    bare = ModelProto()
+    bare.CopyFrom(model)
+    for output in bare.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    found = shape_inference.infer_shapes(bare, data_prop=True)
+    sized = all(output.type.tensor_type.HasField("shape") for output in found.graph.output)
+    return found if sized else model
 
 
 def _shapes(values: "Sequence[ValueInfoProto]") -> Mapping[str, list[int | str]]:

@@ -173,6 +173,29 @@ _REFINE = NetSpec(
     outputs=(TensorSpec("refined", (None, 3, 256, 256), "the repaired picture, RGB, 0 to 1"),),
 )
 
+_KEYPOINT_DEPTH = NetSpec(
+    "keypoint_depth",
+    inputs=(
+        TensorSpec(
+            "points",
+            (None, 2, 478, 1),
+            "x and y of the tracked points, from the middle of the face's square crop, in units "
+            "of its side",
+            low=-0.5,
+            high=0.5,
+        ),
+    ),
+    outputs=(
+        TensorSpec(
+            "depth",
+            (None, 478),
+            "of each point, relative to their mean, in the same unit; smaller is nearer",
+            low=-0.5,
+            high=0.5,
+        ),
+    ),
+)
+
 SPECS: dict[str, NetSpec] = {
-    spec.name: spec for spec in (_SEGMENTATION, _HAIR_DEPTH, _FACE_3DMM, _REFINE)
+    spec.name: spec for spec in (_SEGMENTATION, _HAIR_DEPTH, _FACE_3DMM, _REFINE, _KEYPOINT_DEPTH)
 }

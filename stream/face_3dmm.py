@@ -29,6 +29,8 @@ from stream.geometry import rigid_transform
 from stream.pose import ray_rotation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stream.frame import Face, Frame
 
 SIZE = 192  # side of the network's picture, pixels
@@ -75,18 +77,24 @@ class FaceGuess:
     Attributes:
         identity: (80,) float32, standard deviations.
         expression: (52,) float32, face units, 0…1.
-        camera_from_head: (4, 4) float64, mm, for the camera that was given.
+        rotation: (6,) float32; see the module's first lines.
+        place: (3,) float32, likewise.
         texture: (40,) float32, standard deviations along the skin model.
-        light: (3, 9) float32, red, green, blue; see the module's first lines.
+        light: (3, 9) float32, red, green, blue, likewise.
         crop: where it looked.
     """
 
     identity: np.ndarray
     expression: np.ndarray
-    camera_from_head: np.ndarray
+    rotation: np.ndarray
+    place: np.ndarray
     texture: np.ndarray
     light: np.ndarray
     crop: Crop
+
+    def camera_from_head(self, camera: np.ndarray) -> np.ndarray:
+        """Return the (4, 4) float64 pose, mm, before a camera with (3, 3) intrinsics."""
+        return pose_in_camera(self.rotation, self.place, self.crop, camera)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +143,12 @@ class FaceReader:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def read(self, frame: Frame, faces: list[Face], camera: np.ndarray) -> list[FaceGuess]:
+    def read(self, frame: Frame, faces: Sequence[Face]) -> list[FaceGuess]:
         """Look at the faces of a frame, all at once.
 
         Args:
             frame: the picture.
             faces: those to look at; their points say where.
-            camera: (3, 3) pinhole intrinsics of the frame, pixels.
 
         Returns:
             One guess a face, in the same order.
@@ -152,7 +159,7 @@ class FaceReader:
         pictures = np.stack([cut(frame.pixels, crop) for crop in crops])
         found = self._network(picture=network_input(pictures))
         return [
-            guess_of({name: rows[number] for name, rows in found.items()}, crop, camera)
+            guess_of({name: rows[number] for name, rows in found.items()}, crop)
             for number, crop in enumerate(crops)
         ]
 
@@ -185,16 +192,12 @@ def network_input(pictures: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
 
 
-def guess_of(found: dict[str, np.ndarray], crop: Crop, camera: np.ndarray) -> FaceGuess:
-    """Turn the network's outputs for one face into a guess in camera space."""
-    return FaceGuess(
-        identity=np.asarray(found["identity"], np.float32),
-        expression=np.clip(found["expression"], 0.0, 1.0).astype(np.float32),
-        camera_from_head=pose_in_camera(found["rotation"], found["place"], crop, camera),
-        texture=np.asarray(found["texture"], np.float32),
-        light=np.asarray(found["light"], np.float32).reshape(3, 9),
-        crop=crop,
-    )
+def guess_of(found: dict[str, np.ndarray], crop: Crop) -> FaceGuess:
+    """Turn the network's outputs for one face into a guess."""
+    one = {name: np.array(value, np.float32) for name, value in found.items()}
+    one["expression"] = np.clip(one["expression"], 0.0, 1.0)
+    one["light"] = one["light"].reshape(3, 9)
+    return FaceGuess(**one, crop=crop)
 
 
 def crop_ray(crop: Crop, camera: np.ndarray) -> np.ndarray:

@@ -6,24 +6,31 @@ agree on: each frame adds what it tells about identity once its own pose and exp
 eliminated (a Schur complement), so that identity settles over seconds and then rests.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stream.fit_state import FitSettings, Memory, Smoother, System
 from stream.frame import POINT_COUNT, Face, Head
 from stream.geometry import pinhole_camera, rigid_transform
-from stream.head_model import HeadModel
 from stream.linearise import (
     POSE_COUNT,
     Observation,
     PointBasis,
+    Pose,
     jacobian,
     points_camera,
     pose_from_points,
     residuals,
 )
 from stream.solve import bounded_step, eliminated, solve_definite
+
+if TYPE_CHECKING:
+    from stream.face_3dmm import FaceGuess
+    from stream.head_model import HeadModel
 
 # Of Face Mesh's depth. Rendered heads want 1.2 (their pitch is found 13 % too small, not 19 %),
 # clips fit a little better with 1.
@@ -58,6 +65,7 @@ class HeadFitter:
         self._thin_bases = [self._basis.thinned(part) for part in self._parts]
         self._weights = self._point_weights()
         self._prior = self._prior_matrix()
+        self._guess_stiffness = self._stiffness_to_guess()
         self._pivot = self._basis.mean[:_IRIS_START].mean(axis=0).astype(np.float64)
         units, total = self._basis.expression.shape[1], len(self._prior)
         self._lower, self._upper = np.full(total, -np.inf), np.full(total, np.inf)
@@ -72,7 +80,13 @@ class HeadFitter:
         else:
             self._memories.pop(face_id, None)
 
-    def fit(self, face: Face, frame_size: tuple[int, int], time_s: float) -> Head:
+    def fit(
+        self,
+        face: Face,
+        frame_size: tuple[int, int],
+        time_s: float,
+        guess: FaceGuess | None = None,
+    ) -> Head:
         """Fit the head model to one face.
 
         The first sight of a face, and so a still picture, is fitted jointly: identity,
@@ -82,15 +96,21 @@ class HeadFitter:
             face: the tracked face; one that is not fresh is carried on without fitting.
             frame_size: (width, height) of the frame in pixels.
             time_s: presentation time of the frame; must not fall for one face.
+            guess: what the network sees in the face, where there is news of it: a face that is
+                new is fitted from there, and its identity stays near by.
 
         Returns:
             The head, with smoothed pose and expression.
         """
+        if self._settings.guess_mm == 0:
+            guess = None
         memory = self._memories.get(face.id)
         if memory is None:
-            memory = self._meet(face.points_px, frame_size, time_s)
+            memory = self._meet(face.points_px, frame_size, time_s, guess)
             self._remember(face.id, memory)
             return self._head(face, memory, _camera(frame_size, memory.focal_gain), time_s)
+        if guess is not None:
+            memory.guess = guess.identity.astype(np.float64)
         camera = _camera(frame_size, memory.focal_gain)
         seen = _observe(face.points_px, camera)
         if face.fresh:
@@ -139,18 +159,27 @@ class HeadFitter:
             oldest = min(self._memories, key=lambda one: self._memories[one].time_s)
             del self._memories[oldest]
 
-    def _meet(self, points_px: np.ndarray, frame_size: tuple[int, int], time_s: float) -> Memory:
+    def _meet(
+        self,
+        points_px: np.ndarray,
+        frame_size: tuple[int, int],
+        time_s: float,
+        guess: FaceGuess | None,
+    ) -> Memory:
         """Fit a face that is not known; where it comes too near, with a longer lens."""
-        memory = self._meet_through(points_px, _camera(frame_size, 1.0), time_s)
+        memory = self._meet_through(points_px, _camera(frame_size, 1.0), time_s, guess)
         near_mm = float((memory.pose.rotation @ self._pivot + memory.pose.translation)[2])
         if near_mm < self._settings.least_distance_mm:
             gain = self._settings.least_distance_mm / near_mm
-            memory = self._meet_through(points_px, _camera(frame_size, gain), time_s)
+            camera = _camera(frame_size, gain)
+            memory = self._meet_through(points_px, camera, time_s, guess)
             memory.focal_gain = gain
         return memory
 
-    def _meet_through(self, points_px: np.ndarray, camera: np.ndarray, time_s: float) -> Memory:
-        """Fit identity, expression and pose together, from nothing."""
+    def _meet_through(
+        self, points_px: np.ndarray, camera: np.ndarray, time_s: float, guess: FaceGuess | None
+    ) -> Memory:
+        """Fit identity, expression and pose together, from nothing or from a guess."""
         seen = _observe(points_px, camera)
         memory = Memory(
             pose=pose_from_points(self._basis.mean.T, seen, self._weights),
@@ -161,6 +190,8 @@ class HeadFitter:
             time_s=time_s,
             centre=seen.centre,
         )
+        if guess is not None:
+            self._start_from(memory, seen, guess, camera)
         for _ in range(_FIRST_STEPS):
             system = self._linearise(memory, seen, with_identity=True)
             if self._step(memory, system, with_identity=True) < _AT_REST_MM:
@@ -168,6 +199,24 @@ class HeadFitter:
         system = self._linearise(memory, seen, with_identity=True)
         memory.info, memory.pull = self._identity_view(memory, system)
         return memory
+
+    def _start_from(
+        self, memory: Memory, seen: Observation, guess: FaceGuess, camera: np.ndarray
+    ) -> None:
+        """Begin with what the network sees, and with the pose that it or the points suggest."""
+        memory.guess = guess.identity.astype(np.float64)
+        memory.units = guess.expression.astype(np.float64)
+        self._set_identity(memory, memory.guess)
+        shape = self._basis.with_units(memory.neutral, memory.units)
+        pose = guess.camera_from_head(camera)
+        poses = [
+            pose_from_points(shape, seen, self._weights),
+            Pose(pose[:3, :3], pose[:3, 3]),
+        ]
+        errors = []
+        for memory.pose in poses:
+            errors.append(self._error_mm(memory, seen))
+        memory.pose = poses[int(np.argmin(errors))]
 
     def _follow(self, memory: Memory, seen: Observation, time_s: float) -> None:
         """Fit a face that is known, starting from the last frame."""
@@ -235,9 +284,14 @@ class HeadFitter:
         value = np.concatenate([np.zeros(POSE_COUNT), memory.units, memory.identity])
         count = len(value) if with_identity else first
         prior, value = self._prior[:count, :count], value[:count]
+        hessian = system.hessian[:count, :count] + prior
+        gradient = system.gradient(count) + prior @ value
+        if with_identity and memory.guess is not None:
+            hessian[first:, first:] += self._guess_stiffness
+            gradient[first:] += self._guess_stiffness @ (value[first:] - memory.guess)
         step, memory.free = bounded_step(
-            system.hessian[:count, :count] + prior,
-            system.gradient(count) + prior @ value,
+            hessian,
+            gradient,
             value,
             self._lower[:count],
             self._upper[:count],
@@ -275,8 +329,11 @@ class HeadFitter:
         memory.pull += share * (pull - memory.pull)
         trust = min(1.0 + memory.age_s, options.identity_trust)
         prior = self._prior[-len(pull) :, -len(pull) :]
-        stiffness = trust * memory.info + prior
-        self._set_identity(memory, solve_definite(stiffness, trust * memory.pull))
+        stiffness, pulled = trust * memory.info + prior, trust * memory.pull
+        if memory.guess is not None:
+            stiffness += self._guess_stiffness
+            pulled += self._guess_stiffness @ memory.guess
+        self._set_identity(memory, solve_definite(stiffness, pulled))
 
     def _point_weights(self) -> np.ndarray:
         weights = np.ones(POINT_COUNT, np.float32)
@@ -292,6 +349,12 @@ class HeadFitter:
         growth = self._basis.identity_growth()
         prior[-count:, -count:] += np.outer(growth, growth) / self._settings.size_sd**2
         return prior
+
+    def _stiffness_to_guess(self) -> np.ndarray:
+        """Return the (K, K) stiffness of identity towards what the network sees."""
+        shape = self._basis.identity_shape(slice(_IRIS_START))
+        variance = max(self._settings.guess_mm, 1e-3) ** 2
+        return shape @ shape.T / (variance * _IRIS_START)
 
 
 def _observe(points_px: np.ndarray, camera: np.ndarray) -> Observation:

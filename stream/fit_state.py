@@ -25,6 +25,8 @@ class FitSettings:
             perspective that strong is rare. 0 keeps the usual lens always.
         identity_horizon_s: how far back identity looks.
         identity_trust: how many independent looks the frames of that time are worth at most.
+        guess_mm: how far off the shape is that the network `face_3dmm` sees, along each
+            direction in which faces differ, root mean square over the points; 0 leaves it out.
         place, distance, turn, expression: smoothing of the position across the line of sight
             (mm), along it (mm), of the rotation (radians) and of the face units.
     """
@@ -39,6 +41,7 @@ class FitSettings:
     least_distance_mm: float = 600.0
     identity_horizon_s: float = 10.0
     identity_trust: float = 6.0
+    guess_mm: float = 1.0
     place: SmoothSettings = field(default_factory=lambda: SmoothSettings(3.0, 1.0, 3.0))
     distance: SmoothSettings = field(default_factory=lambda: SmoothSettings(0.8, 0.03, 1.0))
     turn: SmoothSettings = field(default_factory=lambda: SmoothSettings(1.5, 16.0, 3.0))
@@ -114,6 +117,7 @@ class Memory:
         frames: how many frames were fitted.
         part: which part of the points identity was last learnt from.
         focal_gain: focal length of its camera over the usual one.
+        guess: (K,) identity by the network; None where it has not looked.
     """
 
     pose: Pose
@@ -131,6 +135,7 @@ class Memory:
     frames: int = 0
     part: int = 0
     focal_gain: float = 1.0
+    guess: np.ndarray | None = None
 
     def shift_to(self, seen: Observation) -> None:
         """Move the head across the line of sight with the middle of the points."""

@@ -46,6 +46,21 @@ class PointBasis:
         along = np.einsum("akn,an->k", self.identity, centred)
         return (along / np.sum(centred**2)).astype(np.float64)
 
+    def identity_shape(self, points: slice) -> np.ndarray:
+        """Return (K, 3N) mm: what each identity component does to the shape of some points.
+
+        What place, turn or size could do as well is left out.
+        """
+        mean = self.mean[points].astype(np.float64)
+        centred = mean - mean.mean(axis=0)
+        shifts = [np.broadcast_to(axis, centred.shape) for axis in np.eye(3)]
+        turns = [np.cross(axis, centred) for axis in np.eye(3)]
+        motions = np.stack([*shifts, *turns, centred]).reshape(7, -1)
+        directions = np.linalg.qr(motions.T)[0]
+        basis = self.identity[..., points].astype(np.float64).transpose(1, 2, 0)
+        flat = basis.reshape(len(basis), -1)
+        return flat - (flat @ directions) @ directions.T
+
     def neutral(self, identity: np.ndarray) -> np.ndarray:
         """Return the (3, N) float32 points, mm, of a face at rest."""
         return self.mean.T + identity.astype(np.float32) @ self.identity

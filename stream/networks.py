@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from engines.errors import NotShippedError
 from engines.opening import open_engine
-from engines.spec import SPECS
+from engines.spec import SPECS, WEIGHTS
 from stream.closing import Closing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engines.engine import Engine
 
 _log = logging.getLogger("voltface")
@@ -41,18 +43,21 @@ class Networks(Closing):
     Args:
         settings: which ones are wanted.
         choice: what runs them; see `--engine`.
+        weights: folder of the network files.
 
     Raises:
         UserError: if an engine was named and cannot run.
     """
 
-    def __init__(self, settings: NetworkSettings, choice: str = "auto") -> None:
+    def __init__(
+        self, settings: NetworkSettings, choice: str = "auto", weights: Path = WEIGHTS
+    ) -> None:
         self._engines: dict[str, Engine] = {}
         for name, spec in SPECS.items():
-            if not getattr(settings, name):
+            if not getattr(settings, name, False):  # off, or opened by what needs it
                 continue
             try:
-                self._engines[name] = open_engine(spec, choice, threads=_THREADS)
+                self._engines[name] = open_engine(spec, choice, threads=_THREADS, weights=weights)
             except NotShippedError:
                 _log.debug("%s is not shipped: its analytic stage does the work", name)
 

@@ -20,6 +20,7 @@ from stream.composite import (
     moving_region,
     paste,
 )
+from stream.face_looks import FaceLooks
 from stream.fit import HeadFitter
 from stream.frame import Face, Frame, Head
 from stream.gl import create_context
@@ -33,6 +34,8 @@ from stream.networks import Networks
 from stream.plate import BackgroundPlate
 from stream.pose import PoseController, PoseRequest
 from stream.raster import DepthRaster
+from stream.refine import SIZE as REFINED
+from stream.refine import Refiner
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight, Sight
@@ -99,7 +102,10 @@ class Reposer(Closing):
         self._networks = Networks(settings.networks, settings.engine)
         self._segmenter = PersonSegmenter()
         self._sight = HeadSight(self._segmenter, self._networks.get("head_segmentation"))
+        refine = self._networks.get("refine")
+        self._refiner = Refiner(refine) if refine else None
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
+        self._looks = FaceLooks(self._networks.get("face_3dmm"), self._beside)
         self._settings = settings
         self._poses = PoseController(self._model.neck_joint, settings.limits)
         self._followed: dict[int, _Followed] = {}
@@ -155,7 +161,7 @@ class Reposer(Closing):
         with stage("track"):
             faces = self._track(frame)
         with stage("fit"):
-            heads = [self._fitter.fit(face, frame.size, frame.time_s) for face in faces]
+            heads = self._fit(frame, faces)
             likes = [self._like(head, request) for head in heads]
         if request.is_rest or not heads:
             return frame
@@ -190,6 +196,10 @@ class Reposer(Closing):
                     moving.crop(pixels), matte_at_frame(matte, region, moving), plate,
                     moving, mesh, motion, head.camera, head.presence,
                 )  # fmt: skip
+            if self._refiner is not None and self.quality.refine:
+                with stage("refine"):
+                    unseen = followed.plate.unseen(moving, (REFINED, REFINED))
+                    drawn = self._refiner.refine(drawn, self._warp.provenance(), unseen)
             with stage("composite"):
                 paste(pixels, drawn, moving)
         return replace(frame, pixels=pixels)
@@ -214,10 +224,19 @@ class Reposer(Closing):
         faces = self._tracker.track(frame)
         if self._tracker.cut:
             self._fitter.reset()
+            self._looks.reset()
             self._forget()
         self._ids.update(face.id for face in faces)
         self.last_faces = len(faces)
         return faces
+
+    def _fit(self, frame: Frame, faces: list[Face]) -> list[Head]:
+        news = self._looks.update(frame, faces)
+        heads = [
+            self._fitter.fit(face, frame.size, frame.time_s, news.get(face.id)) for face in faces
+        ]
+        self._looks.look_ahead(frame, faces)
+        return heads
 
     def _forget(self) -> None:
         for followed in self._followed.values():

@@ -211,3 +211,17 @@ def test_networks_are_checked_against_their_spec():
     model.graph.node[0].op_type = "NoSuchThing"
     with pytest.raises(SpecMismatchError, match="damaged"):
         check_network(spec, model.SerializeToString())
+
+
+def test_sizes_that_an_exporter_leaves_open_are_worked_out():
+    spec = SPECS["hair_depth"]
+    model = load_model_from_string(network(spec))
+    for index, name in ((2, "height"), (3, "width")):
+        model.graph.output[0].type.tensor_type.shape.dim[index].dim_param = name
+    check_network(spec, model.SerializeToString())
+    other = load_model_from_string(network(SPECS["refine"]))
+    other.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "channels"
+    del other.graph.node[-1].input[1]
+    other.graph.node[-1].input.append("first")  # eight channels come out, not three
+    with pytest.raises(SpecMismatchError):
+        check_network(SPECS["refine"], other.SerializeToString())

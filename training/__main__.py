@@ -118,6 +118,9 @@ if __name__ == "__main__":
     if arguments and arguments[0] in NETWORKS:  # python -m training NAME …
         arguments.insert(0, "train")
     try:
+        if arguments and arguments[0] == "depthnets":  # has commands of its own
+            import_module("training.depthnets.program").run(arguments[1:])
+            sys.exit()
         app.cli(prog="python -m training", description=__doc__, args=arguments)
     except UserError as error:
         sys.exit(f"{error}")

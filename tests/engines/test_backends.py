@@ -1,9 +1,12 @@
 """Every backend gives the same answers; those that cannot run here skip and say why."""
 
 import importlib.util
+import re
 import subprocess
 import sys
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,3 +213,10 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("extra", "name"), [("tensorrt", "tensorrt"), ("rtx", "tensorrt-rtx")])
+def test_an_extra_installs_all_that_its_backend_needs(extra, name):
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    listed = {re.split(r"[<>=;\[ ]", item)[0] for item in project["optional-dependencies"][extra]}
+    assert listed >= set(BACKENDS[name].packages)

@@ -18,6 +18,7 @@ from stream.geometry import (
     rotation_from_angles,
 )
 from stream.region import NodeGrid, Region
+from stream.settings import load_settings
 from training.evaluate_repose import (
     angles,
     baselines,
@@ -360,3 +361,11 @@ def test_difference_is_doubled() -> None:
 def test_frames_are_spread_over_a_clip() -> None:
     assert sheet.shown_frames(100, 2) == [24, 74]
     assert sheet.shown_frames(1, 3) == [0]
+
+
+def test_each_network_can_be_switched_off_for_comparison(tmp_path: Path) -> None:
+    assert "without-refine" in crossframe.PRODUCT
+    option, path = program.without(crossframe.PRODUCT["analytic"], tmp_path)
+    assert option == "--config"
+    networks = load_settings(Path(path)).networks
+    assert not any(getattr(networks, name) for name in crossframe.NETWORKS)

@@ -2,19 +2,26 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from tyro.conf import OmitArgPrefixes
 
 from stream.errors import UserError
+from stream.networks import NetworkSettings
 from training.evaluate_repose import media, program, report
 from training.evaluate_repose.baselines import thin_plate
 from training.evaluate_repose.faces import crossframe_module
 from training.evaluate_repose.options import Clips
 
 BASELINES = ("copy", "affine", "thin-plate")
+NETWORKS = tuple(field.name for field in fields(NetworkSettings))
+PRODUCT = {  # method: networks that it goes without
+    "voltface": (),
+    "analytic": NETWORKS,
+    **{f"without-{name}": (name,) for name in NETWORKS},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +100,15 @@ def re_pose(pair: Pair, method: str, cache: Path) -> np.ndarray | None:
 
     Args:
         pair: A and B.
-        method: "copy", "affine", "thin-plate" or "voltface".
+        method: one of `BASELINES` or `PRODUCT`.
         cache: folder for what the program writes.
     """
     source, goal = media.read_picture(pair.source), media.read_picture(pair.goal)
-    if method == "voltface":
-        target = cache / f"{pair.name.replace(' ', '_')}_voltface.png"
+    if method in PRODUCT:
+        target = cache / f"{pair.name.replace(' ', '_')}_{method}.png"
+        off = program.without(PRODUCT[method], cache) if PRODUCT[method] else []
         try:
-            program.repose(pair.source, target, ["--like", str(pair.goal)])
+            program.repose(pair.source, target, ["--like", str(pair.goal), *off])
         except UserError as error:
             print(f"{pair.name}: {error}")
             return None
@@ -150,7 +158,8 @@ def run(
     Args:
         clips: clips whose heads turn.
         choice: which pairs are taken.
-        methods: any of copy, affine, thin-plate, voltface.
+        methods: any of copy, affine, thin-plate, voltface, analytic (without any of voltface's
+            own networks), and without-NAME (without one of them).
         sheets: folder for a contact sheet for each pair.
         json: write every pair's scores there.
         each: print every pair, not only means.

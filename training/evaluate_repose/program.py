@@ -108,6 +108,13 @@ def _wait(child: subprocess.Popen[bytes]) -> tuple[int, float | None]:
     return child.returncode, usage.ru_maxrss / per_mb
 
 
+def without(networks: Sequence[str], folder: Path) -> list[str]:
+    """Write a config that switches networks off; return the arguments that name it."""
+    path = folder / f"without_{'_'.join(networks)}.toml"
+    path.write_text("[networks]\n" + "".join(f"{name} = false\n" for name in networks))
+    return ["--config", str(path)]
+
+
 def repose(
     source: Path, target: Path | str, arguments: Sequence[str], cores: int | None = None
 ) -> Run:

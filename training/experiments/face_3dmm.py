@@ -39,15 +39,14 @@ if TYPE_CHECKING:
     from training.learn.prepared import PreparedSet
 
 OUTPUTS = {"identity": 80, "expression": 52, "rotation": 6, "place": 3, "texture": 40, "light": 27}
-_SCALES = {"identity": 1.0, "expression": 1.0, "rotation": 0.4, "place": 0.2, "texture": 1.0,
+_SCALES = {"identity": 1.0, "expression": 0.3, "rotation": 0.4, "place": 0.2, "texture": 1.0,
            "light": 0.5}  # fmt: skip
-_START = {"rotation": (1.0, 0, 0, 0, 1.0, 0), "place": (0.0, -0.15, 1.2),
-          "light": (2.0, *[0.0] * 8) * 3}  # fmt: skip
-_EXPRESSION_START = -2.5  # of the sigmoid: most face units rest
+_START = {"expression": (0.05,) * 52, "rotation": (1.0, 0, 0, 0, 1.0, 0),
+          "place": (0.0, -0.15, 1.2), "light": (2.0, *[0.0] * 8) * 3}  # fmt: skip
 _RATES = {
-    "identity": 1.0, "expression": 4.0, "shape": 3.0, "neutral": 3.0, "rotation": 2.0,
-    "place": 3.0, "landmark": 10.0, "photo": 1.0, "light": 0.2, "texture": 0.5, "pair": 0.3,
-    "prior": 0.002, "perceptual": 0.2,
+    "identity": 1.0, "expression": 2.0, "units": 60.0, "shape": 5.0, "neutral": 5.0,
+    "rotation": 3.0, "place": 3.0, "landmark": 15.0, "photo": 1.0, "light": 0.2, "texture": 0.5,
+    "pair": 0.03, "prior": 0.002, "perceptual": 0.1,
 }  # fmt: skip
 _FLAT = {"ray": (3, 3), "points": (478, 2)}
 IDENTITY_VARIABLE = "VOLTFACE_IDENTITY"  # file of an identity network; see learn.face_identity
@@ -73,13 +72,14 @@ class FaceNet(nn.Module):
                 nn.ReLU(inplace=True),
                 nn.Flatten(),
             )
-            self.hidden = nn.Linear(narrow * side * side, wide)
+            inputs = narrow * side * side
         else:
             self.encoder = DenseNet() if variant == "paper-dense" else ResNet(50)
-            channels = 1024 if variant == "paper-dense" else 2048
+            inputs = 1024 if variant == "paper-dense" else 2048
             wide = 512
             self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-            self.hidden = nn.Linear(channels, wide)
+        # Normalised, so that steps of the optimiser stay small against its many inputs.
+        self.hidden = nn.Sequential(nn.Linear(inputs, wide, bias=False), nn.BatchNorm1d(wide))
         self.heads = nn.Linear(wide, sum(OUTPUTS.values()))
         nn.init.normal_(self.heads.weight, std=0.01)
         nn.init.zeros_(self.heads.bias)
@@ -100,12 +100,12 @@ class FaceNet(nn.Module):
         parts = raw.split(list(OUTPUTS.values()), dim=1)
         for name, part in zip(OUTPUTS, parts, strict=True):
             value = part * _SCALES[name]
-            if name == "expression":
-                value = torch.sigmoid(value + _EXPRESSION_START)
-            elif name in _START:
+            if name in _START:
                 value = value + value.new_tensor(_START[name])
             if name == "rotation":
                 value = _orthonormal(value)
+            elif name == "expression" and not self.training:
+                value = value.clamp(0.0, 1.0)  # while training, a bound would stop the learning
             result.append(value)
         return tuple(result)
 
@@ -175,6 +175,9 @@ class Face3dmm:
             name: losses.coefficients(found[name], true[name], weigh[name])
             for name in ("identity", "expression", "texture")
         }
+        terms["units"] = losses.strengths(
+            found["expression"], true["expression"], weigh["expression"]
+        )
         rotations = [rotation_matrix(one["rotation"]) for one in (found, true)]
         terms["rotation"] = (rotations[0] - rotations[1]).abs().mean()
         terms["place"] = (found["place"] - true["place"]).abs().mean()

@@ -38,8 +38,9 @@ _SIZES = {
     "light": ((32, 48, 80, 112), (1, 1, 2, 2), 4),
     "paper": ((64, 128, 256, 512), (2, 2, 3, 3), 2),
 }
-_RATES = {"colour": 4.0, "kept": 3.0, "adversarial": 0.06, "feature": 1.0}
-_SHARES = (0.6, 0.2, 0.2)  # of the kinds in a batch, where there are real pictures
+_RATES = {"colour": 4.0, "kept": 3.0, "adversarial": 0.08, "feature": 1.0}
+_SHARES = (0.55, 0.3, 0.15)  # of the kinds in a batch, where there are real pictures
+_BEHIND = 0.4  # how much unknown background counts beside guesses on the head
 _PART = 160  # side of what is learnt from at a time, around a guess
 _PATCH = 128  # side of its middle, which the discriminator sees
 _LATE = 200, 800  # steps of the discriminator before, and until, it counts
@@ -149,10 +150,11 @@ class Refine:
         truth = picture + weight * (batch["truth"].float() / 255 - picture)
         shown = picture + weight * (made - picture)
         paired = (batch["kind"] != TURNED).float().view(-1, 1, 1, 1)
+        counts = weight * paired * _importance(batch["masks"])
         terms = {
-            "colour": _RATES["colour"] * tolerant(shown, truth, weight * paired),
+            "colour": _RATES["colour"] * tolerant(shown, truth, counts),
             "kept": _RATES["kept"] * ((1 - weight) * (made - picture).abs()).mean(),
-            "feature": _RATES["feature"] * self._likeness(shown, truth, weight * paired),
+            "feature": _RATES["feature"] * self._likeness(shown, truth, counts),
         }
         if self._judge is not None:
             seen = torch.cat([shown, weight], dim=1)
@@ -258,6 +260,12 @@ def refined(
     change = made.permute(0, 2, 3, 1).numpy() * 255 - coarse
     shown = coarse + change * (weights[..., None] / np.float32(255))
     return np.rint(shown).clip(0, 255).astype(np.uint8), weights
+
+
+def _importance(masks: torch.Tensor) -> torch.Tensor:
+    """(N, 1, H, W) how much a pixel counts: most of what is unknown is room far from the head."""
+    doubt = functional.max_pool2d(masks[:, DOUBT : DOUBT + 1].float() / 255, 9, 1, 4)
+    return _BEHIND + (1 - _BEHIND) * doubt
 
 
 def _corner(weight: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:

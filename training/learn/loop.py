@@ -260,6 +260,8 @@ class _Feed:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        for thread in self._threads:  # one that outlives torch would end the program badly
+            thread.join()
 
     def _work(self) -> None:
         while not self._stop.is_set():

@@ -28,7 +28,7 @@ from stream.networks import NetworkSettings
 from stream.pipeline import Reposer
 from stream.plate import PlateSettings
 from stream.pose import PoseRequest
-from stream.refine import COVER, DOUBT, SIZE, UNKNOWN, refine_masks, squeezed
+from stream.refine import COVER, DOUBT, SIZE, UNKNOWN, allowed, refine_masks, squeezed
 from stream.settings import Settings
 from stream.stats import StageTimer
 from stream.warp import Warp
@@ -59,6 +59,7 @@ _MOST_SHIFT = 12.0  # pixels of the square that the truth may lie off
 _DARK, _TONES = 16.0, (0.6, 1.7)
 _USUAL_TONE = 0.3  # logarithm; pixels that differ by more tell less of the light
 _MOST_ERROR = 14.0  # grey levels between what is sure and the truth: a failed fit
+_MOST_WRONG = 18.0  # the same of guesses: nothing that a repair could come near
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +254,21 @@ def pairs_of(
             truth = squeezed(coarse.region.crop(second.pixels))
             alpha = cv2.resize(coarse.region.crop(second.alpha), (SIZE, SIZE))
             truth, error = aligned_truth(picture, coarse.masks, truth, alpha)
-            if error < _MOST_ERROR:
+            if error < _MOST_ERROR and guess_error(picture, coarse.masks, truth) < _MOST_WRONG:
                 yield picture, coarse.masks, truth
+
+
+def guess_error(coarse: np.ndarray, masks: np.ndarray, truth: np.ndarray) -> float:
+    """Return by how many grey levels guesses of a coarse picture differ from the truth, in mean.
+
+    Args:
+        coarse: (S, S, 3) uint8.
+        masks: (S, S, 4) uint8.
+        truth: (S, S, 3) uint8.
+    """
+    weight = allowed(np.ascontiguousarray(masks)).astype(np.float64)
+    off = np.abs(coarse.astype(np.float64) - truth).mean(axis=-1)
+    return float((weight * off).sum() / max(weight.sum(), 1.0))
 
 
 def _fits(first: View, second: View) -> bool:

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_SPREAD = 4.0  # bounded layers lose what differs little
+
+
 class PatchDiscriminator(nn.Module):
     """Scores of overlapping patches, for least-squares losses (Mao et al. 2017).
 
-    Its layers are bounded by their spectral norm (Miyato et al. 2018), which keeps training calm
-    with few examples.
+    Its layers but the last are bounded by their spectral norm (Miyato et al. 2018), which keeps
+    training calm with few examples.
 
     Args:
         inputs: channels that come in.
@@ -33,13 +36,13 @@ class PatchDiscriminator(nn.Module):
         layers: list[nn.Module] = []
         for before, after in zip((inputs, *widths[:-1]), widths, strict=True):
             layers += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.2)]
-        layers.append(spectral_norm(nn.Conv2d(widths[-1], 1, 3, 1, 1)))
+        layers.append(nn.Conv2d(widths[-1], 1, 3, 1, 1))
         self.body = nn.Sequential(*layers)
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, inputs, H, W) → (N, 1, H/16, W/16); 1 means real, 0 made."""
-        return self.body(x)
+        return self.body(_SPREAD * (x - 0.5))
 
 
 def judge_loss(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:

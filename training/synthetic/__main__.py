@@ -16,6 +16,7 @@ from rich.progress import track
 
 from stream.errors import UserError
 from training.synthetic import shards
+from training.synthetic.chart import chart as draw_chart
 from training.synthetic.dataset import Synthesiser, stream
 from training.synthetic.inspect import detector_check, truth_strip
 
@@ -24,6 +25,13 @@ app = tyro.extras.SubcommandApp()
 DataDir = Annotated[Path, tyro.conf.arg(metavar="FOLDER", help="Data folder.")]
 Out = tyro.conf.Positional[Path]
 _DATA = Path("../shared/data")
+
+
+def _save(out: Path, pixels: np.ndarray) -> None:
+    """Write a picture; JPEG small enough for a page."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 80]
+    if not cv2.imwrite(str(out), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality):
+        raise UserError(f"cannot write {out}", "its folder is absent", "Give another name.")
 
 
 @app.command
@@ -41,7 +49,7 @@ def sheet(
     blank = np.zeros_like(tiles[0])
     tiles += [blank] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
-    cv2.imwrite(str(out), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+    _save(out, np.vstack(rows))
     print(f"{out}: {count} people")
 
 
@@ -53,7 +61,7 @@ def tuples(out: Out, *, data: DataDir = _DATA, count: int = 8, seed: int = 1) ->
             np.hstack([view.pixels for view in synthesiser.tuple(seed, index, 5)])
             for index in track(range(count))
         ]
-    cv2.imwrite(str(out), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+    _save(out, np.vstack(rows))
     print(f"{out}: {count} tuples")
 
 
@@ -71,9 +79,10 @@ def write(
 
 @app.command
 def statistics(
-    *, data: DataDir = _DATA, count: int = 1000, seed: int = 1, held_out: bool = False
-) -> None:
-    """Print how poses, tones, ages, hair and things are distributed."""
+    *, data: DataDir = _DATA, count: int = 1000, seed: int = 1, held_out: bool = False,
+    chart: Path | None = None,
+) -> None:  # fmt: skip
+    """Print how poses, tones, ages, hair and things are distributed; CHART draws it."""
     items = stream(data, seed, count, size=64, workers=2, held_out=held_out)
     facts = [fact for _, _, fact in track(items, total=count)]
     for name in facts[0]:
@@ -84,6 +93,8 @@ def statistics(
         else:
             quantiles = np.quantile(np.array(values, float), [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])
             print(f"{name:12s} " + " ".join(f"{q:8.2f}" for q in quantiles))
+    if chart is not None:
+        _save(chart, draw_chart(facts))
 
 
 @app.command

@@ -23,7 +23,7 @@ from training.synthetic.lighting import LightLibrary
 from training.synthetic.people import People, PersonSpec
 from training.synthetic.points import project_points
 from training.synthetic.register import IctPeople
-from training.synthetic.renderer import SceneRenderer
+from training.synthetic.renderer import MOST_LAMPS, SceneRenderer
 from training.synthetic.scene import Camera, Layers, Lighting, Portrait, Sample
 
 if TYPE_CHECKING:
@@ -198,9 +198,12 @@ def arrays_of(sample: Sample) -> dict[str, np.ndarray]:
         `head_uv` (H, W, 2), `canonical_mm` (H, W, 3) float16, nan where undefined; `points478`
         (478, 3), `points68` (68, 3) float32 (x, y pixels, z mm); `visible478`, `visible68` bool;
         `identity` (80,), `expression` (52,); `camera_from_head` (4, 4), `intrinsics` (3, 3);
-        `sky` (9, 3).
+        `sky` (9, 3); `lamps` (4, 6) float32, towards each lamp (camera space, unit length) and
+        its linear RGB, zero where there is none.
     """
-    layers = sample.layers
+    layers, lighting = sample.layers, sample.lighting
+    lamps = np.zeros((MOST_LAMPS, 6), np.float32)
+    lamps[: len(lighting.colours)] = np.hstack([lighting.directions, lighting.colours])
     return {
         "pixels": sample.pixels,
         "depth_mm": layers.depth_mm,
@@ -219,7 +222,8 @@ def arrays_of(sample: Sample) -> dict[str, np.ndarray]:
         "expression": sample.portrait.expression,
         "camera_from_head": sample.camera.camera_from_head.astype(np.float32),
         "intrinsics": sample.camera.intrinsics.astype(np.float32),
-        "sky": sample.lighting.sky,
+        "sky": lighting.sky,
+        "lamps": lamps,
     }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+import av
 import cv2
 import numpy as np
 
@@ -148,14 +151,35 @@ def _recoloured(picture: np.ndarray, rng: np.random.Generator, strength: float) 
 
 
 def _compressed(picture: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Compress as a picture (JPEG) or as a video codec does, which also smooths its blocks."""
+    """Compress as a picture (JPEG) or as the second frame of a video (H.264)."""
     pixels = np.rint(picture * 255.0).astype(np.uint8)
     if _chance(rng, 0.35, strength):
         return _jpeg(pixels, int(rng.integers(30, 95)))
     if _chance(rng, 0.45, strength):
-        coarse = _jpeg(pixels, int(rng.integers(12, 60)))
-        return cv2.bilateralFilter(coarse, 5, float(rng.uniform(8.0, 30.0)), 2.0)
+        moved = tuple(rng.integers(-4, 5, 2).tolist())
+        return _h264(pixels, int(rng.integers(24, 41)), moved)
     return pixels
+
+
+def _h264(pixels: np.ndarray, rate_factor: int, moved: tuple[int, ...]) -> np.ndarray:
+    """Pass a picture through a video codec, after one in which everything lies elsewhere."""
+    height, width = pixels.shape[:2]
+    even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    writer = av.VideoCodecContext.create("libx264", "w")
+    writer.width, writer.height = even.shape[1], even.shape[0]
+    writer.pix_fmt, writer.time_base = "yuv420p", Fraction(1, 25)
+    writer.options = {"crf": f"{rate_factor}", "preset": "superfast", "tune": "zerolatency"}
+    reader = av.VideoCodecContext.create("h264", "r")
+    writer.thread_count = reader.thread_count = 1  # the same bits on every machine
+    packets = []
+    for time, shown in enumerate((np.roll(even, moved, (0, 1)), even)):
+        frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
+        frame = frame.reformat(format="yuv420p", threads=1)
+        frame.pts = time
+        packets += writer.encode(frame)
+    packets += writer.encode(None)
+    frames = [frame for packet in [*packets, None] for frame in reader.decode(packet)]
+    return frames[-1].to_ndarray(format="rgb24", threads=1)[:height, :width]
 
 
 def _jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:

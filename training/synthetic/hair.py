@@ -101,8 +101,8 @@ def _style(rng: np.random.Generator, male: float, age: float, held_out: bool) ->
         return "bald"
     if bare < (0.14 if male > 0.5 else 0.02):
         return "shaved"
-    short = {"short01": 1.0, "short02": 1.0, "short03": 0.5, "afro01": 0.35}
-    long = {"long01": 1.0, "bob01": 0.35, "bob02": 0.35, "ponytail01": 0.9, "afro01": 0.35}
+    short = {"short01": 1.0, "short02": 1.0, "short03": 0.5, "afro01": 0.2}
+    long = {"long01": 1.0, "bob01": 0.35, "bob02": 0.35, "ponytail01": 0.9, "afro01": 0.2}
     weights = dict.fromkeys(STYLES, 0.0)
     for styles, share in ((short, 0.12 + 0.8 * male), (long, 0.12 + 0.8 * (1 - male))):
         total = sum(styles.values())
@@ -128,8 +128,8 @@ def _strand(rng: np.random.Generator, name: str) -> tuple[int, int, int]:
         pixel = np.array([[(rng.uniform(0, 180), rng.uniform(90, 220), rng.uniform(90, 230))]])
         colour = cv2.cvtColor(pixel.astype(np.uint8), cv2.COLOR_HSV2RGB)[0, 0].astype(float)
     else:
-        colour = np.array(_COLOURS[name][0]) * np.exp(rng.normal(0.0, 0.15, 3) * [1, 0.3, 0.3])
-        colour *= np.exp(rng.normal(0.0, 0.12))
+        warm, bright = rng.normal(0.0, [0.08, 0.16])  # ash to golden, never green
+        colour = np.array(_COLOURS[name][0]) * np.exp([bright + warm, bright, bright - 1.5 * warm])
     red, green, blue = np.clip(colour, 8, 240).astype(int).tolist()
     return red, green, blue
 

@@ -44,9 +44,10 @@ _KINDS = {  # name, label, material and head model regions of what parts corresp
     "eyelashes": ("lashes", Label.FACE, Material(gloss=0.0, cutoff=0.35, soft=True), ()),
     "teeth": ("teeth", Label.MOUTH, Material(gloss=0.35, shininess=60.0), (5,)),
     "tongue": ("tongue", Label.MOUTH, Material(gloss=0.3, shininess=40.0, scatter=1.0), (5,)),
-    "hair": ("hair", Label.HAIR, Material(gloss=0.2, shininess=26.0, cutoff=0.45, soft=True), ()),
+    "hair": ("hair", Label.HAIR, Material(gloss=0.13, shininess=26.0, cutoff=0.45, soft=True), ()),
 }
 _EYES = "eyes/high-poly"
+_DULL = ("afro01",)  # its curls throw light everywhere, its large sheets would shine
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +302,10 @@ class People:
         pressed = spec.accessories.headphones
         shaped = self._dresser(name).shape(placed, skin_mm, spec.hair, pressed)
         texture = self._paint(spec)["hair"]
-        return [self._mesh(name).surface("hair", shaped, texture, _KINDS["hair"][2])]
+        material = _KINDS["hair"][2]
+        if spec.hair.style in _DULL:
+            material = replace(material, gloss=0.03)
+        return [self._mesh(name).surface("hair", shaped, texture, material)]
 
     # --- textures ---------------------------------------------------------------------------
 

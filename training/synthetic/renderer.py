@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SHADOW_SIZE = 512
 _SHADOW_REACH_MM = 260.0  # half the side of what the shadowed lamp lights
 _TEXTURES_KEPT = 48
-_LAMPS = 4
+MOST_LAMPS = 4
 _ON_SKIN = ("brows", "lashes")  # part of the skin for the truth
 _LAYOUT = "3f 3f 2f 1f 3f 2f"
 _NAMES = ("position", "normal", "uv", "label", "canonical", "head_uv")
@@ -172,12 +172,12 @@ class SceneRenderer:
             )
             program["size"].value = tuple(float(side) * scale for side in self.size)
             program["camera_from_head"].write(matrix)
-        count = min(len(lighting.directions), _LAMPS)
+        count = min(len(lighting.directions), MOST_LAMPS)
         for name, values in (
             ("lamp_direction", lighting.directions),
             ("lamp_colour", lighting.colours),
         ):
-            padded = np.zeros((_LAMPS, 3), "f4")
+            padded = np.zeros((MOST_LAMPS, 3), "f4")
             padded[:count] = values[:count]
             self._shade[name].write(padded.tobytes())
         self._shade["sky"].write(lighting.sky.astype("f4").tobytes())

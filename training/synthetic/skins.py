@@ -20,8 +20,8 @@ _EYES = (
 )
 # How colour goes with lightness in human skin: CIELAB a*, b* at L* 25, 40, 55, 70, 80.
 _TONE_L = (25.0, 40.0, 55.0, 70.0, 80.0)
-_TONE_A = (9.0, 13.0, 14.0, 11.5, 9.0)
-_TONE_B = (11.0, 18.0, 20.5, 17.0, 13.0)
+_TONE_A = (9.0, 13.0, 14.5, 13.0, 10.5)
+_TONE_B = (11.0, 18.0, 21.0, 18.5, 15.0)
 
 
 @dataclass(frozen=True, slots=True)

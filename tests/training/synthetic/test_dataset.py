@@ -20,6 +20,7 @@ SHAPES = {
     "identity": ((80,), np.float32), "expression": ((52,), np.float32),
     "camera_from_head": ((4, 4), np.float32), "intrinsics": ((3, 3), np.float32),
     "sky": ((9, 3), np.float32),
+    "lamps": ((4, 6), np.float32),
 }  # fmt: skip
 
 
@@ -103,6 +104,9 @@ def test_arrays_have_their_shapes_types_and_ranges(samples):
         assert arrays["labels"].max() <= Label.OCCLUDER
         assert arrays["expression"].min() >= 0 and arrays["expression"].max() <= 1
         assert np.isfinite(arrays["points478"]).all() and np.isfinite(arrays["sky"]).all()
+        length = np.linalg.norm(arrays["lamps"][:, :3], axis=1)
+        used = len(sample.lighting.colours)
+        assert length[:used] == pytest.approx(1.0, abs=1e-5) and not arrays["lamps"][used:].any()
         assert (arrays["points478"][:, 2] > 200).all()
         there = np.isfinite(arrays["depth_mm"])
         assert arrays["depth_mm"][there].min() > 200 and arrays["depth_mm"][there].max() < 3000

@@ -118,3 +118,14 @@ def test_lost_resolution_and_compression_keep_size_and_type(scene):
         pixels = degrade._compressed(picture, rng, 1.0)
         assert pixels.shape == picture.shape
         assert pixels.dtype == np.uint8
+
+
+def test_a_video_codec_loses_detail_and_moves_nothing(scene):
+    pixels = np.rint(255 * srgb_encoded(scene)).astype(np.uint8)[:97, :95]  # odd sizes too
+    lost = []
+    for rate_factor in (20, 30, 40):
+        first, second = (degrade._h264(pixels, rate_factor, (3, -2)) for _ in range(2))
+        assert np.array_equal(first, second)
+        assert first.shape == pixels.shape and first.dtype == np.uint8
+        lost.append(np.abs(first.astype(float) - pixels).mean())
+    assert 0.1 < lost[0] < lost[2] < 12.0

@@ -66,8 +66,9 @@ def test_a_swept_fringe_leaves_the_eyes_free(side):
     x = side * np.tile(np.linspace(-15.0, 90.0, 12), 40)
     y = np.repeat(heights, 12)
     hair = np.stack([x, y, 0 * x - 105.0], axis=1)
-    dresser = HairDresser(hair, hair + [0, 0, 12.0], np.zeros((len(hair), 2)))
-    swept = dresser.shape(hair, hair + [0, 0, 12.0], replace(PLAIN, fringe=1.0), False)
+    skin = hair + np.array([0.0, 0.0, 12.0])
+    dresser = HairDresser(hair, skin, np.zeros((len(hair), 2)))
+    swept = dresser.shape(hair, skin, replace(PLAIN, fringe=1.0), False)
     low, high = y > 50.0, y < -25.0
     assert (side * swept[low, 0] > 45.0).all()  # all to its own side, beside the pupils
     assert (swept[low, 2] >= hair[low, 2]).all()  # and back round the head

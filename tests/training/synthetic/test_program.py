@@ -49,8 +49,9 @@ def test_tuples_are_drawn(data_dir, tmp_path):
     assert cv2.imread(str(tmp_path / "c.png")).shape == (256, 1280, 3)
 
 
-def test_statistics_are_told(data_dir):
-    told = _done(data_dir, "statistics", "--count", 3)
+def test_statistics_are_told_and_drawn(data_dir, tmp_path):
+    told = _done(data_dir, "statistics", "--count", 3, "--chart", tmp_path / "chart.png")
+    assert cv2.imread(str(tmp_path / "chart.png")).std() > 10
     lines = {line.split()[0]: line.split()[1:] for line in told.splitlines() if line.strip()}
     assert {"yaw", "tone", "hair", "age", "distance_mm"} <= set(lines)
     quantiles = [float(word) for word in lines["yaw"]]

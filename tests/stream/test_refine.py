@@ -1,0 +1,172 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scenes import composed, person, plain_room
+from videos import clip_frames
+
+from stream.frame import Frame
+from stream.governor import HIGH, LEVELS, LOW
+from stream.media import StreamInfo
+from stream.networks import NetworkSettings
+from stream.pipeline import Reposer
+from stream.plate import BackgroundPlate, PlateSettings
+from stream.pose import PoseRequest
+from stream.refine import COVER, DOUBT, REST, SIZE, UNKNOWN, Refiner, allowed, refine_masks
+from stream.region import Region
+from stream.settings import Settings
+from stream.stats import StageTimer
+
+PART = np.s_[100:140, 60:90]  # of the square, where a colour is a guess
+
+
+class Engine:
+    """Answers with the picture, lighter or darker by some grey levels."""
+
+    def __init__(self, levels):
+        self.levels, self.calls = levels, 0
+
+    def __call__(self, picture, masks):
+        assert picture.shape == (1, 3, SIZE, SIZE)
+        assert masks.shape == (1, 4, SIZE, SIZE)
+        assert picture.dtype == masks.dtype == np.float32
+        assert picture.max() <= 1
+        assert masks.max() <= 1
+        self.calls += 1
+        return {"refined": picture + np.float32(self.levels / 255)}
+
+
+def told(doubt=255):
+    """What the warp tells: a head all over the square, of which one part is a guess."""
+    provenance = np.zeros((SIZE, SIZE, 3), np.uint8)
+    provenance[..., 0] = 255
+    provenance[PART] = 255, doubt, 0
+    return provenance
+
+
+def drawn(height, width):
+    return np.random.default_rng(3).integers(60, 190, (height, width, 3), np.uint8)
+
+
+NOTHING = np.zeros((SIZE, SIZE), np.uint8)
+
+
+def test_unknown_is_only_what_shows_beside_the_head_and_moves():
+    provenance = np.zeros((SIZE, SIZE, 3), np.uint8)
+    provenance[:, :80] = 255, 40, 0  # head
+    provenance[:, 160:] = 0, 0, 255  # at rest
+    unseen = np.zeros((SIZE, SIZE), np.uint8)
+    unseen[:128] = 255
+    masks = refine_masks(provenance, unseen)
+    assert (masks[:, :80] == (255, 40, 0, 0)).all()
+    assert (masks[:, 160:, REST] == 255).all()
+    assert (masks[:, 160:, UNKNOWN] == 0).all()
+    assert (masks[:128, 80:160, UNKNOWN] == 255).all()
+    assert (masks[128:, 80:160, UNKNOWN] == 0).all()
+    assert (masks[:, 80:, [COVER, DOUBT]] == 0).all()
+
+
+def test_all_of_a_guess_and_a_soft_rim_may_change():
+    weight = allowed(refine_masks(told(), NOTHING))
+    assert (weight[PART] == 255).all()
+    rim = weight[120, 90:104]
+    assert rim[0] > 240
+    assert (np.diff(rim.astype(int)) <= 0).all()
+    assert (np.abs(np.diff(rim.astype(int))) < 90).all()  # no step
+    assert rim[-1] == 0
+    assert weight[:80].max() == weight[:, 110:].max() == 0
+
+
+def test_half_a_guess_may_change_by_half():
+    weight = allowed(refine_masks(told(doubt=128), NOTHING))
+    assert weight.max() == 128
+
+
+@pytest.mark.parametrize("size", [(256, 256), (640, 480), (173, 210)])
+def test_what_was_seen_stays_as_it_is_and_guesses_follow_the_network(size):
+    before = drawn(*size)
+    after = Refiner(Engine(30)).refine(before, told(), NOTHING).astype(int)
+    y, x = (np.arange(length) * SIZE / length for length in size)
+    sure = (y[:, None] < 80) | (y[:, None] > 160) | (x < 40) | (x > 110)
+    np.testing.assert_array_equal(after[sure], before[sure])
+    inside = (y[:, None] > 103) & (y[:, None] < 136) & (x > 63) & (x < 86)
+    # The change is laid on the full resolution: whatever detail was there stays.
+    np.testing.assert_allclose(after[inside], before[inside] + 30.0, atol=1)
+
+
+def test_colours_end_at_black_and_white():
+    white = np.full((SIZE, SIZE, 3), 240, np.uint8)
+    assert Refiner(Engine(90)).refine(white, told(), NOTHING)[PART].min() == 255
+    assert Refiner(Engine(-250)).refine(white, told(), NOTHING)[PART].max() == 0
+
+
+def test_a_network_that_changes_nothing_gives_the_picture_back():
+    before = drawn(400, 300)
+    after = Refiner(Engine(0)).refine(before, told(), NOTHING)
+    np.testing.assert_array_equal(after, before)
+    assert after is not before  # the caller's array is never written to
+
+
+def test_where_nothing_is_a_guess_the_network_is_not_asked():
+    engine, before = Engine(50), drawn(300, 300)
+    assert Refiner(engine).refine(before, told(doubt=0), NOTHING) is before
+    assert engine.calls == 0
+
+
+def test_the_plate_knows_what_it_never_saw():
+    plate, whole = BackgroundPlate(PlateSettings(completion="off")), Region(0, 0, 320, 240)
+    assert (plate.unseen(whole, (64, 48)) == 255).all()
+    who = person(240, 320, x=0.3)
+    room = plain_room(240, 320)
+    plate.update(composed(who, room), whole, who.alpha)
+    behind = who.alpha > 0.99
+    assert (plate.unseen(whole, (320, 240))[behind] == 255).all()
+    assert (plate.unseen(whole, (320, 240))[:, 250:] == 0).all()
+    away = person(240, 320, x=0.8)
+    plate.update(composed(away, room), whole, away.alpha)
+    assert (plate.unseen(whole, (320, 240))[behind & (away.alpha < 0.01)] == 0).mean() > 0.95
+
+
+class Recorder:
+    """Stands for the refiner: whitens the region and remembers what it was told."""
+
+    def __init__(self):
+        self.told = []
+
+    def refine(self, drawn, provenance, unseen):
+        self.told.append((provenance, unseen))
+        return np.full_like(drawn, 255)
+
+
+@pytest.fixture(scope="module")
+def turned():
+    settings = replace(Settings(), networks=NetworkSettings(False, False, False, False))
+    pixels = clip_frames(1)[0]
+    info = StreamInfo(width=pixels.shape[1], height=pixels.shape[0], fps=25.0)
+
+    def turn(quality):
+        with Reposer(settings, info, StageTimer()) as reposer:
+            reposer.quality, reposer._refiner = quality, Recorder()
+            shown = reposer.process(Frame(pixels, 0, 0.0), PoseRequest(yaw=25)).pixels
+            return shown, reposer._refiner.told
+
+    return turn
+
+
+def test_the_live_path_refines_what_it_drew(turned):
+    shown, told = turned(HIGH)
+    assert (shown == 255).all(axis=-1).mean() > 0.1
+    provenance, unseen = told[0]
+    assert provenance.shape == (SIZE, SIZE, 3)
+    masks = refine_masks(provenance, unseen)
+    guess = np.maximum(masks[..., DOUBT], masks[..., UNKNOWN])
+    sure = (masks[..., COVER] == 255) & (guess == 0)
+    assert 0.02 < (guess > 127).mean() < 0.5
+    assert sure.mean() > 0.1
+
+
+def test_low_quality_goes_without(turned):
+    assert not LOW.refine
+    assert LEVELS[0].refine
+    _, told = turned(LOW)
+    assert told == []

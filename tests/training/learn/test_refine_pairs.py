@@ -1,0 +1,138 @@
+import cv2
+import numpy as np
+import pytest
+
+from stream.frame import Frame
+from stream.pose import PoseRequest
+from stream.refine import COVER, DOUBT, SIZE
+from tests.stream.videos import clip_frames
+from training.learn.prepared import open_set
+from training.learn.refine_pairs import (
+    SYNTHETIC,
+    TURNED,
+    CoarsePath,
+    SetWriter,
+    View,
+    aligned_truth,
+    pairs_of,
+    tracked,
+)
+
+
+def textured(seed):
+    rng = np.random.default_rng(seed)
+    small = rng.integers(60, 200, (32, 32, 3), np.uint8)
+    return cv2.resize(small, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+
+
+def test_the_truth_is_laid_onto_what_the_coarse_picture_is_sure_of():
+    head, room = textured(0), textured(1)
+    disc = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.circle(disc, (128, 128), 90, 255, -1)
+    inside = (disc > 0)[..., None]
+    coarse = np.where(inside, head, room)
+    shift = np.float32([[1, 0, 3], [0, 1, -2]])
+    moved = cv2.warpAffine(disc, shift, (SIZE, SIZE))
+    brighter = np.clip(cv2.warpAffine(head, shift, (SIZE, SIZE)) * 1.2, 0, 255)
+    truth = np.where((moved > 0)[..., None], brighter, room).astype(np.uint8)
+    masks = np.zeros((SIZE, SIZE, 4), np.uint8)
+    masks[..., COVER] = disc
+    masks[:, 128:, DOUBT] = disc[:, 128:]
+    coarse[:, 140:][disc[:, 140:] > 0] = 0  # whatever a guess shows is not followed
+    laid, error = aligned_truth(coarse, masks, truth, moved)
+    before = np.abs(truth.astype(int) - head)[100:160, 60:110].mean()
+    after = np.abs(laid.astype(int) - head)[100:160, 60:110].mean()
+    assert before > 15
+    assert after < 4
+    assert error < 4
+    hidden = np.abs(laid.astype(int) - head)[100:160, 150:190].mean()
+    assert hidden < 0.7 * before  # place and tone are continued to where nothing is sure
+    np.testing.assert_allclose(laid[:20].astype(int), room[:20], atol=3)
+
+
+def test_pictures_that_have_nothing_to_do_with_each_other_are_told_by_their_error():
+    masks = np.zeros((SIZE, SIZE, 4), np.uint8)
+    masks[..., COVER] = 255
+    alpha = np.full((SIZE, SIZE), 255, np.uint8)
+    _, error = aligned_truth(textured(0), masks, textured(5), alpha)
+    assert error > 14
+
+
+def test_a_set_can_be_opened_once_it_is_closed(tmp_path):
+    writer = SetWriter(tmp_path, 5)
+    picture = textured(2)
+    masks = np.dstack([picture, picture[..., 0]])
+    writer.add(SYNTHETIC, picture, masks, textured(3))
+    assert not (tmp_path / "set.json").exists()
+    writer.close({"seed": 4})
+    writer.add(TURNED, textured(4), masks, picture)
+    assert open_set(tmp_path).count == 1
+    writer.close({"seed": 4})
+    data = open_set(tmp_path)
+    assert (data.count, data.size, data.recipe["seed"]) == (2, SIZE, 4)
+    np.testing.assert_array_equal(data["coarse"][0], picture)
+    np.testing.assert_array_equal(data["truth"][1], picture)
+    np.testing.assert_array_equal(data["masks"][1], masks)
+    assert data["kind"][:2].tolist() == [SYNTHETIC, TURNED]
+
+
+@pytest.fixture(scope="module")
+def path():
+    pixels = clip_frames(1)[0]
+    with CoarsePath((pixels.shape[1], pixels.shape[0])) as coarse_path:
+        yield coarse_path, pixels
+
+
+def test_the_live_path_turns_a_frame_and_tells_what_it_knows(path):
+    coarse_path, pixels = path
+    coarse_path.forget()
+    coarse = coarse_path.turned(pixels, None, PoseRequest(yaw=25))
+    height, width = coarse.region.height, coarse.region.width
+    assert coarse.drawn.shape == coarse.before.shape == (height, width, 3)
+    np.testing.assert_array_equal(coarse.before, coarse.region.crop(pixels))
+    assert np.abs(coarse.drawn.astype(int) - coarse.before).mean() > 3
+    cover, doubt, unknown, rest = np.moveaxis(coarse.masks.astype(int), -1, 0)
+    assert 0.2 < (cover > 127).mean() < 0.9
+    assert (doubt > 127).mean() > 0.01
+    assert (unknown > 127).mean() > 0.01
+    assert (cover + unknown + rest <= 256).all()
+
+
+def test_an_empty_frame_gives_nothing():
+    with CoarsePath((320, 240)) as path:
+        nobody = np.full((240, 320, 3), 90, np.uint8)
+        assert path.turned(nobody, None, PoseRequest(yaw=25)) is None
+
+
+def test_views_of_a_person_are_turned_to_each_other(path):
+    coarse_path, pixels = path
+    coarse_path.forget()
+    points = coarse_path._tracker.track(Frame(pixels))[0].points_px
+    alpha = np.full(pixels.shape[:2], 255, np.uint8)
+
+    def view(yaw_deg):
+        pose = np.eye(4)
+        pose[:3, :3] = cv2.Rodrigues(np.array([0, np.radians(yaw_deg), 0]))[0]
+        return View(pixels, alpha, points, pose, yaw_deg)
+
+    rng = np.random.default_rng(0)
+    assert list(pairs_of(coarse_path, [view(0), view(2)], rng)) == []  # too near to each other
+    assert list(pairs_of(coarse_path, [view(0), view(60)], rng)) == []  # too far
+    found = list(pairs_of(coarse_path, [view(0), view(15)], rng))
+    assert len(found) == 2
+    for picture, masks, truth in found:
+        assert picture.shape == truth.shape == (SIZE, SIZE, 3)
+        assert masks.shape == (SIZE, SIZE, 4)
+        # Both views are the same picture here, so that little is to be turned.
+        assert np.abs(picture.astype(int) - truth).mean() < 8
+
+
+def test_tracked_points_are_a_little_off():
+    points = np.random.default_rng(0).uniform(50, 300, (478, 3))
+    faces = [tracked(points, np.random.default_rng(seed), 3) for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(faces[0].points_px, faces[1].points_px)
+    assert faces[0].id == 3
+    for face in faces:
+        off = np.linalg.norm((face.points_px - points)[:, :2], axis=1)
+        assert 0.3 < off.mean() < 4
+        assert off.max() < 12

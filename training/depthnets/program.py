@@ -1,0 +1,211 @@
+"""DepthNets at the command line: `python -m training depthnets --help`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from stream.errors import UserError
+from training.depthnets.export import export as export_network
+from training.depthnets.keypoints import KeypointSet  # noqa: TC001
+from training.depthnets.loaders import LOADERS
+from training.depthnets.models import MODELS
+from training.depthnets.pictures import figure_2, figure_3
+from training.depthnets.tables import Bench, Table, table_1, table_2, table_3
+from training.depthnets.train import TrainConfig, train_aign, train_depthnet
+from training.depthnets.warp import warp_files
+
+Out = tyro.conf.Positional[Path]
+Kind = Literal["synthetic", "clips", "text", "vgg-face", "3dfaw", "multi-pie"]
+_COMMANDS = ("train", "table", "figure", "export", "warp")
+_TABLE_POINTS = {1: 68, 2: 66, 3: 66}
+_LARGE = 160  # side of the pictures in figure 3
+app = tyro.extras.SubcommandApp()
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSource:
+    """Where faces come from.
+
+    Attributes:
+        data: folder of the training faces.
+        validation: folder of other people's faces, for measuring; in the layout of `data`.
+        layout: of the folders; see docs/papers/depthnets.md.
+        points: how many keypoints to use, of those that the faces have.
+        pictures: side of the crops that models 4, 6 and 8 see.
+    """
+
+    data: Path = Path("sets/train")
+    validation: Path | None = None
+    layout: Kind = "synthetic"
+    points: int | None = None
+    pictures: int = 40
+
+    def load(self, folder: Path, pictures: int = 0) -> KeypointSet:
+        """Read the faces of a folder, with crops of a size where it is not 0."""
+        if not folder.is_dir():
+            raise UserError(f"no faces in {folder}", "there is no such folder", "Name another.")
+        faces = LOADERS[self.layout](folder, pictures)
+        return faces.with_points(self.points or faces.size)
+
+    def held_out(self, pictures: int) -> KeypointSet | None:
+        """Read the faces for measuring, where there are any."""
+        return None if self.validation is None else self.load(self.validation, pictures)
+
+    def others(self) -> Path:
+        """Return the folder of faces for measuring.
+
+        Raises:
+            UserError: if none was named.
+        """
+        if self.validation is None:
+            raise UserError(
+                "there is nothing to measure on", "--validation is absent", "Name a folder."
+            )
+        return self.validation
+
+
+Faces = Annotated[FaceSource, tyro.conf.arg(name="")]
+How = Annotated[TrainConfig, tyro.conf.arg(name="")]
+
+
+@app.command
+def train(
+    *,
+    model: Literal[1, 2, 3, 4, 5, 6, 7, 8] = 7,
+    aign: bool = False,
+    out: Path = Path("depthnets"),
+    faces: Faces,
+    config: How,
+) -> None:
+    """Train a model of Table 1 on pairs of faces; its number is enough to begin with.
+
+    Args:
+        model: row of Table 1; 5 and 6 train as 3 and 4, 7 with --judge is DepthNet+GAN.
+        aign: train the comparator AIGN instead.
+        out: folder of the checkpoint.
+        faces: where the faces come from.
+        config: how to train.
+    """
+    pictures = faces.pictures if MODELS[model].pictures and not aign else 0
+    known = faces.load(faces.data, pictures)
+    path = (
+        train_aign(known, config, out)
+        if aign
+        else train_depthnet(model, known, faces.held_out(pictures), config, out)
+    )
+    print(path)
+
+
+def _bench(
+    faces: FaceSource, config: TrainConfig, out: Path, number: int, pictures: int = 0
+) -> Bench:
+    faces = replace(faces, points=faces.points or _TABLE_POINTS[number])
+    pairs: Literal["same", "different"] = "same" if number == 1 else "different"
+    return Bench(
+        faces.load(faces.data, pictures), faces.load(faces.others(), pictures), out / pairs,
+        replace(config, pairs=pairs),
+    )  # fmt: skip
+
+
+@app.command
+def table(
+    number: tyro.conf.Positional[Literal[1, 2, 3]],
+    *,
+    models: tuple[int, ...] = (),
+    out: Path = Path("depthnets"),
+    faces: Faces,
+    config: How,
+) -> None:
+    """Print Table 1, 2 or 3 beside the paper's figures; networks that are missing are trained.
+
+    Args:
+        number: of the table.
+        models: rows of Table 1; all unless given.
+        out: folder of checkpoints and tables.
+        faces: where the faces come from.
+        config: how to train what is missing.
+    """
+    rows = models or tuple(MODELS)
+    seen = number == 1 and any(MODELS[row].pictures for row in rows)
+    bench = _bench(faces, config, out, number, faces.pictures if seen else 0)
+    made = table_1(bench, rows) if number == 1 else {2: table_2, 3: table_3}[number](bench)
+    _keep(made, out / f"table{number}")
+    print(made.text)
+
+
+def _keep(made: Table, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".md").write_text(made.text + "\n")
+    path.with_suffix(".json").write_text(json.dumps(made.figures, indent=1) + "\n")
+
+
+@app.command
+def figure(
+    number: tyro.conf.Positional[Literal[2, 3]],
+    picture: Out,
+    *,
+    out: Path = Path("depthnets"),
+    faces: Faces,
+    config: How,
+) -> None:
+    """Draw Figure 2 (depth heat maps) or 3 (coloured depths) with the networks of Table 3.
+
+    Args:
+        number: of the figure.
+        picture: the file to write.
+        out: folder of the checkpoints.
+        faces: where the faces come from.
+        config: how to train what is missing.
+    """
+    bench = _bench(faces, config, out, 3)
+    if number == 2:
+        figure_2(bench, picture)
+    else:
+        figure_3(bench, faces.load(faces.others(), _LARGE), picture)
+    print(picture)
+
+
+@app.command
+def export(
+    checkpoint: Out, *, out: Path = Path("engines/weights/keypoint_depth.onnx")
+) -> None:  # fmt: skip
+    """Write a network that was trained with --points 478 --single as the file that ships."""
+    print(json.dumps(export_network(checkpoint, out)))
+
+
+@app.command
+def warp(
+    out: Out,
+    *,
+    source: Path,
+    keypoints: Path,
+    depth: Path,
+    affine: Path,
+    triangles: Path | None = None,
+    nearest: bool = False,
+) -> None:
+    """Warp a face by the paper's files: picture, keypoints, depths and a 2×4 affine.
+
+    Args:
+        out: PNG to write, as large as the source.
+        source: the picture.
+        keypoints: rows of x and y in pixels.
+        depth: one number a keypoint.
+        affine: two rows of four numbers.
+        triangles: rows of three keypoint numbers from 0; our own mesh unless given.
+        nearest: of triangles that lie over each other the nearest shows (smaller depth is
+            nearer); else the later in the list, as in the paper's warper.
+    """
+    warp_files(source, keypoints, depth, affine, out, triangles, nearest=nearest)
+
+
+def run(arguments: list[str]) -> None:
+    """Run the command line; without a command, `train` is meant."""
+    if not arguments or (arguments[0] not in _COMMANDS and arguments[0] not in ("-h", "--help")):
+        arguments = ["train", *arguments]
+    app.cli(prog="python -m training depthnets", description=__doc__, args=arguments)
