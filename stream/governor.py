@@ -28,7 +28,7 @@ class Quality:
 
 LEVELS = (
     Quality("high", hair_every=2, nodes=96, matte_share=1.0, refine=True),
-    Quality("hair every 3rd frame", hair_every=3, nodes=96, matte_share=1.0, refine=True),
+    Quality("hair every 3rd frame", hair_every=3, nodes=96, matte_share=1.0, refine=False),
     Quality("smaller mesh and matte", hair_every=4, nodes=80, matte_share=0.85, refine=False),
     Quality("low", hair_every=6, nodes=72, matte_share=0.7, refine=False),
 )

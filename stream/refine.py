@@ -2,7 +2,8 @@
 
 The network sees the re-posed region squeezed to a square, and what is known of each of its pixels.
 Only the change that it makes is taken, brought back to the frame's resolution and laid where a
-colour is a guess: what was seen stays as sharp as the frame is.
+colour is a guess: what was seen stays as sharp as the frame is. Detail finer than the square goes
+where the change is large, for it belongs to what was wrong.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ SIZE = 256  # side of the square that the network looks at
 COVER, DOUBT, UNKNOWN, REST = range(4)  # channels of the masks
 _REACH = 9  # pixels of the square around a guess that may change, so that joints close
 _SOFT = 9  # pixels of the square over which the change fades
+_SLIGHT, _LARGE = 6.0, 24.0  # grey levels of change up to, and from, which detail stays, and goes
 _LEAST = 8  # of 255: less doubt than this anywhere is not worth a look
 
 
@@ -58,7 +60,7 @@ class Refiner:
         refined = self._engine(picture=_planes(picture), masks=_planes(masks))["refined"][0]
         wanted = np.moveaxis(refined, 0, -1) * np.float32(255)
         change = (wanted - picture) * (weight * np.float32(1 / 255))[..., None]
-        return _changed(drawn, change, weight)
+        return _changed(drawn, picture, change)
 
 
 def refine_masks(provenance: np.ndarray, unseen: np.ndarray) -> np.ndarray:
@@ -101,26 +103,19 @@ def _planes(picture: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(picture, -1, 0)[None] * np.float32(1 / 255))
 
 
-def _changed(drawn: np.ndarray, change: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Add a change of the square, grey levels, to the region; only where the weight is not 0."""
-    height, width = drawn.shape[:2]
-    x, y, columns, rows = cv2.boundingRect(weight)
-    scale_x, scale_y = width / SIZE, height / SIZE
-    # A pixel more on each side: resampling reaches over.
-    left, top = max(0, int((x - 1) * scale_x)), max(0, int((y - 1) * scale_y))
-    right = min(width, int(np.ceil((x + columns + 1) * scale_x)))
-    bottom = min(height, int(np.ceil((y + rows + 1) * scale_y)))
-    small_from_part = np.array(
-        [
-            [1 / scale_x, 0, (left + 0.5) / scale_x - 0.5],
-            [0, 1 / scale_y, (top + 0.5) / scale_y - 0.5],
-        ]
-    )
-    large = cv2.warpAffine(
-        change, small_from_part, (right - left, bottom - top),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    out = drawn.copy()
-    part = out[top:bottom, left:right]
-    part[:] = cv2.add(part, large, dtype=cv2.CV_8U)
-    return out
+def _changed(drawn: np.ndarray, picture: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Add a change of the square, grey levels, to the region."""
+    size = drawn.shape[1::-1]
+    mended = cv2.add(drawn, cv2.resize(change, size), dtype=cv2.CV_8U)
+    gone = _detail_that_goes(change)
+    if not gone.any():
+        return mended
+    coarse = cv2.resize(cv2.add(picture, change, dtype=cv2.CV_8U), size)
+    gone = cv2.resize(gone, size)
+    return cv2.blendLinear(coarse, mended, gone, 1 - gone)
+
+
+def _detail_that_goes(change: np.ndarray) -> np.ndarray:
+    """(S, S) float32, 0…1: 1 in and beside what changes much."""
+    much = cv2.blur(cv2.dilate(np.abs(change).max(axis=-1), np.ones((3, 3), np.uint8)), (3, 3))
+    return np.clip((much - _SLIGHT) / (_LARGE - _SLIGHT), 0, 1)

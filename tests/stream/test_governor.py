@@ -24,6 +24,7 @@ def test_levels_fall_in_every_cost():
         assert worse.hair_every >= better.hair_every
         assert worse.nodes <= better.nodes
         assert worse.matte_share <= better.matte_share
+        assert worse.refine <= better.refine
         assert worse != better
 
 

@@ -85,13 +85,23 @@ def test_half_a_guess_may_change_by_half():
 @pytest.mark.parametrize("size", [(256, 256), (640, 480), (173, 210)])
 def test_what_was_seen_stays_as_it_is_and_guesses_follow_the_network(size):
     before = drawn(*size)
-    after = Refiner(Engine(30)).refine(before, told(), NOTHING).astype(int)
+    after = Refiner(Engine(5)).refine(before, told(), NOTHING).astype(int)
     y, x = (np.arange(length) * SIZE / length for length in size)
     sure = (y[:, None] < 80) | (y[:, None] > 160) | (x < 40) | (x > 110)
     np.testing.assert_array_equal(after[sure], before[sure])
     inside = (y[:, None] > 103) & (y[:, None] < 136) & (x > 63) & (x < 86)
-    # The change is laid on the full resolution: whatever detail was there stays.
-    np.testing.assert_allclose(after[inside], before[inside] + 30.0, atol=1)
+    # A slight change is laid on the full resolution: whatever detail was there stays.
+    np.testing.assert_allclose(after[inside], before[inside] + 5.0, atol=1)
+
+
+def test_detail_goes_with_what_was_wrong():
+    before = np.full((768, 768, 3), 100, np.uint8)
+    before[:, 225] = 0  # a streak finer than the square
+    after = Refiner(Engine(40)).refine(before, told(), NOTHING).astype(int)
+    assert after[:200, 225].max() == 0
+    streak, beside = after[310:410, 225].mean(), after[310:410, 200].mean()
+    assert beside == pytest.approx(140, abs=1)
+    assert streak > 90
 
 
 def test_colours_end_at_black_and_white():

@@ -193,6 +193,28 @@ def save(path: Path, network: torch.nn.Module, facts: dict[str, Any]) -> None:
     torch.save({"network": network.state_dict(), "facts": facts}, path)
 
 
+@torch.no_grad()
+def take_over(network: DepthNet, start: DepthNet) -> None:
+    """Begin with the weights of another network; what it did not see counts for nothing at first.
+
+    Raises:
+        ValueError: if the two differ in more than pictures.
+    """
+    known = start.state_dict()
+    first = "dense.0.weight"
+    wide = network.state_dict()[first].clone()
+    seen = known[first].shape[1]
+    if start.pictures == network.pictures:
+        wide = known[first]
+    else:
+        wide.zero_()
+        wide[:, :seen] = known[first]
+    known[first] = wide
+    missing, foreign = network.load_state_dict(known, strict=False)
+    if foreign or any(not name.startswith("eyes.") for name in missing):
+        raise ValueError("the networks differ in more than pictures")
+
+
 def load_depthnet(path: Path) -> tuple[DepthNet, dict[str, Any]]:
     """Read a checkpoint of a DepthNet."""
     stored = torch.load(path, weights_only=True)

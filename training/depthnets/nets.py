@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from stream.affine import apply_affine, lift
 
@@ -102,9 +101,9 @@ class DepthJudge(nn.Module):
         layers: list[nn.Module] = []
         taken = 3 * points
         for units in (width, width, width // 2, width // 2):
-            layers += [spectral_norm(nn.Linear(taken, units)), nn.LeakyReLU(0.2)]
+            layers += [nn.Linear(taken, units), nn.LeakyReLU(0.2)]
             taken = units
-        self.dense = nn.Sequential(*layers, spectral_norm(nn.Linear(taken, 1)))
+        self.dense = nn.Sequential(*layers, nn.Linear(taken, 1))
 
     def standardise(self, lifted: torch.Tensor) -> None:
         """Take over how true keypoints with depth, (N, K, 3), are spread."""
@@ -112,8 +111,14 @@ class DepthJudge(nn.Module):
         self.spread.copy_(lifted.std(0) + 1e-3)
 
     def forward(self, points: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
-        """(N, K, 2) and (N, K) → (N, 1) scores; 1 means true, 0 estimated."""
+        """(N, K, 2) and (N, K) → (N, 1) scores; true depths get higher ones."""
         return self.dense(((lift(points, depth) - self.mean) / self.spread).flatten(1))
+
+    def slope(self, lifted: torch.Tensor) -> torch.Tensor:
+        """Return (N,) lengths of the score's gradient at (N, K, 3) standardised faces."""
+        seen = ((lifted - self.mean) / self.spread).flatten(1)
+        (gradient,) = torch.autograd.grad(self.dense(seen).sum(), seen, create_graph=True)
+        return gradient.norm(dim=1)
 
 
 class Aign(nn.Module):

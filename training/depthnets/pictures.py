@@ -32,7 +32,7 @@ def estimated_depths(bench: Bench) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         raise ValueError("the figures need true depth")
     first, second = cross_pairs(faces, faces)
     found = {}
-    judge = bench.config.judge or 0.3
+    judge = bench.config.judge or 0.2
     kinds = {"DepthNet": bench.network(7), "DepthNet + GAN": bench.network(7, judge=judge)}
     for name, checkpoint in kinds.items():
         told = answers(MODELS[7], load_depthnet(checkpoint)[0], bench.test, first, second)
@@ -84,7 +84,7 @@ def figure_3(bench: Bench, faces: KeypointSet, path: Path, rows: int = 6) -> Non
     front = thirds(bench.test)[1][-1]
     columns = {"ground truth": bench.test.depth[chosen]}
     second = np.full_like(chosen, front)
-    judge = bench.config.judge or 0.3
+    judge = bench.config.judge or 0.2
     kinds = {"DepthNet": bench.network(7), "DepthNet + GAN": bench.network(7, judge=judge)}
     for name, checkpoint in kinds.items():
         told = answers(MODELS[7], load_depthnet(checkpoint)[0], bench.test, chosen, second)

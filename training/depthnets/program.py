@@ -9,19 +9,23 @@ from typing import Annotated, Literal
 
 import tyro
 
+from engines.spec import WEIGHTS
 from stream.errors import UserError
+from training.depthnets.evaluate import measure_shipped
 from training.depthnets.export import export as export_network
+from training.depthnets.ict import ict_heads
 from training.depthnets.keypoints import KeypointSet  # noqa: TC001
 from training.depthnets.loaders import LOADERS
 from training.depthnets.models import MODELS
 from training.depthnets.pictures import figure_2, figure_3
+from training.depthnets.rotation import figure_1
 from training.depthnets.tables import Bench, Table, table_1, table_2, table_3
 from training.depthnets.train import TrainConfig, train_aign, train_depthnet
 from training.depthnets.warp import warp_files
 
 Out = tyro.conf.Positional[Path]
 Kind = Literal["synthetic", "clips", "text", "vgg-face", "3dfaw", "multi-pie"]
-_COMMANDS = ("train", "table", "figure", "export", "warp")
+_COMMANDS = ("train", "table", "figure", "export", "evaluate", "warp")
 _TABLE_POINTS = {1: 68, 2: 66, 3: 66}
 _LARGE = 160  # side of the pictures in figure 3
 app = tyro.extras.SubcommandApp()
@@ -146,27 +150,33 @@ def _keep(made: Table, path: Path) -> None:
 
 @app.command
 def figure(
-    number: tyro.conf.Positional[Literal[2, 3]],
+    number: tyro.conf.Positional[Literal[1, 2, 3]],
     picture: Out,
     *,
+    sources: tuple[Path, ...] = (),
     out: Path = Path("depthnets"),
     faces: Faces,
     config: How,
 ) -> None:
-    """Draw Figure 2 (depth heat maps) or 3 (coloured depths) with the networks of Table 3.
+    """Draw Figure 1 (right), 2 (depth heat maps) or 3 (coloured depths).
+
+    Figure 1 is drawn with the shipped network, the others with those of Table 3.
 
     Args:
         number: of the figure.
         picture: the file to write.
+        sources: pictures with a face each, for figure 1.
         out: folder of the checkpoints.
         faces: where the faces come from.
         config: how to train what is missing.
     """
-    bench = _bench(faces, config, out, 3)
-    if number == 2:
-        figure_2(bench, picture)
+    if number == 1:
+        figure_1(sources, LOADERS[faces.layout](faces.others(), _LARGE), picture)
+    elif number == 2:
+        figure_2(_bench(faces, config, out, 3), picture)
     else:
-        figure_3(bench, faces.load(faces.others(), _LARGE), picture)
+        large = faces.load(faces.others(), _LARGE)
+        figure_3(_bench(faces, config, out, 3), large, picture)
     print(picture)
 
 
@@ -176,6 +186,24 @@ def export(
 ) -> None:  # fmt: skip
     """Write a network that was trained with --points 478 --single as the file that ships."""
     print(json.dumps(export_network(checkpoint, out)))
+
+
+@app.command
+def evaluate(
+    *,
+    validation: Path,
+    data: Path = Path("../shared/data"),
+    weights: Path = WEIGHTS,
+) -> None:
+    """Measure the shipped network on synthetic people held out and on ICT heads; print JSON.
+
+    Args:
+        validation: prepared set of synthetic people.
+        data: the data folder, for the ICT heads.
+        weights: folder of the network file.
+    """
+    faces = (LOADERS["synthetic"](validation, 0), ict_heads(data))
+    print(json.dumps({f.name: measure_shipped(f, weights) for f in faces}, indent=1))
 
 
 @app.command

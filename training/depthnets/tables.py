@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 POSES = ("Left", "Front", "Right")
 PER_POSE = 75
+_FURTHER = 4  # models with pictures, and their rivals, train a quarter longer
 # Table 2 of the paper: rows are the source's pose, columns the target's, then their mean.
 PAPER_TABLE_2 = {
     "DepthNet": ((24.67, 27.71, 29.70, 27.36), (25.54, 27.22, 26.19, 26.32),
@@ -86,11 +87,29 @@ class Bench:
         """Return the checkpoint of a model, trained now if need be."""
         learned = MODELS[number].learned_by
         path = self.folder / f"model{learned}{'_gan' if judge else ''}.pt"
-        if not path.is_file():
-            self.log(f"training model {learned}{' with a judge of depths' if judge else ''}")
-            config = replace(self.config, judge=judge)
-            train_depthnet(learned, self.train, self.test, config, self.folder, self.log)
-        return path
+        if path.is_file():
+            return path
+        config = replace(self.config, judge=judge)
+        if self.train.pictures is not None:
+            config = self._continued(7 if MODELS[learned].joint else 3)
+        self.log(f"training model {learned}{' with a judge of depths' if judge else ''}")
+        return train_depthnet(learned, self.train, self.test, config, self.folder, self.log)
+
+    def _continued(self, number: int) -> TrainConfig:
+        """Return how to go on from the keypoint network of a model, trained now if need be.
+
+        Table 1 asks what pictures add, so that networks with and without them have the same
+        beginning and the same number of further steps.
+        """
+        base = self.folder / "base"
+        start = base / f"model{number}.pt"
+        if not start.is_file():
+            self.log(f"training the beginning of models {number} and {number + 1}")
+            train_depthnet(number, self.train, self.test, self.config, base, self.log)
+        further = max(1, self.config.steps // _FURTHER)
+        return replace(
+            self.config, steps=further, rate=self.config.rate / 2, start=start, batch=128
+        )
 
     def aign(self) -> Path:
         """Return the checkpoint of AIGN, trained now if need be."""
@@ -250,7 +269,7 @@ def _true_depth(faces: KeypointSet) -> np.ndarray:
 
 
 def _networks(bench: Bench) -> dict[str, Path]:
-    judge = bench.config.judge or 0.3
+    judge = bench.config.judge or 0.2
     return {"DepthNet": bench.network(7), "DepthNet + GAN": bench.network(7, judge=judge)}
 
 

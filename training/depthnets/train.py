@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path  # noqa: TC003  the command line reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,15 +16,24 @@ from stream.affine import apply_affine, lift
 from stream.errors import UserError
 from training.depthnets.keypoints import draw_pairs, mirror_order
 from training.depthnets.measure import depth_corr, mse, mse_norm
-from training.depthnets.models import MODELS, Model, answers, ask, pictures_of, save
+from training.depthnets.models import (
+    MODELS,
+    Model,
+    answers,
+    ask,
+    load_depthnet,
+    pictures_of,
+    save,
+    take_over,
+)
 from training.depthnets.nets import Aign, DepthJudge, DepthNet
-from training.nets.patch_discriminator import judge_loss, maker_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from training.depthnets.keypoints import KeypointSet
 
+_SLOPE, _DRIFT = 10.0, 1e-3  # of the judge: weights of its slope being 1 and of its scores
 _UNIT = 1000.0  # the keypoint loss in units of the crop is this much too small beside the others
 
 
@@ -46,6 +55,7 @@ class TrainConfig:
         threads: of the CPU; 0 leaves it to torch.
         every: steps between lines of the log.
         seed: of weights, pairs and turns.
+        start: checkpoint to begin with; one without pictures may start one with them.
     """
 
     pairs: Literal["same", "different"] = "same"
@@ -61,6 +71,7 @@ class TrainConfig:
     threads: int = 1
     every: int = 500
     seed: int = 0
+    start: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,9 @@ def train_depthnet(
     }  # fmt: skip
     network = DepthNet(**kind)
     network.standardise(torch.from_numpy(faces.points))
-    judge = _Judge(faces, config) if config.judge else None
+    if config.start is not None:
+        take_over(network, load_depthnet(config.start)[0])
+    judge = _Judge(_true_faces(faces)) if config.judge else None
     rng, optimiser, pace = _tools(network, config)
     started = time.monotonic()
     for step in range(config.steps):
@@ -110,16 +123,16 @@ def train_depthnet(
         network.train()
         batch = _drawn(network, faces, config, rng)
         terms = _losses(MODELS[model.learned_by], network, batch, config)
+        depth = terms.pop("_depth")
         if judge is not None:
-            terms["judged"] = config.judge * judge.maker(batch, terms.pop("_depth"))
-        terms.pop("_depth", None)
+            terms["judged"] = config.judge * judge.maker(batch.source, depth)
         loss = torch.stack(list(terms.values())).sum()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
-        if judge is not None:
-            judge.learn()
+        if judge is not None and batch.depth is not None:
+            judge.learn(lift(batch.source, batch.depth), lift(batch.source, depth))
         pace(step, terms, lambda: _measured(model, network, held_out, config), log)
     facts = kind | {
         "model": model.learned_by, "steps": config.steps, "faces": faces.name,
@@ -258,27 +271,30 @@ def _turned_pictures(pictures: torch.Tensor, turn: torch.Tensor) -> torch.Tensor
 
 
 class _Judge:
-    """The adversary of depths and how it learns (§3.2, DepthNet+GAN)."""
+    """The adversary of depths and how it learns: a Wasserstein critic (Gulrajani et al. 2017).
 
-    def __init__(self, faces: KeypointSet, config: TrainConfig) -> None:
-        self._network = DepthJudge(faces.size)
-        self._network.standardise(_true_faces(faces))
+    Judges that answer 0 or 1 tell estimates from truth with ease before the network has found
+    the scale and slope of true depth, which the keypoint loss leaves open, and then teach nothing.
+    """
+
+    def __init__(self, true: torch.Tensor) -> None:
+        self._network = DepthJudge(true.shape[1])
+        self._network.standardise(true)
         self._optimiser = torch.optim.Adam(self._network.parameters(), 4e-4, betas=(0.5, 0.98))
-        self._pair: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
 
-    def maker(self, batch: _Batch, depth: torch.Tensor) -> torch.Tensor:
+    def maker(self, points: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
         """Return the loss of the network that is judged."""
-        if batch.depth is None:
-            raise ValueError("the judge needs true depths")
-        self._pair = (batch.source, batch.depth, depth.detach())
-        return maker_loss(self._network(batch.source, depth))
+        return -self._network(points, depth).mean()
 
-    def learn(self) -> None:
-        """Take one step on the pairs last judged."""
-        if self._pair is None:
-            return
-        points, true, made = self._pair
-        loss = judge_loss(self._network(points, true), self._network(points, made))
+    def learn(self, true: torch.Tensor, made: torch.Tensor) -> None:
+        """Take one step on true and on estimated faces, (N, K, 3)."""
+        made = made.detach()
+        share = torch.rand(len(true), 1, 1)
+        between = (share * true + (1 - share) * made).requires_grad_()
+        slope = self._network.slope(between)
+        scores = self._network(true[..., :2], true[..., 2])
+        loss = self._network(made[..., :2], made[..., 2]).mean() - scores.mean()
+        loss = loss + _SLOPE * ((slope - 1) ** 2).mean() + _DRIFT * (scores**2).mean()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._optimiser.step()
@@ -296,13 +312,11 @@ def train_aign(
     """Train AIGN: reprojection of single faces, and a judge of 3D keypoints."""
     _begin(config)
     true = _true_faces(faces)
-    network, judge = Aign(faces.size), DepthJudge(faces.size)
+    network, judge = Aign(faces.size), _Judge(true)
     network.mean_shape.copy_(true.mean(0))
     network.shape_spread.copy_(true.std(0) + 1e-3)
-    judge.standardise(true)
     rng, optimiser, pace = _tools(network, config)
-    rival = torch.optim.Adam(judge.parameters(), 4e-4, betas=(0.5, 0.98))
-    weight = config.judge or 0.3
+    weight = config.judge or 0.2
     for step in range(config.steps):
         _set_rate(optimiser, config, step)
         real = true[torch.from_numpy(rng.integers(len(faces), size=config.batch))]
@@ -310,16 +324,12 @@ def train_aign(
         face, placed = network(source)
         terms = {
             "reprojection": 20 * (placed - source).abs().mean(),
-            "judged": weight * maker_loss(judge(face[..., :2], face[..., 2])),
+            "judged": weight * judge.maker(face[..., :2], face[..., 2]),
         }
         optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         optimiser.step()
-        made = face.detach()
-        against = judge_loss(judge(real[..., :2], real[..., 2]), judge(made[..., :2], made[..., 2]))
-        rival.zero_grad(set_to_none=True)
-        against.backward()
-        rival.step()
+        judge.learn(real, face)
         pace(step, terms, lambda: "", log)
     path = out / "aign.pt"
     save(path, network, {"points": faces.size, "faces": faces.name, **_plain(config)})
@@ -342,5 +352,6 @@ def load_aign(path: Path) -> Aign:
     return network.eval()
 
 
-def _plain(config: TrainConfig) -> dict[str, int | float | str | bool]:
-    return asdict(config)
+def _plain(config: TrainConfig) -> dict[str, int | float | str | bool | None]:
+    """Return the settings as a checkpoint may keep them."""
+    return {n: str(v) if isinstance(v, Path) else v for n, v in asdict(config).items()}

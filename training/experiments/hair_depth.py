@@ -124,7 +124,7 @@ class HairDepthTraining:
         return {
             "pair_pixels": pixels.reshape(2, side, side, 3),
             "pair_face_depth": np.stack([two_channels(depth) for depth in pair["fitted_depth"]]),
-            "pair_inside": pair["inside"],
+            "pair_inside": pair["inside"][..., None],
             "pair_projection": pair["projection"].reshape(2, 9),
             "pair_pose": pair["camera_from_head"].reshape(2, 16),
         }
@@ -177,7 +177,7 @@ def siamese(network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         for number in range(2):
             rows, pose = slice(number * count, (number + 1) * count), poses[:, number]
             depth = found[rows] * DEPTH_UNIT_MM + pose[:, 2, 3, None, None]
-            inside = batch["pair_inside"][:, number]
+            inside = batch["pair_inside"][:, number, ..., 0]
             projection = batch["pair_projection"][:, number].float().view(count, 3, 3)
             views.append(Views(pictures[rows], depth, inside, projection, pose))
         return constancy(*views)

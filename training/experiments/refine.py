@@ -38,11 +38,10 @@ _SIZES = {
     "light": ((32, 48, 80, 112), (1, 1, 2, 2), 4),
     "paper": ((64, 128, 256, 512), (2, 2, 3, 3), 2),
 }
-_RATES = {"colour": 4.0, "kept": 3.0, "adversarial": 0.08, "feature": 1.0}
+_RATES = {"colour": 4.0, "kept": 3.0, "adversarial": 0.02, "feature": 1.0}
 _SHARES = (0.55, 0.3, 0.15)  # of the kinds in a batch, where there are real pictures
 _BEHIND = 0.4  # how much unknown background counts beside guesses on the head
-_PART = 160  # side of what is learnt from at a time, around a guess
-_PATCH = 128  # side of its middle, which the discriminator sees
+_PART = 128  # side of what is learnt from at a time, around a guess
 _LATE = 200, 800  # steps of the discriminator before, and until, it counts
 _GATE = 5.0, -2.5  # the network's own gate begins open where a colour is a guess, else closed
 _SURE, _GUESS = 13, 128  # of 255: weights up to, and from, which the measures count
@@ -62,8 +61,12 @@ class RefineNet(nn.Module):
         widths, depths, fold = _SIZES[size]
         self.merge = bool(merge)
         self.body = UNet(7, 4, widths, depths, fold)
-        for weights in self.body.head[-1].parameters():
+        self.smooth = nn.Conv2d(4, 4, 3, padding=1)  # over the joints of what is unfolded
+        for weights in (*self.body.head[-1].parameters(), *self.smooth.parameters()):
             nn.init.zeros_(weights)  # begins by changing nothing
+        soft = torch.tensor([0.25, 0.5, 0.25])
+        with torch.no_grad():
+            self.smooth.weight.copy_(torch.einsum("io,y,x->ioyx", torch.eye(4), soft, soft))
 
     def forward(self, picture: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Return the (N, 3, H, W) picture, 0…1; not clipped while training.
@@ -72,7 +75,7 @@ class RefineNet(nn.Module):
             picture: (N, 3, H, W) RGB 0…1.
             masks: (N, 4, H, W) 0…1: cover, doubt, unknown background, rest.
         """
-        found = self.body(torch.cat([picture - 0.45, masks - 0.3], dim=1))
+        found = self.smooth(self.body(torch.cat([picture - 0.45, masks - 0.3], dim=1)))
         guess = functional.max_pool2d(torch.maximum(masks[:, 1:2], masks[:, 2:3]), 5, 1, 2)
         if self.merge:
             # Not compared with a threshold in half of a level: masks come as whole levels.
@@ -158,11 +161,10 @@ class Refine:
         }
         if self._judge is not None:
             seen = torch.cat([shown, weight], dim=1)
-            patches = middle(seen)
-            self._made = patches.detach()
+            self._made = seen.detach()
             share = _RATES["adversarial"] * _risen(self._judge)
             self._judge.requires_grad_(False)
-            terms["adversarial"] = share * maker_loss(self._judge(patches))
+            terms["adversarial"] = share * maker_loss(self._judge(seen).float(), weight)
             self._judge.requires_grad_(True)
         return terms
 
@@ -173,11 +175,12 @@ class Refine:
         picture, weight = batch["picture"], batch["weight"].float() / 255
         truth = picture + weight * (batch["truth"].float() / 255 - picture)
         paired = batch["kind"] != TURNED
-        real = middle(torch.cat([truth, weight], dim=1))[paired]
+        real = torch.cat([truth, weight], dim=1)[paired]
         score = judge(torch.cat([real, self._made])).float()
         if self._judge is not None:
             self._judge.steps += 1
-        return {"judge": judge_loss(score[: len(real)], score[len(real) :])}
+        of_real, of_made = score[: len(real)], score[len(real) :]
+        return {"judge": judge_loss(of_real, of_made, weight[paired], weight)}
 
     def evaluate(self, network: nn.Module, data: PreparedSet, count: int) -> dict[str, float]:
         """Compare what the live path would show, and the coarse picture, with the truth.
@@ -237,12 +240,6 @@ def tolerant(made: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor) -> t
     return total
 
 
-def middle(pictures: torch.Tensor) -> torch.Tensor:
-    """Cut out what the discriminator sees: (N, C, H, W) → (N, C, 128, 128)."""
-    y, x = ((side - _PATCH) // 2 for side in pictures.shape[2:])
-    return pictures[:, :, y : y + _PATCH, x : x + _PATCH]
-
-
 def refined(
     network: nn.Module, data: PreparedSet, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -264,7 +261,10 @@ def refined(
 
 def _importance(masks: torch.Tensor) -> torch.Tensor:
     """(N, 1, H, W) how much a pixel counts: most of what is unknown is room far from the head."""
-    doubt = functional.max_pool2d(masks[:, DOUBT : DOUBT + 1].float() / 255, 9, 1, 4)
+    doubt = masks[:, DOUBT : DOUBT + 1].float() / 255
+    doubt = functional.max_pool2d(
+        functional.max_pool2d(doubt, (9, 1), 1, (4, 0)), (1, 9), 1, (0, 4)
+    )
     return _BEHIND + (1 - _BEHIND) * doubt
 
 
@@ -308,4 +308,4 @@ def _ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return ((2 * ma * mb + c1) * (2 * both + c2)) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
 
 
-__all__ = ["DOUBT", "UNKNOWN", "Refine", "RefineNet", "middle", "refined", "tolerant"]
+__all__ = ["DOUBT", "UNKNOWN", "Refine", "RefineNet", "refined", "tolerant"]

@@ -18,6 +18,8 @@ _STEPS, _STEP_PX = (2, 9), 7.0  # of a stroke: it walks along the edge
 _RADIUS = (4, 17)
 _BAND = (6, 26)  # pixels of background beside the head that a turn uncovers
 _FILL_STEP = 4
+_SLIVERS = 0.5  # share of the pictures
+_AWAY_PX = (3, 22)
 
 
 def corrupted(
@@ -43,6 +45,8 @@ def corrupted(
         if len(edge) == 0:
             break
         _spoil(coarse, masks, _stroke(edge, matte.shape, rng), rng)
+    if len(edge) and rng.random() < _SLIVERS:
+        _leave_sliver(coarse, masks, person, _stroke(edge, matte.shape, rng), rng)
     return coarse, masks
 
 
@@ -98,6 +102,24 @@ def _spoil(
         masks[..., DOUBT] = cv2.max(masks[..., DOUBT], stroke)
         masks[..., UNKNOWN] = cv2.min(masks[..., UNKNOWN], cv2.bitwise_not(stroke))
     coarse[:] = np.rint(coarse + (wrong - coarse) * soft).clip(0, 255).astype(np.uint8)
+
+
+def _leave_sliver(
+    coarse: np.ndarray, masks: np.ndarray, person: np.ndarray, stroke: np.ndarray,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Draw a thin strip of the person's edge beside it, as a cell that a turn pulled away."""
+    edge = cv2.morphologyEx(person, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
+    part = cv2.dilate(stroke, np.ones((25, 25), np.uint8)) & edge
+    angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(*_AWAY_PX)
+    move = np.float32([[1, 0, away * np.cos(angle)], [0, 1, away * np.sin(angle)]])
+    strip = cv2.warpAffine(part, move, part.shape[::-1]) & ~person
+    moved = cv2.warpAffine(coarse, move, part.shape[::-1], borderMode=cv2.BORDER_REFLECT)
+    dense = (strip * rng.uniform(0.5, 1.0)).astype(np.uint8)
+    coarse[:] = np.rint(coarse + (moved.astype(np.float32) - coarse) * (dense[..., None] / 255.0))
+    masks[..., COVER] = cv2.max(masks[..., COVER], dense)
+    masks[..., DOUBT] = cv2.max(masks[..., DOUBT], (dense * rng.uniform(0.3, 1.0)).astype(np.uint8))
+    masks[..., UNKNOWN] = cv2.min(masks[..., UNKNOWN], cv2.bitwise_not(masks[..., COVER]))
 
 
 def _displaced(

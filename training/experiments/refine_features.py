@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from training.nets.unet import UNet
 
 _LEVELS = 3  # of the encoder, and bands of the pyramid
+_LACK = 0.3  # streaks and ragged edges are worse than softness
 _EDGES = 1.5  # weight of the pyramid's bands beside the encoder
 
 
@@ -52,7 +53,9 @@ class Likeness(nn.Module):
         total = made.new_zeros(())
         for one, other in zip(_bands(made), _bands(truth), strict=True):
             # Energies of a band rather than its pixels: detail may lie a pixel off.
-            total = total + _EDGES * _distance(_energy(one), _energy(other), weight)
+            excess = _energy(one) - _energy(other)
+            excess = torch.where(excess > 0, excess, -_LACK * excess)
+            total = total + _EDGES * _distance(excess, torch.zeros_like(excess), weight)
         if self.body is None:
             return total
         with torch.no_grad():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 if TYPE_CHECKING:
@@ -45,11 +46,21 @@ class PatchDiscriminator(nn.Module):
         return self.body(_SPREAD * (x - 0.5))
 
 
-def judge_loss(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
-    """Least squares of the discriminator (Deep 3D Portrait, eq. 12); scores of any shape."""
-    return ((real - 1) ** 2).mean() + (made**2).mean()
+def judge_loss(
+    real: torch.Tensor, made: torch.Tensor, weight_real: torch.Tensor, weight_made: torch.Tensor
+) -> torch.Tensor:
+    """Least squares of the discriminator (Deep 3D Portrait, eq. 12), where a weight says so.
+
+    Args:
+        real: (N, 1, h, w) scores.
+        made: (M, 1, h, w) scores.
+        weight_real: (N, 1, H, W), any resolution; of two pictures only what differs tells.
+        weight_made: (M, 1, H, W).
+    """
+    return maker_loss(real, weight_real) + maker_loss(made + 1, weight_made)
 
 
-def maker_loss(made: torch.Tensor) -> torch.Tensor:
-    """Least squares of the network that is judged (eq. 11)."""
-    return ((made - 1) ** 2).mean()
+def maker_loss(made: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Least squares of the network that is judged (eq. 11); arguments as above."""
+    weight = functional.adaptive_avg_pool2d(weight, made.shape[2:])
+    return (weight * (made - 1) ** 2).sum() / weight.sum().clamp(min=1.0)

@@ -20,7 +20,7 @@ from training.synthetic.cameras import pose_degrees, sample_camera, turned_camer
 from training.synthetic.degrade import photograph
 from training.synthetic.expressions import sample_expression
 from training.synthetic.lighting import LightLibrary
-from training.synthetic.people import People, PersonSpec
+from training.synthetic.people import People
 from training.synthetic.points import project_points
 from training.synthetic.register import IctPeople
 from training.synthetic.renderer import MOST_LAMPS, SceneRenderer
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from multiprocessing.pool import AsyncResult
     from pathlib import Path
     from types import TracebackType
+
+    from training.synthetic.person import PersonSpec
 
 VIEWS_PER_PERSON = 4  # successive indices that show one person, with all else drawn anew
 _PERSON, _VIEW, _TUPLE = 1, 2, 3  # what a generator is for
@@ -92,6 +94,8 @@ class Synthesiser:
     def tuple(self, seed: int, index: int, count: int, held_out: bool = False) -> list[Sample]:
         """Draw the same head, hair, expression, shoulders and room with the head turned.
 
+        Hands and what they hold stay where they are.
+
         Args:
             seed: of the whole set.
             index: number of the tuple.
@@ -113,7 +117,8 @@ class Synthesiser:
         for camera in [first, *turned_cameras(rng, first, count - 1)]:
             still = _on_the_same_neck(first, camera)
             turn = _kept_body(first.camera_from_head, body, still.camera_from_head)
-            portrait = self._people.portrait(spec, expression, turn)
+            now_from_first = np.linalg.inv(still.camera_from_head) @ first.camera_from_head
+            portrait = self._people.portrait(spec, expression, turn, (body, now_from_first))
             layers = self._renderer.draw(portrait, still, lighting)
             parts = (portrait, still, lighting)
             chance = np.random.default_rng(faults)

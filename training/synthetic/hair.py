@@ -238,3 +238,15 @@ def recoloured(picture: np.ndarray, spec: HairSpec, size: int) -> np.ndarray:
     colour = (relief * rows)[..., None] * np.array(spec.rgb, np.float32)
     alpha = np.clip(picture[..., 3] * spec.density, 0, 255)
     return np.dstack([np.clip(colour, 0, 255), alpha]).astype(np.uint8)
+
+
+def beard_rgb(hair: HairSpec) -> tuple[int, int, int]:
+    """Whoever dyes hair rarely dyes the beard."""
+    return (64, 48, 38) if hair.colour == "dyed" else hair.rgb
+
+
+def brow_rgb(hair: HairSpec) -> tuple[int, int, int]:
+    """Brows are darker than hair, and keep their own colour when hair is dyed."""
+    shade = (60, 46, 38) if hair.colour == "dyed" else hair.rgb
+    red, green, blue = (int(30 + 0.55 * max(value - 30, 0)) for value in shade)
+    return red, green, blue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -112,3 +113,13 @@ def part_mesh(part: Part, label: Label, counterpart: tuple[np.ndarray, np.ndarra
     """Split a part of the wardrobe, all of one label."""
     labels = np.full(len(part.refs), label, np.uint8)
     return split(part.triangles, part.corners_uv, part.uv, labels, counterpart)
+
+
+def small_texture(picture: np.ndarray, size: int) -> np.ndarray:
+    """Bring a texture to RGBA of at most `size` a side."""
+    scale = min(1.0, size / max(picture.shape[:2]))
+    if scale < 1:
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if picture.shape[2] == 4:
+        return np.ascontiguousarray(picture)
+    return np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])

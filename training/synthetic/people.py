@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
+from stream.geometry import transform_points
 from stream.head_model import load_head_model
 from training.head_model.basis import SIZE_SPREAD, alignment_weights, rigid
 from training.head_model.dress import Wardrobe
@@ -15,24 +15,34 @@ from training.head_model.people import macro_factors, sample_people
 from training.head_model.source import read_base_mesh
 from training.head_model.topology import build_topology
 from training.makehuman import follow_weight
-from training.synthetic.accessories import AccessorySpec, accessories, sample_accessories, tucked
-from training.synthetic.clothes import ClothesSpec, Tailor, cloth, sample_clothes
+from training.synthetic.accessories import accessories, sample_accessories, tucked
+from training.synthetic.clothes import Tailor, cloth, sample_clothes
 from training.synthetic.hair import (
     STYLES,
     HairDresser,
-    HairSpec,
+    beard_rgb,
+    brow_rgb,
     recoloured,
     sample_hair,
 )
-from training.synthetic.meshes import Mesh, counterparts, nothing, part_mesh, split
+from training.synthetic.meshes import (
+    Mesh,
+    counterparts,
+    nothing,
+    part_mesh,
+    small_texture,
+    split,
+)
+from training.synthetic.person import PersonSpec, facts_of
 from training.synthetic.register import IctPeople
 from training.synthetic.scene import Label, Material, Portrait, Surface
-from training.synthetic.skins import SkinPainter, SkinSpec, sample_skin, tone_rgb
+from training.synthetic.skins import SkinPainter, sample_skin, tone_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+HELD = ("hand", "microphone", "cup")  # names of surfaces that no head carries
 _ICT_SHARE = 0.3  # of people whose shape comes from scans
 _RIDGE = 1.0  # of the coefficients' least squares; the basis is in standard deviations
 _FOLLOW_ORIGIN_MM = np.array([0.0, 44.0, 6.0], np.float32)  # follow_weight counts from the ears
@@ -48,34 +58,6 @@ _KINDS = {  # name, label, material and head model regions of what parts corresp
 }
 _EYES = "eyes/high-poly"
 _DULL = ("afro01",)  # its curls throw light everywhere, its large sheets would shine
-
-
-@dataclass(frozen=True, slots=True)
-class PersonSpec:
-    """All that was drawn of a person.
-
-    Attributes:
-        seed: of the shape.
-        source: `makehuman`, shapes mixed of artists' targets, or `ict`, of scanned people.
-        male: 0 female … 1 male.
-        age: 0…1; 0.5 is a young adult, 1 old.
-        skin, hair, clothes, accessories: what was drawn of them.
-        eyes: name of the iris texture.
-        brows, lashes, teeth: names of the parts.
-    """
-
-    seed: int
-    source: str
-    male: float
-    age: float
-    skin: SkinSpec
-    hair: HairSpec
-    clothes: ClothesSpec
-    accessories: AccessorySpec
-    eyes: str
-    brows: str
-    lashes: str
-    teeth: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +192,11 @@ class People:
         )
 
     def portrait(
-        self, spec: PersonSpec, expression: Mapping[str, float], body_turn: np.ndarray
+        self,
+        spec: PersonSpec,
+        expression: Mapping[str, float],
+        body_turn: np.ndarray,
+        held: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> Portrait:
         """Give a person an expression and a body that looks elsewhere than the head.
 
@@ -219,6 +205,9 @@ class People:
             expression: strengths of face units by name.
             body_turn: (3,) axis-angle, radians, by which the shoulders are turned against the
                 head about the neck joint; head space.
+            held: of hands and what they hold, where these stay while the head turns: the
+                (3,) turn of the body and (4, 4) this pose of the head from the one in which
+                they were placed. With the head unless given.
         """
         shape = self._shape(spec)
         weights = np.array([expression.get(n, 0.0) for n in self._model.expression_names])
@@ -235,14 +224,19 @@ class People:
         )
         hair = self._hair(spec, shape, head, skin_mm)
         surfaces += [tucked(worn, surface, model_mm) for surface in hair]
-        surfaces += accessories(worn, model_mm, _beard_rgb(spec.hair))
-        turned = [self._turned(surface, body_turn) for surface in surfaces]
+        surfaces += accessories(worn, model_mm, beard_rgb(spec.hair))
+        turned = [
+            self._stayed(surface, *held)
+            if held is not None and surface.name in HELD
+            else self._turned(surface, body_turn)
+            for surface in surfaces
+        ]
         return Portrait(
             surfaces=tuple(turned),
             model_vertices_mm=self._turn(model_mm, body_turn),
             identity=shape.identity,
             expression=weights,
-            facts=_facts(spec),
+            facts=facts_of(spec),
         )
 
     def _shape(self, spec: PersonSpec) -> _Shape:
@@ -313,16 +307,16 @@ class People:
         """Paint all textures of a person; those of the last one are kept."""
         if self._painted is None or self._painted[0] is not spec:
             picture = self._wardrobe.picture
-            brows = replace(spec.hair, rgb=_brow_rgb(spec.hair), density=1.1, roots=0.0)
+            brows = replace(spec.hair, rgb=brow_rgb(spec.hair), density=1.1, roots=0.0)
             shaved = spec.hair.rgb if spec.hair.style == "shaved" else None
             textures = {
                 "skin": self._painter.paint(picture(spec.skin.file), spec.skin, shaved),
-                "eyes": _small(picture(spec.eyes), 256),
-                "teeth": _small(picture("teeth.webp"), 128),
-                "tongue": _small(picture("tongue01_diffuse.webp"), 64),
+                "eyes": small_texture(picture(spec.eyes), 256),
+                "teeth": small_texture(picture("teeth.webp"), 128),
+                "tongue": small_texture(picture("tongue01_diffuse.webp"), 64),
                 "brows": recoloured(picture(f"{spec.brows}.webp"), brows, 128),
                 "clothes": cloth(spec.clothes),
-                "lashes": _small(picture(f"{spec.lashes}.webp"), 128),
+                "lashes": small_texture(picture(f"{spec.lashes}.webp"), 128),
             }
             if spec.hair.style in STYLES:
                 name = f"hair_{spec.hair.style}.webp"
@@ -334,6 +328,10 @@ class People:
 
     def _turned(self, surface: Surface, axis_angle: np.ndarray) -> Surface:
         return replace(surface, vertices_mm=self._turn(surface.vertices_mm, axis_angle))
+
+    def _stayed(self, surface: Surface, axis_angle: np.ndarray, moved: np.ndarray) -> Surface:
+        placed = self._turn(surface.vertices_mm, axis_angle)
+        return replace(surface, vertices_mm=transform_points(moved, placed))
 
     def _turn(self, points_mm: np.ndarray, axis_angle: np.ndarray) -> np.ndarray:
         """Turn the body under the head; between them the neck twists smoothly."""
@@ -360,47 +358,7 @@ def _sex_and_age(source: str, seed: int) -> tuple[float, float]:
     )
 
 
-def _beard_rgb(hair: HairSpec) -> tuple[int, int, int]:
-    """Whoever dyes hair rarely dyes the beard."""
-    return (64, 48, 38) if hair.colour == "dyed" else hair.rgb
-
-
-def _brow_rgb(hair: HairSpec) -> tuple[int, int, int]:
-    """Brows are darker than hair, and keep their own colour when hair is dyed."""
-    shade = (60, 46, 38) if hair.colour == "dyed" else hair.rgb
-    red, green, blue = (int(30 + 0.55 * max(value - 30, 0)) for value in shade)
-    return red, green, blue
-
-
 def _any(rng: np.random.Generator, names: list[str], darker: bool) -> str:
     """Pick an iris; brown ones are commoner, and much more so with dark skin."""
     weights = np.array([(12.0 if darker else 3.0) if "brown" in name else 1.0 for name in names])
     return names[int(rng.choice(len(names), p=weights / weights.sum()))]
-
-
-def _small(picture: np.ndarray, size: int) -> np.ndarray:
-    """Bring a texture to RGBA of at most `size` a side."""
-    scale = min(1.0, size / max(picture.shape[:2]))
-    if scale < 1:
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    if picture.shape[2] == 4:
-        return np.ascontiguousarray(picture)
-    return np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
-
-
-def _facts(spec: PersonSpec) -> dict[str, str | float]:
-    worn = spec.accessories
-    return {
-        "source": spec.source,
-        "male": spec.male,
-        "age": spec.age,
-        "skin": spec.skin.file,
-        "tone": spec.skin.lightness,
-        "hair": spec.hair.style,
-        "hair_colour": spec.hair.colour,
-        "clothes": spec.clothes.kind,
-        "glasses": worn.glasses or "none",
-        "hat": worn.hat or ("headphones" if worn.headphones else "none"),
-        "beard": worn.beard or ("stubble" if spec.skin.stubble > 0.2 else "none"),
-        "handheld": worn.handheld or "none",
-    }

@@ -17,6 +17,7 @@ from training.depthnets.models import (
     registered_plane,
     registered_template,
     save,
+    take_over,
 )
 from training.depthnets.nets import Aign, DepthJudge, DepthNet, rotation_of
 
@@ -167,3 +168,18 @@ def test_depth_corr_is_the_sum_over_keypoints_whatever_the_sign():
     assert depth_corr(mixed, true) == pytest.approx(3)
     slow = sum(abs(np.corrcoef(mixed[:, k], true[:, k])[0, 1]) for k in range(3))
     assert depth_corr(mixed, true) == pytest.approx(slow)
+
+
+def test_a_network_that_sees_more_begins_where_the_other_ended():
+    few = DepthNet(68, affine=True, width=32).eval()
+    many = DepthNet(68, affine=True, pictures=40, width=32).eval()
+    take_over(many, few)
+    points, crops = torch.rand(3, 68, 2), torch.rand(3, 3, 40, 40)
+    wanted, found = few(points, points), many(points, points, crops, crops)
+    assert torch.allclose(wanted[0], found[0], atol=1e-6)
+    assert torch.allclose(wanted[1], found[1], atol=1e-6)
+    again = DepthNet(68, affine=True, width=32).eval()
+    take_over(again, few)
+    assert torch.equal(again(points, points)[0], wanted[0])
+    with pytest.raises((ValueError, RuntimeError)):
+        take_over(DepthNet(68, affine=False, width=32), few)

@@ -190,6 +190,16 @@ def test_table_1_trains_what_is_missing_and_names_the_data(bench):
     assert table_1(bench, (1, 2, 3, 5, 7)) == made, "what is there is not trained again"
 
 
+def test_pictures_and_keypoints_alone_train_equally_long(tmp_path):
+    faces = toy_people(count=8, pictures=40)
+    config = TrainConfig(steps=8, batch=16, width=32)
+    table_1(Bench(faces, faces, tmp_path, config, lambda _: None), (7, 8))
+    facts = {n: load_depthnet(tmp_path / f"model{n}.pt")[1] for n in (7, 8)}
+    assert facts[7]["steps"] == facts[8]["steps"] == 2
+    assert facts[7]["start"] == facts[8]["start"] == str(tmp_path / "base" / "model7.pt")
+    assert facts[8]["pictures"] == 40
+
+
 def test_thirds_are_left_front_and_right_faces_of_different_people(people):
     left, front, right = thirds(people[1], 6)
     yaw = people[1].yaw_deg

@@ -37,12 +37,22 @@ def test_a_picture_is_like_itself_and_unlike_a_blurred_one(likeness):
     assert 0.003 < slight < float(likeness(blurred, truth, everywhere))
 
 
-def test_detail_a_pixel_off_is_more_alike_than_none(likeness):
+def test_detail_a_pixel_off_is_more_alike_than_none():
     truth, everywhere = pictures()
+    likeness = Likeness()
     moved = truth.roll(1, dims=-1)
     flat = torch.nn.functional.avg_pool2d(truth, 9, 1, 4)
     assert float(likeness(moved, truth, everywhere)) < 0.8 * float(
         likeness(flat, truth, everywhere)
+    )
+
+
+def test_noise_is_less_like_the_truth_than_blur_is():
+    truth, everywhere = pictures()
+    smooth = torch.nn.functional.avg_pool2d(truth, 5, 1, 2)
+    likeness = Likeness()
+    assert float(likeness(truth, smooth, everywhere)) > 2 * float(
+        likeness(smooth, truth, everywhere)
     )
 
 

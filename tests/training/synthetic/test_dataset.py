@@ -7,6 +7,7 @@ from stream.geometry import project, transform_points
 from stream.head_model import load_head_model
 from training.synthetic.dataset import Synthesiser, arrays_of, stream
 from training.synthetic.hair import HELD_OUT_STYLES
+from training.synthetic.people import HELD
 from training.synthetic.scene import Label
 
 MODEL = load_head_model()
@@ -271,6 +272,24 @@ def test_points_project_by_the_camera(samples):
 
 
 # --- tuples ---------------------------------------------------------------------------------
+
+
+def test_in_a_tuple_hands_stay_and_hats_turn(synthesiser):
+    number = next(n for n in range(200) if synthesiser._person(3, n, False).accessories.handheld)
+    first, second = synthesiser.tuple(3, number, 2)
+    checked = set()
+    for one, other in zip(first.portrait.surfaces, second.portrait.surfaces, strict=True):
+        pair = ((first, one), (second, other))
+        here, there = (
+            transform_points(view.camera.camera_from_head, surface.vertices_mm)
+            for view, surface in pair
+        )
+        if one.name in HELD:
+            np.testing.assert_allclose(here, there, atol=0.02)
+            checked.add(one.name)
+        elif one.name == "eyes":
+            assert np.abs(here - there).max() > 1.0
+    assert checked
 
 
 @pytest.mark.parametrize("count", [2, 5])

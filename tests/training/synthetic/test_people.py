@@ -9,7 +9,7 @@ import pytest
 from stream.head_model import load_head_model
 from training.synthetic.accessories import AccessorySpec
 from training.synthetic.hair import HELD_OUT_STYLES
-from training.synthetic.people import _facts
+from training.synthetic.person import facts_of
 from training.synthetic.scene import Label
 
 MODEL = load_head_model()
@@ -131,6 +131,6 @@ def test_counterparts_lie_near_the_drawn_skin(people):
 
 def test_facts_tell_what_was_drawn(people):
     spec = _specs(people, 1)[0]
-    facts = _facts(replace(spec, accessories=AccessorySpec(headphones=True)))
+    facts = facts_of(replace(spec, accessories=AccessorySpec(headphones=True)))
     assert facts["hat"] == "headphones" and facts["glasses"] == "none"
     assert facts["hair"] == spec.hair.style and facts["tone"] == spec.skin.lightness
