@@ -261,8 +261,10 @@ def input_frames(spec: NetSpec, path: Path | None) -> list[dict[str, np.ndarray]
     if not files:
         remedy = "Give a folder that holds JPEG or PNG pictures"
         raise UserError(f"no frames in {path}", "it holds no picture", remedy)
-    (size,) = {tensor.shape[-1] for tensor in spec.inputs if tensor.name == "picture"}
-    pictures = [_picture(file, int(size or 1)) for file in files[:_FRAMES_MAX]]
+    size = next((tensor.shape[-1] for tensor in spec.inputs if tensor.name == "picture"), None)
+    if size is None:  # keypoints are all that it takes
+        return [spec.sample(seed=seed) for seed in range(_FRAMES_MAX)]
+    pictures = [_picture(file, int(size)) for file in files[:_FRAMES_MAX]]
     pictures += [picture[..., ::-1] for picture in pictures[: _FRAMES_MAX // 2]]
     return [
         {**spec.sample(seed=seed), "picture": np.ascontiguousarray(picture)}

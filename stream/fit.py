@@ -329,11 +329,11 @@ class HeadFitter:
         memory.pull += share * (pull - memory.pull)
         trust = min(1.0 + memory.age_s, options.identity_trust)
         prior = self._prior[-len(pull) :, -len(pull) :]
-        stiffness, pulled = trust * memory.info + prior, trust * memory.pull
-        if memory.guess is not None:
-            stiffness += self._guess_stiffness
-            pulled += self._guess_stiffness @ memory.guess
-        self._set_identity(memory, solve_definite(stiffness, pulled))
+        info, pull = memory.info, memory.pull
+        if memory.guess is not None:  # of the same weight in each look: points err alike in all
+            info = info + self._guess_stiffness
+            pull = pull + self._guess_stiffness @ memory.guess
+        self._set_identity(memory, solve_definite(trust * info + prior, trust * pull))
 
     def _point_weights(self) -> np.ndarray:
         weights = np.ones(POINT_COUNT, np.float32)

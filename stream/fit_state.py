@@ -41,7 +41,7 @@ class FitSettings:
     least_distance_mm: float = 600.0
     identity_horizon_s: float = 10.0
     identity_trust: float = 6.0
-    guess_mm: float = 1.0
+    guess_mm: float = 1.5
     place: SmoothSettings = field(default_factory=lambda: SmoothSettings(3.0, 1.0, 3.0))
     distance: SmoothSettings = field(default_factory=lambda: SmoothSettings(0.8, 0.03, 1.0))
     turn: SmoothSettings = field(default_factory=lambda: SmoothSettings(1.5, 16.0, 3.0))

@@ -199,7 +199,8 @@ class Reposer(Closing):
             if self._refiner is not None and self.quality.refine:
                 with stage("refine"):
                     unseen = followed.plate.unseen(moving, (REFINED, REFINED))
-                    drawn = self._refiner.refine(drawn, self._warp.provenance(), unseen)
+                    told = self._warp.provenance(REFINED // 2)  # as good, and sooner drawn
+                    drawn = self._refiner.refine(drawn, told, unseen)
             with stage("composite"):
                 paste(pixels, drawn, moving)
         return replace(frame, pixels=pixels)

@@ -1,12 +1,14 @@
 """Measure what the network `face_3dmm` brings to the fit of the head model.
 
     python -m training.evaluate_guess people [--people 24] [--source ict|makehuman]
+    python -m training.evaluate_guess pictures SET [--count 200]
     python -m training.evaluate_guess clips [CLIP ...]
     python -m training.evaluate_guess alone [CLIP ...] [--sheet SHEET.png]
 
 `people` draws synthetic people whom training never saw, tracks their faces in single pictures,
 fits them as the live path does, and compares the face at rest with the true one: mean distance
-of its vertices in mm, once place, turn and size are taken away. `clips` fits real clips with and
+of its vertices in mm, once place, turn and size are taken away; `pictures` does so on a prepared
+set. `clips` fits real clips with and
 without the network: the distance between tracked and fitted points in % of the inter-ocular
 distance, and how long identity takes to settle: the seconds after which the points at rest
 never again lie farther than 0.5 mm (mean) from where they are at the end. `alone` compares
@@ -18,6 +20,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -36,10 +39,11 @@ from stream.head_model import load_head_model
 from stream.media import open_source
 from stream.track import FaceTracker
 from training.evaluate_fit import draw_head, point_errors_px, unsmoothed
+from training.learn.prepared import open_set
 from training.synthetic.dataset import VIEWS_PER_PERSON, Synthesiser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from stream.face_3dmm import FaceGuess, Network
     from stream.frame import Face
@@ -49,6 +53,8 @@ _EYE_CORNERS = (33, 263)
 _SETTLED_MM = 0.5
 _SUFFIXES, _PICTURES = {".mp4", ".mpg", ".gif"}, {".jpg", ".png"}
 _TILE, _TILES = 192, 5  # pixels; pairs of pictures in a row of the sheet
+_GUESS_MM = FitSettings().guess_mm
+Clips = tyro.conf.Positional[tuple[Path, ...]]
 app = tyro.extras.SubcommandApp()
 
 
@@ -80,7 +86,12 @@ def people_drawn(
 
 
 def measure_picture(
-    model: HeadModel, true: np.ndarray, frame: Frame, face: Face, guess: FaceGuess
+    model: HeadModel,
+    true: np.ndarray,
+    frame: Frame,
+    face: Face,
+    guess: FaceGuess,
+    guess_mm: float = _GUESS_MM,
 ) -> dict[str, float]:
     """Compare fits of one picture: errors at rest in mm, of points in %."""
     skin = model.labels == 1
@@ -88,7 +99,7 @@ def measure_picture(
         "mean": shape_error(model.vertices[skin], true[skin]),
         "network": shape_error(model.shape(guess.identity)[skin], true[skin]),
     }
-    settings = unsmoothed(FitSettings())
+    settings = replace(unsmoothed(FitSettings()), guess_mm=guess_mm)
     for name, given in (("fit", None), ("both", guess)):
         head = HeadFitter(model, settings).fit(face, frame.size, 0.0, given)
         result[name] = shape_error(model.shape(head.identity)[skin], true[skin])
@@ -100,34 +111,56 @@ def measure_picture(
 def people(
     *, people: int = 24, source: Literal["ict", "makehuman"] = "ict", seed: int = 4242,
     weights: Path = WEIGHTS, data: Path = Path("../shared/data"), size: int = 384,
+    guess_mm: float = _GUESS_MM,
 ) -> None:  # fmt: skip
     """Compare the face at rest with the truth, on people whom training never saw."""
+    with Synthesiser(data, size) as synthesiser:
+        drawn = islice(people_drawn(synthesiser, source, seed), people)
+        pairs = ((true, pixels) for true, pictures in drawn for pixels in pictures)
+        _compare(pairs, weights, guess_mm)
+
+
+@app.command
+def pictures(
+    data: tyro.conf.Positional[Path], *, count: int = 200, weights: Path = WEIGHTS,
+    guess_mm: float = _GUESS_MM,
+) -> None:  # fmt: skip
+    """Compare the face at rest with the truth, on a prepared set."""
+    held_out, model = open_set(data), load_head_model()
+    rows = np.linspace(0, held_out.count - 1, min(count, held_out.count)).astype(int)
+    pairs = ((model.shape(held_out["identity"][i]), held_out["pixels"][i]) for i in rows.tolist())
+    _compare(pairs, weights, guess_mm)
+
+
+def _compare(
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]], weights: Path, guess_mm: float
+) -> None:
+    """Print the errors of fits of pictures, each with its true vertices at rest."""
     model, reader = load_head_model(), FaceReader(_network(weights))
-    rows = []
-    with Synthesiser(data, size) as synthesiser, FaceTracker(1, still=True) as tracker:
-        drawn = people_drawn(synthesiser, source, seed)
-        for _, (true, pictures) in zip(range(people), drawn, strict=False):
-            for pixels in pictures:
-                frame = Frame(np.ascontiguousarray(pixels))
-                faces = tracker.track(frame)
-                if faces:
-                    guess = reader.read(frame, faces[:1])[0]
-                    rows.append(measure_picture(model, true, frame, faces[0], guess))
-    print(f"{people} people ({source}), {len(rows)} pictures in which a face was found")
+    rows, looked = [], 0
+    with FaceTracker(1, still=True) as tracker:
+        for true, pixels in pairs:
+            looked += 1
+            frame = Frame(np.array(pixels))
+            for face in tracker.track(frame)[:1]:
+                guess = reader.read(frame, [face])[0]
+                rows.append(measure_picture(model, true, frame, face, guess, guess_mm))
+    print(f"a face was found in {len(rows)} of {looked} pictures")
     for name in rows[0]:
         values = np.array([row[name] for row in rows])
         print(f"{name:10} mean {values.mean():5.2f}  median {np.median(values):5.2f}")
 
 
 @app.command
-def clips(*clips: Path, weights: Path = WEIGHTS) -> None:
+def clips(clips: Clips = (), weights: Path = WEIGHTS, guess_mm: float = _GUESS_MM) -> None:
     """Fit real clips with and without the network."""
     model, network = load_head_model(), _network(weights)
     print("clip                      without: %  settled s   with: %  settled s   apart mm")
     for path in _paths(clips, _SUFFIXES):
         with FaceTracker() as tracker, open_source(str(path)) as source:
             seen = [(replace(frame), tracker.track(frame), tracker.cut) for frame in source]
-        fits = [_fitted(model, seen, net) for net in (None, network)]
+        settings = replace(unsmoothed(FitSettings()), guess_mm=guess_mm)
+        fits = [_fitted(model, settings, seen, net) for net in (None, network)]
         if fits[0] is None or fits[1] is None:
             print(f"{path.name[:24]:24}  no face")
             continue
@@ -142,7 +175,7 @@ def clips(*clips: Path, weights: Path = WEIGHTS) -> None:
 
 @app.command
 def alone(
-    *clips: Path, weights: Path = WEIGHTS, frames: int = 12, sheet: Path | None = None
+    clips: Clips = (), weights: Path = WEIGHTS, frames: int = 12, sheet: Path | None = None
 ) -> None:
     """Compare the network's own head with the tracked points, without any fit."""
     model, reader = load_head_model(), FaceReader(_network(weights))
@@ -199,10 +232,13 @@ def _paths(clips: tuple[Path, ...], suffixes: set[str]) -> list[Path]:
 
 
 def _fitted(
-    model: HeadModel, seen: list[tuple[Frame, list[Face], bool]], network: Network | None
+    model: HeadModel,
+    settings: FitSettings,
+    seen: list[tuple[Frame, list[Face], bool]],
+    network: Network | None,
 ) -> tuple[float, float, np.ndarray] | None:
     """Fit a clip: error in %, seconds until identity settles, and the last points at rest."""
-    fitter = HeadFitter(model, unsmoothed(FitSettings()))
+    fitter = HeadFitter(model, settings)
     errors: list[float] = []
     rest: dict[int, list[tuple[float, np.ndarray]]] = {}
     with ThreadPoolExecutor(1) as pool:
@@ -230,7 +266,7 @@ def _settled_s(rest: list[tuple[float, np.ndarray]]) -> float:
     start, last = rest[0][0], rest[-1][1]
     restless = [
         time_s for time_s, points in rest
-        if np.linalg.norm(points - last, axis=1).mean() > _SETTLED_MM
+        if shape_error(points, last) > _SETTLED_MM
     ]  # fmt: skip
     return restless[-1] - start if restless else 0.0
 

@@ -12,7 +12,17 @@ from stream.networks import NetworkSettings
 from stream.pipeline import Reposer
 from stream.plate import BackgroundPlate, PlateSettings
 from stream.pose import PoseRequest
-from stream.refine import COVER, DOUBT, REST, SIZE, UNKNOWN, Refiner, allowed, refine_masks
+from stream.refine import (
+    COVER,
+    DOUBT,
+    REST,
+    SIZE,
+    UNKNOWN,
+    Refiner,
+    allowed,
+    refine_masks,
+    squeezed,
+)
 from stream.region import Region
 from stream.settings import Settings
 from stream.stats import StageTimer
@@ -77,6 +87,14 @@ def test_all_of_a_guess_and_a_soft_rim_may_change():
     assert weight[:80].max() == weight[:, 110:].max() == 0
 
 
+def test_the_room_may_change_only_beside_the_head():
+    provenance = np.zeros((SIZE, SIZE, 3), np.uint8)
+    provenance[:, :100, 0] = 255
+    weight = allowed(refine_masks(provenance, np.full((SIZE, SIZE), 255, np.uint8)))
+    assert (weight[:, 101:104] > 200).all()
+    assert weight[:, 125:].max() == 0
+
+
 def test_half_a_guess_may_change_by_half():
     weight = allowed(refine_masks(told(doubt=128), NOTHING))
     assert weight.max() == 128
@@ -85,13 +103,13 @@ def test_half_a_guess_may_change_by_half():
 @pytest.mark.parametrize("size", [(256, 256), (640, 480), (173, 210)])
 def test_what_was_seen_stays_as_it_is_and_guesses_follow_the_network(size):
     before = drawn(*size)
-    after = Refiner(Engine(5)).refine(before, told(), NOTHING).astype(int)
+    after = Refiner(Engine(2)).refine(before, told(), NOTHING).astype(int)
     y, x = (np.arange(length) * SIZE / length for length in size)
     sure = (y[:, None] < 80) | (y[:, None] > 160) | (x < 40) | (x > 110)
     np.testing.assert_array_equal(after[sure], before[sure])
     inside = (y[:, None] > 103) & (y[:, None] < 136) & (x > 63) & (x < 86)
     # A slight change is laid on the full resolution: whatever detail was there stays.
-    np.testing.assert_allclose(after[inside], before[inside] + 5.0, atol=1)
+    np.testing.assert_allclose(after[inside], before[inside] + 2.0, atol=1)
 
 
 def test_detail_goes_with_what_was_wrong():
@@ -102,6 +120,15 @@ def test_detail_goes_with_what_was_wrong():
     streak, beside = after[310:410, 225].mean(), after[310:410, 200].mean()
     assert beside == pytest.approx(140, abs=1)
     assert streak > 90
+
+
+def test_what_is_told_may_be_coarser_than_the_square():
+    small = told()[::2, ::2]
+    before = drawn(300, 300)
+    after = Refiner(Engine(2)).refine(before, small, NOTHING)
+    fine = Refiner(Engine(2)).refine(before, told(), NOTHING)
+    assert (after != before).any()
+    assert np.abs(after.astype(int) - fine).mean() < 0.05
 
 
 def test_colours_end_at_black_and_white():
@@ -167,8 +194,7 @@ def test_the_live_path_refines_what_it_drew(turned):
     shown, told = turned(HIGH)
     assert (shown == 255).all(axis=-1).mean() > 0.1
     provenance, unseen = told[0]
-    assert provenance.shape == (SIZE, SIZE, 3)
-    masks = refine_masks(provenance, unseen)
+    masks = refine_masks(squeezed(provenance), unseen)
     guess = np.maximum(masks[..., DOUBT], masks[..., UNKNOWN])
     sure = (masks[..., COVER] == 255) & (guess == 0)
     assert 0.02 < (guess > 127).mean() < 0.5
@@ -180,3 +206,23 @@ def test_low_quality_goes_without(turned):
     assert LEVELS[0].refine
     _, told = turned(LOW)
     assert told == []
+
+
+class Noise:
+    """Answers with noise, coloured or grey, around the picture."""
+
+    def __init__(self, coloured):
+        shape = (1, 3 if coloured else 1, SIZE, SIZE)
+        self.noise = np.random.default_rng(0).normal(0, 0.1, shape).astype(np.float32)
+
+    def __call__(self, picture, masks):
+        return {"refined": picture + self.noise}
+
+
+def test_noise_of_the_tint_is_calmed_and_that_of_the_light_is_kept():
+    flat = np.full((SIZE, SIZE, 3), 128, np.uint8)
+    grey = Refiner(Noise(False)).refine(flat, told(), NOTHING)[PART].astype(float)
+    assert grey.std() > 20
+    assert np.ptp(grey, axis=-1).max() <= 2
+    coloured = Refiner(Noise(True)).refine(flat, told(), NOTHING)[PART].astype(float)
+    assert np.ptp(coloured, axis=-1).mean() < 12  # 43 before

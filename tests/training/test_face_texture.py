@@ -1,4 +1,7 @@
 import numpy as np
+import pytest
+
+pytest.importorskip("igl", reason="needs the extra train")
 
 from stream.head_model import load_head_model
 from training.face_texture import COMPONENTS, PaintedSkins, principal, projected, weights_of

@@ -10,7 +10,7 @@ for needed in ("anny", "igl", "moderngl"):
     if importlib.util.find_spec(needed) is None:
         pytest.skip(f"{needed} is not installed (extra train)", allow_module_level=True)
 
-from training.head_model import (  # noqa: E402 - after the skip
+from training.head_model import (
     basis,
     build,
     calibrate,

@@ -198,7 +198,7 @@ def take_over(network: DepthNet, start: DepthNet) -> None:
     """Begin with the weights of another network; what it did not see counts for nothing at first.
 
     Raises:
-        ValueError: if the two differ in more than pictures.
+        ValueError: if the network wants more than pictures that the other lacks.
     """
     known = start.state_dict()
     first = "dense.0.weight"
@@ -210,9 +210,11 @@ def take_over(network: DepthNet, start: DepthNet) -> None:
         wide.zero_()
         wide[:, :seen] = known[first]
     known[first] = wide
+    if start.affine and not network.affine:  # §2.3 predicts no affine
+        known |= {name: known[name][: network.points] for name in ("out.weight", "out.bias")}
     missing, foreign = network.load_state_dict(known, strict=False)
     if foreign or any(not name.startswith("eyes.") for name in missing):
-        raise ValueError("the networks differ in more than pictures")
+        raise ValueError("the network wants more than pictures that the other lacks")
 
 
 def load_depthnet(path: Path) -> tuple[DepthNet, dict[str, Any]]:

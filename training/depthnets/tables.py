@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 POSES = ("Left", "Front", "Right")
 PER_POSE = 75
-_FURTHER = 4  # models with pictures, and their rivals, train a quarter longer
+_FURTHER = 20  # the networks of Table 1 begin alike; then each trains this part longer
 # Table 2 of the paper: rows are the source's pose, columns the target's, then their mean.
 PAPER_TABLE_2 = {
     "DepthNet": ((24.67, 27.71, 29.70, 27.36), (25.54, 27.22, 26.19, 26.32),
@@ -90,26 +90,27 @@ class Bench:
         if path.is_file():
             return path
         config = replace(self.config, judge=judge)
-        if self.train.pictures is not None:
-            config = self._continued(7 if MODELS[learned].joint else 3)
+        if self.config.pairs == "same":
+            config = self._continued()
         self.log(f"training model {learned}{' with a judge of depths' if judge else ''}")
         return train_depthnet(learned, self.train, self.test, config, self.folder, self.log)
 
-    def _continued(self, number: int) -> TrainConfig:
-        """Return how to go on from the keypoint network of a model, trained now if need be.
+    def _continued(self) -> TrainConfig:
+        """Return how the networks of Table 1 go on from one common beginning, trained if need be.
 
-        Table 1 asks what pictures add, so that networks with and without them have the same
-        beginning and the same number of further steps.
+        The table asks what pictures and the solution inside of the loss add. So all four begin
+        as model 3 and then train for as many steps, each in its own way.
         """
-        base = self.folder / "base"
-        start = base / f"model{number}.pt"
+        start = self.folder / "base" / "model3.pt"
         if not start.is_file():
-            self.log(f"training the beginning of models {number} and {number + 1}")
-            train_depthnet(number, self.train, self.test, self.config, base, self.log)
+            self.log("training the common beginning")
+            bare = replace(self.train, pictures=None), replace(self.test, pictures=None)
+            train_depthnet(3, *bare, self.config, start.parent, self.log)
         further = max(1, self.config.steps // _FURTHER)
         return replace(
-            self.config, steps=further, rate=self.config.rate / 2, start=start, batch=128
-        )
+            self.config, steps=further, rate=self.config.rate / 5, start=start,
+            batch=min(self.config.batch, 128),
+        )  # fmt: skip
 
     def aign(self) -> Path:
         """Return the checkpoint of AIGN, trained now if need be."""
@@ -300,7 +301,7 @@ def table_2(bench: Bench) -> Table:
 
 def _thirds_words(bench: Bench) -> str:
     return (
-        f"{3 * PER_POSE} faces of {bench.test.name} out of the left, front and right thirds; "
+        f"{3 * PER_POSE} faces out of the left, front and right thirds of {bench.test.name}; "
         f"trained on pairs of different people out of {bench.train.name}"
     )
 

@@ -55,7 +55,8 @@ class TrainConfig:
         threads: of the CPU; 0 leaves it to torch.
         every: steps between lines of the log.
         seed: of weights, pairs and turns.
-        start: checkpoint to begin with; one without pictures may start one with them.
+        start: checkpoint to begin with; one without pictures may start one with them, and model 3
+            may start model 7.
     """
 
     pairs: Literal["same", "different"] = "same"

@@ -112,7 +112,7 @@ def _leave_sliver(
     edge = cv2.morphologyEx(person, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
     part = cv2.dilate(stroke, np.ones((25, 25), np.uint8)) & edge
     angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(*_AWAY_PX)
-    move = np.float32([[1, 0, away * np.cos(angle)], [0, 1, away * np.sin(angle)]])
+    move = np.array([[1, 0, away * np.cos(angle)], [0, 1, away * np.sin(angle)]])
     strip = cv2.warpAffine(part, move, part.shape[::-1]) & ~person
     moved = cv2.warpAffine(coarse, move, part.shape[::-1], borderMode=cv2.BORDER_REFLECT)
     dense = (strip * rng.uniform(0.5, 1.0)).astype(np.uint8)

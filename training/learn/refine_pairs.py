@@ -217,7 +217,7 @@ def _flow(coarse: np.ndarray, truth: np.ndarray, sure: np.ndarray) -> np.ndarray
     """Return (S, S, 2) where each sure pixel of the head lies in the truth, continued smoothly."""
     greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (coarse, truth)]
     finder = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow = finder.calc(*greys, None)
+    flow = np.nan_to_num(finder.calc(*greys, None))
     likely = (np.linalg.norm(flow, axis=-1) < _MOST_SHIFT).astype(np.float32)
     # The room does not move; beyond the head the shift fades.
     away = np.exp(-cv2.distanceTransform((sure < 0.2).astype(np.uint8), cv2.DIST_L2, 3) / 24)

@@ -62,5 +62,5 @@ def judge_loss(
 
 def maker_loss(made: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Least squares of the network that is judged (eq. 11); arguments as above."""
-    weight = functional.adaptive_avg_pool2d(weight, made.shape[2:])
+    weight = functional.adaptive_avg_pool2d(weight, (made.shape[2], made.shape[3]))
     return (weight * (made - 1) ** 2).sum() / weight.sum().clamp(min=1.0)

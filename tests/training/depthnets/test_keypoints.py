@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from toy_people import toy_people
 
+pytest.importorskip("igl", reason="needs the extra train")
+
 from stream.errors import UserError
 from training.depthnets.keypoints import (
     KeypointSet,

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+pytest.importorskip("igl", reason="needs the extra train")
+
 from stream.errors import UserError
 from stream.geometry import pinhole_camera, project, rotation_from_angles
 from stream.head_model import load_head_model

@@ -1,5 +1,8 @@
 import numpy as np
-import torch
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
 
 from training.experiments.head_segmentation import CLASSES, HeadSegmentation, coverage
 from training.learn.loop import collated

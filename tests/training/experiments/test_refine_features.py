@@ -1,5 +1,7 @@
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
 
 from training.experiments.head_segmentation import HeadSegmentation
 from training.experiments.refine_features import Likeness

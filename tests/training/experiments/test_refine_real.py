@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("igl", reason="needs the extra train")
+
 from stream.refine import COVER, SIZE
 from tests.stream.videos import CLIP, FACE
 from training.experiments.refine_real import frames_of, make, turned_heads

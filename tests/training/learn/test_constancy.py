@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.learn.constancy import Views, constancy, looked_up  # noqa: E402
+from training.learn.constancy import Views, constancy, looked_up
 
 SIDE, FOCAL, DISTANCE, RADIUS = 64, 80.0, 600.0, 150.0
 PROJECTION = np.array([[FOCAL, 0, SIDE / 2], [0, FOCAL, SIDE / 2], [0, 0, 1]])

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
 
 from stream.face_3dmm import Crop, load_skin_model, pose_in_crop
 from stream.geometry import (

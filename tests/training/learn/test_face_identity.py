@@ -1,4 +1,7 @@
-import torch
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
 
 from tests.training.learn.toy_faces import toy_faces
 from training.learn.face_fields import FACE_TRIANGLES

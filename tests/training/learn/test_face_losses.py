@@ -1,5 +1,7 @@
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
 
 from training.learn import face_losses as losses
 

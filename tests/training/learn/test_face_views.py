@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
 
 from stream.face_3dmm import SIZE
 from stream.head_model import load_head_model

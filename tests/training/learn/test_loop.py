@@ -3,7 +3,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
 from torch import nn
 
 from training.learn.experiment import Config

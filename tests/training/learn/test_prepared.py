@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 
+pytest.importorskip("igl", reason="needs the extra train")
+
 from stream.errors import UserError
 from training.learn.fitted import FIELD, add_fitted_depth, fitted_head
 from training.learn.prepared import DEPTH_UNIT_MM, open_set, prepare

@@ -1,5 +1,7 @@
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
 
 from training.nets.patch_discriminator import PatchDiscriminator, judge_loss, maker_loss
 

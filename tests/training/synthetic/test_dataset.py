@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("igl", reason="needs the extra train")
+
 from stream.geometry import project, transform_points
 from stream.head_model import load_head_model
 from training.synthetic.dataset import Synthesiser, arrays_of, stream

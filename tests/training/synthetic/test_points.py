@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip("igl", reason="needs the extra train")
+
 from stream.geometry import rigid_transform, rotation_from_angles
 from stream.head_model import load_head_model
 from training.synthetic.points import project_points

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip("webdataset", reason="needs the extra train")
+
 from training.synthetic import shards
 from training.synthetic.inspect import is_free, truth_strip
 from training.synthetic.scene import Label

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+pytest.importorskip("igl", reason="needs the extra train")
+
 from stream.errors import UserError
 from training.head_model.render import vertex_normals
 from training.synthetic import register

@@ -6,6 +6,8 @@ import tarfile
 import numpy as np
 import pytest
 
+pytest.importorskip("webdataset", reason="needs the extra train")
+
 from stream.errors import UserError
 from training.synthetic import shards
 from training.synthetic.dataset import arrays_of
