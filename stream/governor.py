@@ -16,21 +16,22 @@ class Quality:
         hair_every: hair depth is computed on every n-th frame and carried along between.
         nodes: of the mesh, along the longer side of a head's region.
         matte_share: size of the matte, as a share of what the settings say.
-        refine: the network of that name may repair the picture.
+        refine_every: the network `refine` looks at every n-th frame, and its change is carried
+            along between; 0 leaves it out.
     """
 
     name: str
     hair_every: int
     nodes: int
     matte_share: float
-    refine: bool
+    refine_every: int
 
 
 LEVELS = (
-    Quality("high", hair_every=2, nodes=96, matte_share=1.0, refine=True),
-    Quality("hair every 3rd frame", hair_every=3, nodes=96, matte_share=1.0, refine=False),
-    Quality("smaller mesh and matte", hair_every=4, nodes=80, matte_share=0.85, refine=False),
-    Quality("low", hair_every=6, nodes=72, matte_share=0.7, refine=False),
+    Quality("high", hair_every=2, nodes=96, matte_share=1.0, refine_every=2),
+    Quality("hair every 3rd frame", hair_every=3, nodes=96, matte_share=1.0, refine_every=0),
+    Quality("smaller mesh and matte", hair_every=4, nodes=80, matte_share=0.85, refine_every=0),
+    Quality("low", hair_every=6, nodes=72, matte_share=0.7, refine_every=0),
 )
 HIGH, LOW = LEVELS[0], LEVELS[-1]
 

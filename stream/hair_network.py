@@ -35,11 +35,13 @@ class HairNetworkSettings:
         settle_looks: time constant of its change against the analytic depth, in looks.
         largest_mm: the change is kept within this.
         smooth_nodes: blur of the change, in nodes.
+        every: once it has settled, the network is asked at every n-th look.
     """
 
     settle_looks: float = 3.0
     largest_mm: float = 60.0
     smooth_nodes: float = 1.0
+    every: int = 2
 
 
 class HairNetwork:
@@ -57,10 +59,11 @@ class HairNetwork:
         self._engine, self._raster = engine, raster
         self._settings = settings or HairNetworkSettings()
         self._change: np.ndarray | None = None
+        self._looks = 0
 
     def reset(self) -> None:
         """Forget earlier looks."""
-        self._change = None
+        self._change, self._looks = None, 0
 
     def improved(
         self,
@@ -84,6 +87,22 @@ class HairNetwork:
         Returns:
             (rows, columns) float32 mm.
         """
+        self._looks += 1
+        settled = self._looks > self._settings.settle_looks and self._looks % self._settings.every
+        if self._change is None or self._change.shape != front_mm.shape or not settled:
+            self._learn(front_mm, head, vertices_mm, grid, sight, node_matte)
+        return np.asarray(front_mm + self._change, np.float32)
+
+    def _learn(
+        self,
+        front_mm: np.ndarray,
+        head: Head,
+        vertices_mm: np.ndarray,
+        grid: NodeGrid,
+        sight: Sight,
+        node_matte: np.ndarray,
+    ) -> None:
+        """Ask the network, and let the change follow its answer."""
         centre_mm = float(head.camera_from_head[2, 3])
         given = self._fitted_depth(vertices_mm, head, grid, centre_mm)
         found = self._engine(picture=as_input(sight.square), face_depth=given)["depth"][0, 0]
@@ -98,7 +117,6 @@ class HairNetwork:
         if self._change is None or self._change.shape != change.shape:
             self._change = change
         self._change = self._change + (change - self._change) / self._settings.settle_looks
-        return (front_mm + self._change).astype(np.float32)
 
     def _fitted_depth(
         self, vertices_mm: np.ndarray, head: Head, grid: NodeGrid, centre_mm: float

@@ -35,7 +35,7 @@ from stream.plate import BackgroundPlate
 from stream.pose import PoseController, PoseRequest
 from stream.raster import DepthRaster
 from stream.refine import SIZE as REFINED
-from stream.refine import Refiner
+from stream.refine import Refiner, Repair, repaired
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight, Sight
@@ -65,6 +65,10 @@ class _Followed:
         self.depth: HeadDepth | None = None
         self.depth_age = 0  # frames since the depth was computed
         self.distance_mm = 0.0  # of the head then
+        self.seen: Sight | None = None  # of the last region
+        self.repair: Repair | None = None
+        self.repaired: Region | None = None  # what the repair was found for
+        self.repair_age = 0  # frames since then
 
 
 class Reposer(Closing):
@@ -196,14 +200,28 @@ class Reposer(Closing):
                     moving.crop(pixels), matte_at_frame(matte, region, moving), plate,
                     moving, mesh, motion, head.camera, head.presence,
                 )  # fmt: skip
-            if self._refiner is not None and self.quality.refine:
+            if self._refiner is not None and self.quality.refine_every:
                 with stage("refine"):
-                    unseen = followed.plate.unseen(moving, (REFINED, REFINED))
-                    told = self._warp.provenance(REFINED // 2)  # as good, and sooner drawn
-                    drawn = self._refiner.refine(drawn, told, unseen)
+                    drawn = self._refined(drawn, moving, followed, self._refiner)
             with stage("composite"):
                 paste(pixels, drawn, moving)
         return replace(frame, pixels=pixels)
+
+    def _refined(
+        self, drawn: np.ndarray, moving: Region, followed: _Followed, refiner: Refiner
+    ) -> np.ndarray:
+        """Repair a region, by the last frame's change where quality asks for it."""
+        followed.repair_age += 1
+        carry = followed.repair_age < self.quality.refine_every
+        if not carry or followed.repaired is None:
+            unseen = followed.plate.unseen(moving, (REFINED, REFINED))
+            told = self._warp.provenance(REFINED // 2)  # as good, and sooner drawn
+            followed.repair = refiner.repair(drawn, told, unseen)
+            followed.repair_age, followed.repaired = 0, moving
+        elif followed.repair is not None and followed.repaired is not None:
+            followed.repair = followed.repair.moved(followed.repaired, moving)
+            followed.repaired = moving
+        return drawn if followed.repair is None else repaired(drawn, followed.repair)
 
     def face_of_picture(self, pixels: np.ndarray) -> Face | None:
         """Find the face of a ``--like`` picture, in pixels of this stream's frames.
@@ -269,7 +287,7 @@ class Reposer(Closing):
         for followed in self._followed.values():
             if followed.region is not None:
                 crop = np.ascontiguousarray(followed.region.crop(frame.pixels))
-                followed.sight = self._beside.submit(self._sight.look, crop)
+                followed.sight = self._beside.submit(self._sight.look, crop, followed.seen)
 
     def _matte(
         self, pixels: np.ndarray, head: Head, region: Region, grid: NodeGrid, followed: _Followed
@@ -282,7 +300,7 @@ class Reposer(Closing):
         followed.plate.follow(pixels)
         prior = followed.hair.prior(head, grid)
         known = followed.plate.known(region, (crop.shape[1], crop.shape[0]))
-        sight = answer.result()
+        sight = followed.seen = answer.result()
         size = round(self._settings.matte.size * self.quality.matte_share)
         settings = replace(self._settings.matte, size=size)
         matte = head_matte(crop, sight.person, prior, settings, followed.matte, region, known)

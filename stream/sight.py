@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engines.engine import Engine
 
 BACKGROUND, FACE, HAIR, EAR, NECK, MOUTH, EYES, BODY, OCCLUDER = range(9)
+_LABELS_EVERY = 2  # looks
 _LEAST_HELD = 0.004  # of the crop: smaller things are no hands or microphones
 
 
@@ -26,11 +27,13 @@ class Sight:
         person: (256, 256) float32, how likely a pixel is a person.
         labels: (9, 256, 256) float32 shares of the contract's labels, the ninth being things in
             front of the head; None without that network.
+        age: looks since the labels were made.
     """
 
     square: np.ndarray
     person: np.ndarray
     labels: np.ndarray | None = None
+    age: int = 0
 
     def share(self, *labels: int) -> np.ndarray | None:
         """Return (256, 256) float32, how likely a pixel has one of the labels."""
@@ -48,12 +51,20 @@ class HeadSight:
     def __init__(self, segmenter: PersonSegmenter, labeller: Engine | None = None) -> None:
         self._segmenter, self._labeller = segmenter, labeller
 
-    def look(self, crop_rgb: np.ndarray) -> Sight:
-        """Look at a crop: (h, w, 3) uint8 of any size."""
+    def look(self, crop_rgb: np.ndarray, last: Sight | None = None) -> Sight:
+        """Look at a crop.
+
+        Args:
+            crop_rgb: (h, w, 3) uint8 of any size.
+            last: of the same part of the frame before; its labels do for every other frame,
+                for clothes and hands are told apart coarsely.
+        """
         square = squared(crop_rgb)
         person = self._segmenter.segment(square)
         if self._labeller is None:
             return Sight(square, person)
+        if last is not None and last.labels is not None and last.age + 1 < _LABELS_EVERY:
+            return Sight(square, person, last.labels, last.age + 1)
         return Sight(square, person, self._labeller(picture=as_input(square))["probabilities"][0])
 
 

@@ -19,8 +19,10 @@ from stream.refine import (
     SIZE,
     UNKNOWN,
     Refiner,
+    Repair,
     allowed,
     refine_masks,
+    repaired,
     squeezed,
 )
 from stream.region import Region
@@ -52,6 +54,12 @@ def told(doubt=255):
     provenance[..., 0] = 255
     provenance[PART] = 255, doubt, 0
     return provenance
+
+
+def repair(engine, picture, provenance, unseen):
+    """Find what a picture needs, and do it."""
+    found = Refiner(engine).repair(picture, provenance, unseen)
+    return picture if found is None else repaired(picture, found)
 
 
 def drawn(height, width):
@@ -103,7 +111,7 @@ def test_half_a_guess_may_change_by_half():
 @pytest.mark.parametrize("size", [(256, 256), (640, 480), (173, 210)])
 def test_what_was_seen_stays_as_it_is_and_guesses_follow_the_network(size):
     before = drawn(*size)
-    after = Refiner(Engine(2)).refine(before, told(), NOTHING).astype(int)
+    after = repair(Engine(2), before, told(), NOTHING).astype(int)
     y, x = (np.arange(length) * SIZE / length for length in size)
     sure = (y[:, None] < 80) | (y[:, None] > 160) | (x < 40) | (x > 110)
     np.testing.assert_array_equal(after[sure], before[sure])
@@ -115,7 +123,7 @@ def test_what_was_seen_stays_as_it_is_and_guesses_follow_the_network(size):
 def test_detail_goes_with_what_was_wrong():
     before = np.full((768, 768, 3), 100, np.uint8)
     before[:, 225] = 0  # a streak finer than the square
-    after = Refiner(Engine(40)).refine(before, told(), NOTHING).astype(int)
+    after = repair(Engine(40), before, told(), NOTHING).astype(int)
     assert after[:200, 225].max() == 0
     streak, beside = after[310:410, 225].mean(), after[310:410, 200].mean()
     assert beside == pytest.approx(140, abs=1)
@@ -125,28 +133,28 @@ def test_detail_goes_with_what_was_wrong():
 def test_what_is_told_may_be_coarser_than_the_square():
     small = told()[::2, ::2]
     before = drawn(300, 300)
-    after = Refiner(Engine(2)).refine(before, small, NOTHING)
-    fine = Refiner(Engine(2)).refine(before, told(), NOTHING)
+    after = repair(Engine(2), before, small, NOTHING)
+    fine = repair(Engine(2), before, told(), NOTHING)
     assert (after != before).any()
     assert np.abs(after.astype(int) - fine).mean() < 0.05
 
 
 def test_colours_end_at_black_and_white():
     white = np.full((SIZE, SIZE, 3), 240, np.uint8)
-    assert Refiner(Engine(90)).refine(white, told(), NOTHING)[PART].min() == 255
-    assert Refiner(Engine(-250)).refine(white, told(), NOTHING)[PART].max() == 0
+    assert repair(Engine(90), white, told(), NOTHING)[PART].min() == 255
+    assert repair(Engine(-250), white, told(), NOTHING)[PART].max() == 0
 
 
 def test_a_network_that_changes_nothing_gives_the_picture_back():
     before = drawn(400, 300)
-    after = Refiner(Engine(0)).refine(before, told(), NOTHING)
+    after = repair(Engine(0), before, told(), NOTHING)
     np.testing.assert_array_equal(after, before)
     assert after is not before  # the caller's array is never written to
 
 
 def test_where_nothing_is_a_guess_the_network_is_not_asked():
     engine, before = Engine(50), drawn(300, 300)
-    assert Refiner(engine).refine(before, told(doubt=0), NOTHING) is before
+    assert repair(engine, before, told(doubt=0), NOTHING) is before
     assert engine.calls == 0
 
 
@@ -170,9 +178,10 @@ class Recorder:
     def __init__(self):
         self.told = []
 
-    def refine(self, drawn, provenance, unseen):
+    def repair(self, drawn, provenance, unseen):
         self.told.append((provenance, unseen))
-        return np.full_like(drawn, 255)
+        whole = np.full((SIZE, SIZE, 3), 255, np.uint8)
+        return Repair(whole, np.zeros_like(whole), np.zeros((SIZE, SIZE), np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -181,10 +190,12 @@ def turned():
     pixels = clip_frames(1)[0]
     info = StreamInfo(width=pixels.shape[1], height=pixels.shape[0], fps=25.0)
 
-    def turn(quality):
+    def turn(quality, count=1):
         with Reposer(settings, info, StageTimer()) as reposer:
             reposer.quality, reposer._refiner = quality, Recorder()
-            shown = reposer.process(Frame(pixels, 0, 0.0), PoseRequest(yaw=25)).pixels
+            for number in range(count):
+                frame = Frame(pixels, number, number / 25)
+                shown = reposer.process(frame, PoseRequest(yaw=25)).pixels
             return shown, reposer._refiner.told
 
     return turn
@@ -201,9 +212,29 @@ def test_the_live_path_refines_what_it_drew(turned):
     assert sure.mean() > 0.1
 
 
+def test_a_repair_is_carried_to_the_next_frame(turned):
+    shown, told = turned(HIGH, 2)
+    assert (shown == 255).all(axis=-1).mean() > 0.1
+    assert len(told) == 1
+    _, told = turned(HIGH, 3)
+    assert len(told) == 2
+
+
+def test_a_repair_moves_with_the_frame_when_its_region_does():
+    more = np.zeros((SIZE, SIZE, 3), np.uint8)
+    more[96:160, 64:128] = 50
+    found = Repair(more, np.zeros_like(more), np.zeros((SIZE, SIZE), np.float32))
+    before, now = Region(100, 50, 612, 562), Region(68, 18, 628, 578)
+    old = repaired(np.zeros((before.height, before.width, 3), np.uint8), found)
+    new = repaired(np.zeros((now.height, now.width, 3), np.uint8), found.moved(before, now))
+    same = new[32 : 32 + 512, 32 : 32 + 512]
+    assert np.abs(same.astype(int) - old).mean() < 0.5
+    assert found.moved(before, before) is found
+
+
 def test_low_quality_goes_without(turned):
-    assert not LOW.refine
-    assert LEVELS[0].refine
+    assert not LOW.refine_every
+    assert LEVELS[0].refine_every
     _, told = turned(LOW)
     assert told == []
 
@@ -221,8 +252,8 @@ class Noise:
 
 def test_noise_of_the_tint_is_calmed_and_that_of_the_light_is_kept():
     flat = np.full((SIZE, SIZE, 3), 128, np.uint8)
-    grey = Refiner(Noise(False)).refine(flat, told(), NOTHING)[PART].astype(float)
+    grey = repair(Noise(False), flat, told(), NOTHING)[PART].astype(float)
     assert grey.std() > 20
     assert np.ptp(grey, axis=-1).max() <= 2
-    coloured = Refiner(Noise(True)).refine(flat, told(), NOTHING)[PART].astype(float)
+    coloured = repair(Noise(True), flat, told(), NOTHING)[PART].astype(float)
     assert np.ptp(coloured, axis=-1).mean() < 12  # 43 before

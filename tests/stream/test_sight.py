@@ -69,3 +69,14 @@ def test_specks_are_not_held():
     things = np.zeros((256, 256), np.float32)
     things[240:250, 100:110] = 1
     assert held_things(sight_of(things), chin_row=170).max() == 0
+
+
+def test_labels_do_for_the_next_look_and_not_for_the_one_after():
+    labeller, dark, light = Labeller(), np.zeros((90, 90, 3), np.uint8), np.full((90, 90, 3), 255)
+    looks = HeadSight(Person(), labeller)
+    first = looks.look(dark)
+    second = looks.look(light.astype(np.uint8), first)
+    third = looks.look(light.astype(np.uint8), second)
+    assert second.labels is first.labels
+    assert second.person.min() == 1
+    assert third.share(HAIR).min() == 1

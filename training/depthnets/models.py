@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from stream.affine import apply_affine, lift, solve_affine
+from stream.errors import UserError
 from training.depthnets.nets import DepthNet
 
 if TYPE_CHECKING:
@@ -85,10 +86,14 @@ def mean_face(faces: KeypointSet) -> np.ndarray:
     """Return the (K, 3) average face of model 2: all aligned to the most frontal (Procrustes).
 
     Raises:
-        ValueError: if the faces have no true depth.
+        UserError: if the faces have no true depth.
     """
     if faces.depth is None:
-        raise ValueError("an average 3D face needs faces with known depth")
+        raise UserError(
+            "model 2 needs faces with true depth",
+            f"{faces.name} have none",
+            "Give synthetic people or 3DFAW.",
+        )
     lifted = lift(faces.points, faces.depth).astype(np.float64)
     lifted = lifted - lifted.mean(1, keepdims=True)
     lifted /= np.sqrt((lifted**2).mean((1, 2), keepdims=True))

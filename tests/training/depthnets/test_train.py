@@ -301,6 +301,8 @@ def test_a_model_is_trained_from_the_command_line(tmp_path, capsys):
     assert json.loads((tmp_path / "table1.json").read_text())["pairs"] == 6 * 4 * 3
     assert "Table 1" in (tmp_path / "table1.md").read_text()
     assert "Table 1" in capsys.readouterr().out
+    program.run(["--model", "2", *common])
+    assert "average 3D face" in capsys.readouterr().out, "a closed form is measured"
     with pytest.raises(UserError, match="no such folder"):
         program.run(["--model", "7", "--data", str(tmp_path / "gone")])
     with pytest.raises(UserError, match="--validation"):
