@@ -16,7 +16,7 @@ from stream.errors import UserError
 from training.export import export as export_network
 from training.learn.experiment import Config
 from training.learn.fitted import add_fitted_depth
-from training.learn.loop import load
+from training.learn.loop import average_checkpoints, load
 from training.learn.loop import train as train_network
 from training.learn.prepared import open_set
 from training.learn.prepared import prepare as prepare_set
@@ -105,6 +105,13 @@ def export(
 ) -> None:  # fmt: skip
     """Write a trained network as the ONNX file that ships."""
     print(json.dumps(export_network(experiment_of(name), checkpoint, out / f"{name}.onnx")))
+
+
+@app.command
+def average(out: Out, checkpoints: tyro.conf.Positional[tuple[Path, ...]]) -> None:
+    """Average the weights of checkpoints of one training: steadier on pictures of another kind."""
+    average_checkpoints(checkpoints, out)
+    print(out)
 
 
 @app.command

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from torch import distributed, nn
 
+from stream.errors import UserError
 from training.learn.experiment import Adversarial
 from training.learn.prepared import PreparedSet, open_set
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from training.learn.experiment import Batch, Config, Experiment
@@ -70,6 +71,29 @@ def load(experiment: Experiment, path: Path) -> tuple[nn.Module, dict[str, Any]]
     network.load_state_dict(kept["network"])
     facts = {name: kept[name] for name in ("variant", "step", "seconds")}
     return network.eval(), facts
+
+
+def average_checkpoints(paths: Sequence[Path], out: Path) -> None:
+    """Write the mean of the weights of checkpoints, which begin or go on from one another.
+
+    Args:
+        paths: the checkpoints; facts are taken from the last.
+        out: file for the mean, in the same form, without what is needed to go on.
+
+    Raises:
+        UserError: if there is none, or they are of different networks.
+    """
+    kept = [torch.load(path, map_location="cpu", weights_only=True) for path in paths]
+    shapes = [{name: value.shape for name, value in one["network"].items()} for one in kept]
+    if not kept or any(one != shapes[0] for one in shapes):
+        why = "their weights differ in number or shape" if kept else "none was named"
+        raise UserError("cannot average the checkpoints", why, "Name those of one training.")
+    mean = dict(kept[-1]["network"])
+    for name, value in mean.items():
+        if value.is_floating_point():
+            mean[name] = torch.stack([one["network"][name] for one in kept]).mean(dim=0)
+    facts = {name: kept[-1][name] for name in ("variant", "step", "seconds")}
+    torch.save({"network": mean} | facts, out)
 
 
 class _Run:

@@ -8,8 +8,9 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from torch import nn
 
+from stream.errors import UserError
 from training.learn.experiment import Config
-from training.learn.loop import collated, load, train
+from training.learn.loop import average_checkpoints, collated, load, train
 from training.learn.prepared import PreparedSet
 
 
@@ -95,3 +96,27 @@ def test_pictures_become_channels_first_and_0_to_1():
     assert batch["picture"].shape == (3, 3, 6, 4)
     assert batch["picture"][:, 1].min() == 1 and batch["picture"][:, 0].max() == 0
     assert batch["level"].tolist() == [2, 2, 2]
+
+
+def test_the_mean_of_checkpoints_is_a_network_again(tmp_path):
+    torch.manual_seed(1)
+    paths = []
+    for number in range(3):
+        path = tmp_path / f"{number}.pt"
+        network = Brightness().build("small").state_dict()
+        torch.save({"network": network, "variant": "small", "step": number, "seconds": 1.0}, path)
+        paths.append(path)
+    average_checkpoints(paths, tmp_path / "mean.pt")
+    network, facts = load(Brightness(), tmp_path / "mean.pt")
+    biases = [torch.load(path, weights_only=True)["network"]["3.bias"] for path in paths]
+    assert facts["step"] == 2
+    torch.testing.assert_close(network.state_dict()["3.bias"], torch.stack(biases).mean(0))
+
+
+def test_checkpoints_of_different_networks_have_no_mean(tmp_path):
+    for variant in ("small", "large"):
+        network = Brightness().build(variant).state_dict()
+        facts = {"variant": variant, "step": 1, "seconds": 1.0}
+        torch.save({"network": network} | facts, tmp_path / f"{variant}.pt")
+    with pytest.raises(UserError, match="differ"):
+        average_checkpoints([tmp_path / "small.pt", tmp_path / "large.pt"], tmp_path / "mean.pt")
