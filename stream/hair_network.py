@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 
 from stream.region import NodeGrid, resample_to_nodes
-from stream.sight import BODY, NECK, OCCLUDER, Sight, as_input
+from stream.sight import BODY, EYES, FACE, MOUTH, NECK, OCCLUDER, Sight, as_input
 
 if TYPE_CHECKING:
     from engines.engine import Engine
     from stream.frame import Head
     from stream.raster import DepthRaster
 
+_NOT_HAIR = (FACE, MOUTH, EYES, NECK, BODY, OCCLUDER)
 UNIT_MM = 100.0  # of the network's depths, which count from the head's centre
 _SIDE = 256
 _DRAWN = 128  # the fitted head is smooth: half of the side is enough
@@ -108,8 +109,8 @@ class HairNetwork:
         found = self._engine(picture=as_input(sight.square), face_depth=given)["depth"][0, 0]
         found_mm = resample_to_nodes(found, grid) * UNIT_MM + centre_mm
         weight = np.clip((node_matte - 0.3) / 0.5, 0, 1)
-        below = sight.share(NECK, BODY, OCCLUDER)
-        if below is not None:  # the neck's depth is the model's; clothes and things do not turn
+        below = sight.share(*_NOT_HAIR)
+        if below is not None:  # the fitted model knows the face and neck better
             weight = weight * (1 - resample_to_nodes(below, grid))
         bound = self._settings.largest_mm
         change = weight * np.clip(found_mm - front_mm, -bound, bound)
