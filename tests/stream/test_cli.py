@@ -184,13 +184,17 @@ def test_requests_that_cannot_be_met_are_refused(tmp_path, options, said):
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_an_engine_that_is_absent_is_refused_and_one_that_is_here_says_what_runs():
+def test_an_engine_that_is_absent_is_refused_and_one_that_is_here_says_what_runs(tmp_path):
     pytest.importorskip("onnxruntime")
     absent = voltface("repose", CLIP, "null", "--engine", "tensorrt-rtx")
     refused(absent, "tensorrt-rtx cannot run here")
-    here = voltface("repose", FACE, "null", "--engine", "onnxruntime")
+    stats = tmp_path / "stats.json"
+    here = voltface("repose", FACE, "null", "--engine", "onnxruntime", "--stats", stats)
     assert here.returncode == 0
-    assert "MediaPipe's networks run in MediaPipe's runtime" in here.stderr
+    ran = json.loads(stats.read_text())["engines"]
+    own = ("head_segmentation", "hair_depth", "face_3dmm", "refine")
+    assert {ran[name]["backend"] for name in own} == {"onnxruntime"}
+    assert ran["face_mesh"]["backend"] == "mediapipe"
 
 
 def test_verbose_shows_where_an_error_arose(tmp_path):

@@ -213,10 +213,12 @@ def test_the_live_path_refines_what_it_drew(turned):
 
 
 def test_a_repair_is_carried_to_the_next_frame(turned):
-    shown, told = turned(HIGH, 2)
+    every = HIGH.refine_every
+    assert every > 1
+    shown, told = turned(HIGH, every)
     assert (shown == 255).all(axis=-1).mean() > 0.1
     assert len(told) == 1
-    _, told = turned(HIGH, 3)
+    _, told = turned(HIGH, every + 1)
     assert len(told) == 2
 
 
