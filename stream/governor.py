@@ -1,6 +1,6 @@
 """The governor: a live stream that cannot keep up gives up quality before it gives up frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stream.choices import QualityName
@@ -34,6 +34,8 @@ LEVELS = (
     Quality("low", hair_every=6, nodes=72, matte_share=0.7, refine_every=0),
 )
 HIGH, LOW = LEVELS[0], LEVELS[-1]
+# Of videos: the repair costs a fifth of the frame rate, and whoever waits for it asks for `high`.
+VIDEO = replace(HIGH, refine_every=0)
 
 _SWING_S = 20.0  # a raise that is taken back within this time was a mistake
 
@@ -42,8 +44,15 @@ class Governor:
     """Choose the quality of the next frame from the time that the last ones took.
 
     Only a live source with ``quality`` on ``auto`` is governed: a file loses no frames
-    whatever time they take, so it always gets the high quality, and ``low`` and ``high``
-    are the user's word.
+    whatever time they take, so a picture always gets the high quality, a video the same without
+    the repair, and ``low`` and ``high`` are the user's word.
+
+    Args:
+        settings: when to change.
+        quality: what the user asked for.
+        fps: of the source.
+        live: frames come whether they are waited for or not.
+        still: there is one frame.
     """
 
     def __init__(
@@ -52,10 +61,12 @@ class Governor:
         quality: QualityName = "auto",
         fps: float = 30.0,
         live: bool = False,
+        still: bool = False,
     ) -> None:
         self._settings = settings
         self._budget_s = 1.0 / fps if fps > 0 else 1.0 / 30.0
         self._active = live and quality == "auto"
+        self._best = HIGH if quality != "auto" or live or still else VIDEO
         self._level = len(LEVELS) - 1 if quality == "low" else 0
         self._mean_s = 0.0
         self._over_s = self._under_s = self._elapsed_s = 0.0
@@ -66,7 +77,7 @@ class Governor:
     @property
     def quality(self) -> Quality:
         """The quality for the next frame."""
-        return LEVELS[self._level]
+        return LEVELS[self._level] if self._level else self._best
 
     def update(self, spent_s: float) -> Quality:
         """Take in the time that one frame took and decide.

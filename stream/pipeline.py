@@ -327,7 +327,8 @@ class Reposer(Closing):
         followed.depth_age += 1
         same_grid = last is not None and last.front_mm.shape == (grid.rows, grid.columns)
         # At high quality a region that moved on its snapping grid is worth a new look.
-        strict = self.quality is HIGH and last is not None and last.grid.region != grid.region
+        moved = last is not None and last.grid.region != grid.region
+        strict = moved and self.quality.hair_every == HIGH.hair_every
         carry = followed.depth_age < self.quality.hair_every and not strict
         if last is not None and same_grid and carry:
             return last.carried(grid, distance_mm - followed.distance_mm)

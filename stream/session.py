@@ -135,7 +135,9 @@ def _governor(job: Job, info: StreamInfo) -> Governor:
     """Return a governor that acts where somebody watches live, on either side."""
     watched = classify(job.output) in (Kind.CAMERA, Kind.WINDOW, Kind.URL)
     fps = info.fps or _USUAL_FPS
-    return Governor(job.settings.governor, job.settings.quality, fps, info.live or watched)
+    return Governor(
+        job.settings.governor, job.settings.quality, fps, info.live or watched, info.still
+    )
 
 
 def _request(job: Job, reposer: Reposer) -> PoseRequest:

@@ -1,10 +1,11 @@
 """The governor: down when slow, up again with patience, never for files."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from stream.governor import HIGH, LEVELS, LOW, Governor
+from stream.governor import HIGH, LEVELS, LOW, VIDEO, Governor
 from stream.settings import GovernorSettings
 
 FRAME_S = 1 / 30
@@ -81,6 +82,10 @@ def test_the_users_word_is_kept(quality, level):
 
 
 def test_a_file_keeps_high_quality_however_slow():
+    picture = Governor(GovernorSettings(), "auto", fps=30.0, live=False, still=True)
+    assert picture.quality is HIGH
+    assert Governor(GovernorSettings(), "high", fps=30.0, live=False).quality is HIGH
     governor = Governor(GovernorSettings(), "auto", fps=30.0, live=False)
     feed(governor, 5 * FRAME_S, 10)
-    assert governor.quality is HIGH
+    assert governor.quality is VIDEO
+    assert replace(VIDEO, refine_every=HIGH.refine_every) == HIGH
