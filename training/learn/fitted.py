@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.closing import Closing
 from stream.frame import Head
 from stream.geometry import transform_points
 from stream.gl import create_context
@@ -34,27 +35,59 @@ def add_fitted_depth(
     data: PreparedSet, folder: Path, progress: Callable[[Iterable], Iterable] | None = None
 ) -> None:
     """Draw the field `fitted_depth` of a prepared set, in the units of its other depths."""
-    model = load_head_model()
-    context = create_context()
-    raster = DepthRaster(context, model.triangles)
     side = data.size
     target = np.lib.format.open_memmap(
         folder / f"{FIELD}.npy", "w+", "float16", (data.count, side, side)
     )
-    # Nodes lie on the corners of a region: one of side − 1 has them a pixel apart.
-    grid = NodeGrid(Region(0, 0, side - 1, side - 1), side, side)
-    for index in progress(range(data.count)) if progress else range(data.count):
-        head = fitted_head(data, index)
-        shape = model.shape(head.identity, head.expression)
-        camera = head.camera.copy()
-        camera[:2, 2] -= 0.5  # pixel centres
-        pose = head.camera_from_head
-        front, _ = raster.draw(transform_points(pose, shape), camera, grid)
-        relative = (front - pose[2, 3]) / DEPTH_UNIT_MM
-        target[index] = np.where(front > 0, relative, np.float32(NOWHERE))
+    with FittedDepth(side) as fitted:
+        for index in progress(range(data.count)) if progress else range(data.count):
+            head = fitted_head(data, index)
+            target[index] = fitted.draw(
+                head.identity, head.expression, head.camera_from_head, head.camera
+            )
     target.flush()
-    raster.release()
-    context.release()
+
+
+class FittedDepth(Closing):
+    """Draws the depth of the head model in pictures.
+
+    Args:
+        side: of the pictures, pixels.
+    """
+
+    def __init__(self, side: int) -> None:
+        self._model, self._context = load_head_model(), create_context()
+        self._raster = DepthRaster(self._context, self._model.triangles)
+        # Nodes lie on the corners of a region: one of side − 1 has them a pixel apart.
+        self._grid = NodeGrid(Region(0, 0, side - 1, side - 1), side, side)
+
+    def draw(
+        self,
+        identity: np.ndarray,
+        expression: np.ndarray,
+        camera_from_head: np.ndarray,
+        intrinsics: np.ndarray,
+    ) -> np.ndarray:
+        """Return (S, S) depth relative to the head's centre, in the units of a prepared set.
+
+        Args:
+            identity: (80,) standard deviations.
+            expression: (52,) face units.
+            camera_from_head: (4, 4), mm.
+            intrinsics: (3, 3) of the picture, pixel centres at +0.5.
+        """
+        camera = np.array(intrinsics, np.float64)
+        camera[:2, 2] -= 0.5  # pixel centres
+        pose = np.asarray(camera_from_head, np.float64)
+        vertices_mm = transform_points(pose, self._model.shape(identity, expression))
+        front, _ = self._raster.draw(vertices_mm, camera, self._grid)
+        relative = (front - pose[2, 3]) / DEPTH_UNIT_MM
+        return np.where(front > 0, relative, np.float32(NOWHERE))
+
+    def close(self) -> None:
+        """Give back the OpenGL context."""
+        self._raster.release()
+        self._context.release()
 
 
 def fitted_head(data: PreparedSet, index: int) -> Head:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-from stream.geometry import transform_points
-from stream.gl import create_context
-from stream.head_model import load_head_model
-from stream.raster import DepthRaster
-from stream.region import NodeGrid, Region
 from training.clips import clip_files, clip_pairs
-from training.learn.prepared import DEPTH_UNIT_MM, NOWHERE, PAIRS
+from training.learn.augment import cropped
+from training.learn.fitted import FIELD, FittedDepth
+from training.learn.prepared import PAIRS
 from training.synthetic.dataset import Synthesiser, arrays_of
 from training.synthetic.scene import Label
 
@@ -69,7 +65,9 @@ def prepare_pairs(
     pairs = [*_of_people(data_dir, count, seed, size, progress)]
     for files in clips:
         pairs.extend(_of_clips(files, size))
-    _draw_fitted_depth([view for pair in pairs for view in pair], size)
+    with FittedDepth(size) as fitted:  # afterwards: two OpenGL contexts get into each other's way
+        for view in (view for pair in pairs for view in pair):
+            view[FIELD] = fitted.draw(*(view[name] for name in _FITTED))
     target = folder / PAIRS
     target.mkdir(parents=True, exist_ok=True)
     for name, kind in _FIELDS.items():
@@ -109,24 +107,6 @@ def _real(view: ClipView) -> View:
     return {name: getattr(view, name) for name in ("pixels", *_FITTED)} | {"inside": inside}
 
 
-def _draw_fitted_depth(views: Iterable[View], size: int) -> None:
-    """Add the field `fitted_depth`: the head model as a fit gives it."""
-    model, context = load_head_model(), create_context()
-    raster = DepthRaster(context, model.triangles)
-    # Nodes lie on the corners of a region: one of side − 1 has them a pixel apart.
-    grid = NodeGrid(Region(0, 0, size - 1, size - 1), size, size)
-    for view in views:
-        camera = np.array(view["intrinsics"], np.float64)
-        camera[:2, 2] -= 0.5  # pixel centres
-        pose = np.asarray(view["camera_from_head"], np.float64)
-        shape = model.shape(view["identity"], view["expression"])
-        front, _ = raster.draw(transform_points(pose, shape), camera, grid)
-        relative = (front - pose[2, 3]) / DEPTH_UNIT_MM
-        view["fitted_depth"] = np.where(front > 0, relative, np.float32(NOWHERE))
-    raster.release()
-    context.release()
-
-
 def cropped_pair(
     pairs: dict[str, np.ndarray], index: int, crop: np.ndarray, size: int
 ) -> dict[str, np.ndarray]:
@@ -142,21 +122,19 @@ def cropped_pair(
         `pixels` (2, size, size, 3), `fitted_depth` and `inside` (2, size, size), `projection`
         (2, 3, 3) crop pixels from camera space, `camera_from_head` (2, 4, 4).
     """
-    matrix = crop.copy()  # OpenCV counts pixel centres at whole numbers
-    matrix[:, 2] += crop[:, :2] @ [0.5, 0.5] - 0.5
     lifted = np.vstack([crop, [0, 0, 1]])
-    far = np.float32(6e4)  # infinity cannot be resampled
-    views: dict[str, list[np.ndarray]] = {"pixels": [], "fitted_depth": [], "inside": []}
+    views = []
     for number in range(2):
-        pixels = np.ascontiguousarray(pairs["pixels"][index, number])
-        depth = np.minimum(pairs["fitted_depth"][index, number].astype(np.float32), far)
-        inside = pairs["inside"][index, number].astype(np.uint8)
-        sides, nearest = (size, size), cv2.INTER_NEAREST
-        views["pixels"].append(cv2.warpAffine(pixels, matrix, sides, borderMode=1))
-        depth = cv2.warpAffine(depth, matrix, sides, flags=nearest, borderValue=float(far))
-        views["fitted_depth"].append(np.where(depth < far / 2, depth, np.float32(np.inf)))
-        views["inside"].append(cv2.warpAffine(inside, matrix, sides, flags=nearest) > 0)
-    return {name: np.stack(value) for name, value in views.items()} | {
+        maps = {
+            "pixels": np.ascontiguousarray(pairs["pixels"][index, number]),
+            "fitted_depth": pairs["fitted_depth"][index, number],
+            "labels": pairs["inside"][index, number].astype(np.uint8),
+        }
+        views.append(cropped(maps, crop, size))
+    return {
+        "pixels": np.stack([view["pixels"] for view in views]),
+        "fitted_depth": np.stack([view["fitted_depth"] for view in views]),
+        "inside": np.stack([view["labels"] > 0 for view in views]),
         "projection": (lifted @ pairs["intrinsics"][index]).astype(np.float32),
         "camera_from_head": np.asarray(pairs["camera_from_head"][index], np.float32),
     }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.closing import Closing
 from stream.head_model import load_head_model
 from training.synthetic.backgrounds import BackgroundLibrary
 from training.synthetic.cameras import pose_degrees, sample_camera, turned_cameras
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.pool import AsyncResult
     from pathlib import Path
-    from types import TracebackType
 
     from training.synthetic.person import PersonSpec
 
@@ -44,7 +44,7 @@ _AHEAD = 3  # people drawn before they are asked for, a worker: memory stays bou
 _Item = tuple[int, dict[str, np.ndarray], dict[str, str | float]]
 
 
-class Synthesiser:
+class Synthesiser(Closing):
     """Draws samples; a context manager that owns a renderer.
 
     Args:
@@ -60,16 +60,9 @@ class Synthesiser:
         self._renderer = SceneRenderer((size, size))
         self._last: tuple[tuple[int, int, bool], PersonSpec] | None = None
 
-    def __enter__(self) -> Synthesiser:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._renderer.__exit__(kind, error, trace)
+    def close(self) -> None:
+        """Give back the OpenGL context."""
+        self._renderer.close()
 
     def sample(self, seed: int, index: int, held_out: bool = False) -> Sample:
         """Draw one picture.

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import moderngl
 import numpy as np
 
+from stream.closing import Closing
 from stream.gl import create_context
 from training.synthetic import shaders
 from training.synthetic.scene import Camera, Label, Layers, Lighting, Portrait, Surface
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _SHADOW_SIZE = 512
 _SHADOW_REACH_MM = 260.0  # half the side of what the shadowed lamp lights
@@ -50,7 +48,7 @@ def surface_normals(surface: Surface) -> np.ndarray:
     return normals.astype(np.float32)
 
 
-class SceneRenderer:
+class SceneRenderer(Closing):
     """Draws portraits; a context manager that owns an OpenGL context without a window.
 
     Args:
@@ -78,15 +76,8 @@ class SceneRenderer:
         self._shadow_target = context.framebuffer(depth_attachment=self._shadow)
         self._textures: dict[int, tuple[np.ndarray, moderngl.Texture]] = {}
 
-    def __enter__(self) -> SceneRenderer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Give back the OpenGL context."""
         self._context.release()
 
     def draw(self, portrait: Portrait, camera: Camera, lighting: Lighting) -> Layers:
