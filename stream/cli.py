@@ -4,88 +4,25 @@ A command is a function whose parameters are its options; a row of ``COMMANDS`` 
 What a command needs is imported when it runs, so that help and refusals come at once.
 """
 
-import logging
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
-from stream.choices import EngineName, FacesName, QualityName
+from stream.cli_options import Common, Degrees, Input, Output, set_up_log
 from stream.errors import UserError
 from stream.motion import CurveName, load_motion
 from stream.pose import PoseRequest
 from stream.stats import PROCESS_STARTED_S
 
-if TYPE_CHECKING:
-    from stream.settings import Settings
-
-Input = Annotated[str, Positional, arg(metavar="INPUT")]
-Output = Annotated[str, Positional, arg(metavar="OUTPUT")]
-Degrees = Annotated[float, arg(metavar="D")]
-
-
-def _option(metavar: str, default: str, text: str) -> Any:  # noqa: ANN401 - tyro's own marker
-    """Mark an option whose absence leaves the word to the settings file."""
-    return arg(metavar=metavar, help_behavior_hint=f"(default: {default})", help=text)
-
-
-_ENGINE_HELP = (
-    "What runs the networks that voltface brings. This version only has those of MediaPipe, "
-    "which run in MediaPipe's own runtime; a named engine must be installed."
-)
-_QUALITY_HELP = (
-    "auto is high for files; where somebody watches live, it goes down when the machine cannot "
-    "keep up, and up again."
-)
-_SEED_HELP = (
-    "Give the same result every time. This version draws no random numbers, so that any N does: "
-    "the background is completed in step with the frames, not beside them, which takes longer."
-)
 _HOTKEYS_HELP = (
     "Take keys while another program has the keyboard: Ctrl+Alt+Shift with j, l, i, k (turn), "
     "0 (reset), m (mirror), b (bypass), q (quit). Needs the extra ui."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Common:
-    """For every command that turns heads."""
-
-    engine: Annotated[
-        EngineName | None,
-        _option("{auto,tensorrt,tensorrt-rtx,openvino,onnxruntime}", "auto", _ENGINE_HELP),
-    ] = None
-    faces: Annotated[
-        FacesName | None, _option("{largest,all}", "largest", "Turn the largest head or all heads.")
-    ] = None
-    config: Annotated[Path | None, arg(metavar="FILE.toml")] = None
-    """Settings; options on the command line win."""
-    stats: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Write statistics as JSON."""
-    quality: Annotated[QualityName | None, _option("{auto,low,high}", "auto", _QUALITY_HELP)] = None
-    seed: Annotated[int | None, _option("N", "none", _SEED_HELP)] = None
-    quiet: bool = False
-    """Show no progress, only errors."""
-    verbose: bool = False
-    """Log more, and show where an error arose."""
-
-    def settings(self) -> "Settings":
-        """Return the settings of the file with the options on top, and set up the log."""
-        _set_up_log(self.verbose, self.quiet)
-        from stream.settings import load_settings  # the stages, whose settings these are
-
-        return load_settings(
-            self.config,
-            engine=self.engine,
-            faces=self.faces,
-            quality=self.quality,
-            seed=self.seed,
-        )
 
 
 def repose(
@@ -164,7 +101,7 @@ def doctor(json: bool = False, verbose: bool = False) -> int:
         json: print JSON instead of a table.
         verbose: log more, and show where an error arose.
     """
-    _set_up_log(verbose, quiet=False)
+    set_up_log(verbose, quiet=False)
     from stream.doctor import run_doctor
 
     return run_doctor(json)
@@ -218,20 +155,3 @@ def _checked_request(request: PoseRequest) -> PoseRequest:
         what = f"--frontal is {request.frontal:g}"
         raise UserError(what, "it is a share of the tracked turn", "Give a number from 0 to 1")
     return request
-
-
-def _set_up_log(verbose: bool, quiet: bool) -> None:
-    """Send what the path logs to standard error, with tracebacks only if verbose."""
-    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("voltface: %(message)s") if verbose else _OneLine())
-    logging.basicConfig(level=logging.ERROR, handlers=[handler])
-    logging.getLogger("voltface").setLevel(level)
-    logging.captureWarnings(not verbose)
-
-
-class _OneLine(logging.Formatter):
-    """Formats what is logged as one line, without a traceback."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return f"voltface: {record.getMessage()}"

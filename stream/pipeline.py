@@ -1,11 +1,10 @@
 """The path of a frame: capture → track → fit → segment → hair depth → mesh → pose → warp → sink.
 
-`Reposer.process` reads as the table in docs/architecture.md: one statement a stage.
+`Reposer._process` reads as the table in docs/architecture.md: one statement a stage.
 """
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,26 +12,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream.allocator import keep_freed_memory
-from stream.closing import Closing
 from stream.composite import (
     head_region,
     matte_at_frame,
     moving_region,
     paste,
 )
-from stream.face_looks import FaceLooks
-from stream.fit import HeadFitter
-from stream.frame import Face, Frame, Head
 from stream.gl import create_context
-from stream.governor import HIGH, Quality
+from stream.governor import HIGH
 from stream.hair_depth import HairDepth, HeadDepth
 from stream.hair_network import HairNetwork
 from stream.head_model import load_head_model
+from stream.heads import HeadFinder
 from stream.matte import MatteState, head_matte
 from stream.mesh import build_mesh
 from stream.networks import Networks
+from stream.path import FramePath
 from stream.plate import BackgroundPlate
-from stream.pose import PoseController, PoseRequest
+from stream.pose import PoseController
 from stream.raster import DepthRaster
 from stream.refine import SIZE as REFINED
 from stream.refine import Refiner, Repair, repaired
@@ -40,15 +37,14 @@ from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight, Sight
 from stream.symmetry import with_mirror_half
-from stream.track import FaceTracker
 from stream.warp import Warp
 
 if TYPE_CHECKING:
+    from stream.frame import Face, Frame, Head
     from stream.media import StreamInfo
+    from stream.pose import PoseRequest
     from stream.settings import Settings
     from stream.stats import StageTimer
-
-_log = logging.getLogger("voltface")
 
 _STILL_NODES = 128
 
@@ -71,7 +67,7 @@ class _Followed:
         self.repair_age = 0  # frames since then
 
 
-class Reposer(Closing):
+class Reposer(FramePath):
     """Re-poses the heads of a stream, frame by frame.
 
     Args:
@@ -79,19 +75,14 @@ class Reposer(Closing):
         info: the stream that comes in.
         timer: takes the time of each stage.
 
-    Attributes:
-        quality: how much work the next frame may cost; set by the governor.
-        faces_tracked: how many different faces were followed so far.
-        last_faces: how many faces the last frame held.
-
     Raises:
         UserError: if OpenGL is missing.
     """
 
     def __init__(self, settings: Settings, info: StreamInfo, timer: StageTimer) -> None:
+        super().__init__(info)
         keep_freed_memory()
         self._stage = timer.stage
-        self._all_faces = settings.faces == "all"
         self._still = info.still
         self._size = (info.width, info.height)
         self._model = load_head_model()
@@ -100,27 +91,22 @@ class Reposer(Closing):
             context, self._model.triangles, self._model.triangles_of(1, 2, 3, 4)
         )
         self._warp = Warp(context)
-        faces = 4 if self._all_faces else 1
-        self._tracker = FaceTracker(faces, settings.track, still=info.still)
-        self._fitter = HeadFitter(self._model, settings.fit)
         self._networks = Networks(settings.networks, settings.engine)
         self._segmenter = PersonSegmenter()
         self._sight = HeadSight(self._segmenter, self._networks.get("head_segmentation"))
         refine = self._networks.get("refine")
         self._refiner = Refiner(refine) if refine else None
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
-        self._looks = FaceLooks(self._networks.get("face_3dmm"), self._beside)
+        self._heads = HeadFinder(
+            self._model, settings, self._networks.get("face_3dmm"), self._beside, still=info.still
+        )
         self._settings = settings
         self._poses = PoseController(self._model.neck_joint, settings.limits)
         self._followed: dict[int, _Followed] = {}
-        self._failed = False
-        self._ids: set[int] = set()
-        self.quality: Quality = HIGH
-        self.last_faces = 0
 
     def close(self) -> None:
         """Give back the networks and the OpenGL context."""
-        self._tracker.close()
+        self._heads.close()
         self._beside.shutdown()
         self._segmenter.close()
         self._networks.close()
@@ -134,9 +120,14 @@ class Reposer(Closing):
         return max(_STILL_NODES, self.quality.nodes) if self._still else self.quality.nodes
 
     @property
+    def last_faces(self) -> int:
+        """How many faces the last frame held."""
+        return self._heads.last_faces
+
+    @property
     def faces_tracked(self) -> int:
         """How many different faces were followed so far."""
-        return len(self._ids)
+        return self._heads.faces_tracked
 
     @property
     def engines(self) -> dict[str, dict[str, str]]:
@@ -145,19 +136,6 @@ class Reposer(Closing):
         own = self._networks.as_stats
         return {"face_mesh": dict(mediapipe), "person_segmentation": dict(mediapipe), **own}
 
-    def process(self, frame: Frame, request: PoseRequest) -> Frame:
-        """Return the frame with its heads as requested.
-
-        When a stage fails, the frame comes back unchanged, and the reason is logged once.
-        """
-        try:
-            return self._process(frame, request)
-        except Exception as error:  # noqa: BLE001  the picture never goes black
-            if not self._failed:
-                _log.exception("a frame passes unchanged: %s", error)
-            self._failed = True
-            return frame
-
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
         stage = self._stage
         if not request.is_rest:
@@ -165,7 +143,7 @@ class Reposer(Closing):
         with stage("track"):
             faces = self._track(frame)
         with stage("fit"):
-            heads = self._fit(frame, faces)
+            heads = self._heads.fit(frame, faces)
             likes = [self._like(head, request) for head in heads]
         if request.is_rest or not heads:
             return frame
@@ -223,39 +201,11 @@ class Reposer(Closing):
             followed.repaired = moving
         return drawn if followed.repair is None else repaired(drawn, followed.repair)
 
-    def face_of_picture(self, pixels: np.ndarray) -> Face | None:
-        """Find the face of a ``--like`` picture, in pixels of this stream's frames.
-
-        Args:
-            pixels: (H, W, 3) uint8 RGB, taken by the same camera.
-
-        Returns:
-            The largest face, or None.
-        """
-        with FaceTracker(1, still=True) as tracker:
-            faces = tracker.track(Frame(pixels))
-        if not faces:
-            return None
-        scale = np.float32(max(self._size) / max(pixels.shape[:2]))
-        return replace(faces[0], points_px=faces[0].points_px * scale)
-
     def _track(self, frame: Frame) -> list[Face]:
-        faces = self._tracker.track(frame)
-        if self._tracker.cut:
-            self._fitter.reset()
-            self._looks.reset()
+        faces = self._heads.track(frame)
+        if self._heads.cut:
             self._forget()
-        self._ids.update(face.id for face in faces)
-        self.last_faces = len(faces)
         return faces
-
-    def _fit(self, frame: Frame, faces: list[Face]) -> list[Head]:
-        news = self._looks.update(frame, faces)
-        heads = [
-            self._fitter.fit(face, frame.size, frame.time_s, news.get(face.id)) for face in faces
-        ]
-        self._looks.look_ahead(frame, faces)
-        return heads
 
     def _forget(self) -> None:
         for followed in self._followed.values():
@@ -265,7 +215,7 @@ class Reposer(Closing):
     def _like(self, head: Head, request: PoseRequest) -> Head | None:
         if request.like is None:
             return None
-        return self._fitter.fit_as(head.face_id, request.like, self._size)
+        return self._heads.fit_as(head.face_id, request.like, self._size)
 
     def _state(self, head: Head) -> _Followed:
         if head.face_id not in self._followed:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stream.governor import Governor
     from stream.interrupt import Interruption
     from stream.media import Sink, Source
-    from stream.pipeline import Reposer
+    from stream.path import FramePath
     from stream.pose import PoseRequest
     from stream.stats import Stats
 
@@ -47,7 +47,7 @@ class Watch:
 def run(
     source: Source,
     sink: Sink,
-    reposer: Reposer,
+    path: FramePath,
     request_at: Callable[[float], PoseRequest],
     watch: Watch,
 ) -> None:
@@ -59,7 +59,7 @@ def run(
     Args:
         source: gives the frames.
         sink: takes them, and gives the keys that were pressed.
-        reposer: the path of a frame.
+        path: the path of a frame.
         request_at: the pose request at a time of the source, in seconds.
         watch: counts, measures and decides; its statistics are complete afterwards, also
             where an exception comes out.
@@ -75,18 +75,19 @@ def run(
         for frame in _frames(source, watch):
             for key in (*sink.poll_keys(), *watch.hotkeys()):
                 controls.press(key)
+                path.press(key)
             if controls.quit:
                 break
             begun_s = time.perf_counter()
             request = controls.applied(request_at(frame.time_s))
-            shown = frame if controls.bypassed else reposer.process(frame, request)
-            _require_face(source, reposer)
+            shown = frame if controls.bypassed else path.process(frame, request)
+            _require_face(source, path)
             spent_s = time.perf_counter() - begun_s
             with stats.timer.stage("sink"):
                 sink.write(_mirrored(shown) if controls.mirrored else shown)
             stats.frame_done(frame.captured_s)
             if not controls.bypassed:
-                reposer.quality = governor.update(spent_s)
+                path.quality = governor.update(spent_s)
             watch.report(stats)
     except KeyboardInterrupt:
         stats.interrupted = True
@@ -95,8 +96,8 @@ def run(
         stats.interrupted |= watch.interruption.requested
         stats.frames_dropped = source.dropped - dropped_before
         stats.frames_in += stats.frames_dropped
-        stats.faces_tracked = reposer.faces_tracked
-        stats.engines = reposer.engines
+        stats.faces_tracked = path.faces_tracked
+        stats.engines = path.engines
         stats.governor = governor.changes
 
 
@@ -112,11 +113,11 @@ def _frames(source: Source, watch: Watch) -> Iterator[Frame]:
         yield frame
 
 
-def _require_face(source: Source, reposer: Reposer) -> None:
-    if source.info.still and reposer.last_faces == 0:
+def _require_face(source: Source, path: FramePath) -> None:
+    if source.info.still and path.last_faces == 0:
         raise UserError(
             f"no face found in the picture {source.info.name}",
-            "the path turns heads, and sees none there",
+            "there must be one to work on",
             "Give a picture in which a face is seen from the front and not too small",
         )
 

@@ -4,10 +4,12 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stream.engine_choice import check_engine
 from stream.errors import UserError
 from stream.governor import Governor
+from stream.heads import face_of_picture
 from stream.hotkeys import Hotkeys
 from stream.interrupt import Interruption
 from stream.media import Sink, SourceOptions, StreamInfo, open_sink, open_source, read_picture
@@ -19,6 +21,9 @@ from stream.progress import ProgressReport
 from stream.run import Watch, run
 from stream.settings import Settings
 from stream.stats import Stats, check_writable, write_json
+
+if TYPE_CHECKING:
+    from stream.path import PathBuilder
 
 _USUAL_FPS = 30.0
 
@@ -37,6 +42,7 @@ class Job:
         quiet: show no progress.
         hotkeys: take keys while another program has the keyboard.
         live_frames_max: stop a live input after so many frames.
+        build: makes the path of a frame; heads are turned unless given.
         started_s: ``time.perf_counter()`` from which the first frame is timed; now unless given.
     """
 
@@ -51,6 +57,7 @@ class Job:
     hotkeys: bool = False
     live_frames_max: int | None = None
     started_s: float | None = None
+    build: "PathBuilder" = Reposer
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +104,18 @@ def perform(job: Job) -> Outcome:
         interruption = stack.enter_context(Interruption())
         with interruption.waiting():
             source = stack.enter_context(open_source(job.input, options=_source_options(job)))
-            reposer = stack.enter_context(Reposer(job.settings, source.info, stats.timer))
-            request = _request(job, reposer)
-            sink = stack.enter_context(_open_output(job, source.info))
+            path = stack.enter_context(job.build(job.settings, source.info, stats.timer))
+            request = _request(job, source.info)
+            sink = stack.enter_context(_open_output(job, path.output_info))
         info = source.info
         governor = _governor(job, info)
-        reposer.quality = governor.quality
+        path.quality = governor.quality
         report = stack.enter_context(ProgressReport(info.frame_count or 0, job.quiet))
         frames_max = job.live_frames_max if info.live else None
         hotkeys = stack.enter_context(Hotkeys()).poll_keys if job.hotkeys else list
         watch = Watch(stats, governor, report.update, interruption, frames_max, hotkeys)
         try:
-            run(source, sink, reposer, requests_over_time(request, job.course), watch)
+            run(source, sink, path, requests_over_time(request, job.course), watch)
         finally:
             if job.stats_path:
                 write_json(job.stats_path, stats.as_json(input_json(info)))
@@ -140,12 +147,12 @@ def _governor(job: Job, info: StreamInfo) -> Governor:
     )
 
 
-def _request(job: Job, reposer: Reposer) -> PoseRequest:
+def _request(job: Job, info: StreamInfo) -> PoseRequest:
     """Return the constant request, with the face of the ``--like`` picture in it."""
     if job.like is None:
         return job.request
     pixels, _ = read_picture(job.like)
-    face = reposer.face_of_picture(pixels)
+    face = face_of_picture(pixels, (info.width, info.height))
     if face is None:
         raise UserError(
             f"no face found in the picture {job.like}",

@@ -346,7 +346,7 @@ def test_a_camera_that_is_unplugged_midway_leaves_a_video_that_plays(tmp_path, m
 
     monkeypatch.setattr(session, "open_source", lambda spec, options=None: Unplugged())
     monkeypatch.setattr("stream.__main__._silence_native_chatter", lambda: None)
-    monkeypatch.setattr("stream.cli._set_up_log", lambda verbose, quiet: None)  # of the process
+    monkeypatch.setattr("stream.cli.set_up_log", lambda verbose, quiet: None)  # of the process
     out, stats = tmp_path / "out.mp4", tmp_path / "stats.json"
     arguments = ["repose", "camera", str(out), "--yaw", "10", "--stats", str(stats), "--quiet"]
     assert main(arguments) == 2

@@ -50,6 +50,10 @@ class FakeReposer:
         self.faces_tracked = self.last_faces = faces
         self.engines = {"face_mesh": {"backend": "mediapipe"}}
         self.quality, self.requests, self.on_frame = None, [], on_frame
+        self.pressed = []
+
+    def press(self, key):
+        self.pressed.append(key)
 
     def process(self, frame, request):
         self.requests.append(request)
@@ -107,6 +111,7 @@ def test_keys_turn_bypass_mirror_and_quit():
     assert sink.frames[1].pixels[0, 0, 0] == 2
     assert sink.frames[2].pixels[0, -1, 0] == 3  # mirrored
     assert sink.frames[2].pixels[0, 0, 0] == 0
+    assert reposer.pressed == ["right", "space", "m", "q"]  # a path may have keys of its own
 
 
 def test_a_picture_without_a_face_is_refused_before_it_is_written():

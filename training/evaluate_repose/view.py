@@ -14,6 +14,7 @@ from stream.geometry import (
     rigid_transform,
     rotation_from_angles,
 )
+from stream.heads import face_of_picture
 from training.evaluate_repose import media, report
 from training.evaluate_repose.baselines import thin_plate
 from training.evaluate_repose.depth import recorded_depth, region_errors
@@ -134,7 +135,7 @@ def methods(view: View) -> tuple[dict[str, np.ndarray], dict[str, float]]:
             out["voltface"] = path.process(source, yaw=yaw, pitch=pitch, roll=roll)
         if depths:
             errors = region_errors(depths[-1], view.first)
-        like = path.reposer.face_of_picture(goal)
+        like = face_of_picture(goal, SIZE)
         if like is not None:
             out["voltface --like"] = path.process(source, like=like)
     return out, errors

@@ -138,7 +138,7 @@ class CoarsePath(Reposer):
         """Begin with a new person; `still` as above, unchanged when absent."""
         self._still = self._still if still is None else still
         self._forget()
-        self._fitter.reset()
+        self._heads.reset()
 
     def turned(self, pixels: np.ndarray, face: Face | None, request: PoseRequest) -> Coarse | None:
         """Turn the head of a frame.

@@ -112,7 +112,7 @@ def test_views_of_a_person_are_turned_to_each_other(monkeypatch):
         monkeypatch.setattr(refine_pairs, limit, 255.0)
     pixels = clip_frames(1)[0]
     with CoarsePath((pixels.shape[1], pixels.shape[0])) as coarse_path:
-        points = coarse_path._tracker.track(Frame(pixels))[0].points_px
+        points = coarse_path._heads.track(Frame(pixels))[0].points_px
         alpha = np.full(pixels.shape[:2], 255, np.uint8)
 
         def view(yaw_deg):
