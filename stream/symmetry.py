@@ -28,10 +28,12 @@ _YAW = (5.0, 12.0)  # degrees: a head seen more frontally hides nothing that its
 _TURN = (2.0, 8.0)  # degrees that the hidden side must come nearer
 _HIDDEN_MM = (4.0, 12.0)  # behind what is seen: a mirrored node begins to be, and is, hidden
 _MIRROR_YIELD_MM, _SMEAR_YIELD_MM = 3.0, 60.0  # to good colours, and to the mirror
-_STRETCH = (2.0, 4.5)  # magnification at which the frame's own colours begin and cease to do
+_STRETCH = (1.4, 2.6)  # magnification at which the frame's own colours begin and cease to do
 _SLOPE = (8.0, 20.0)  # depth over width, at which a node is seen too obliquely to be mirrored
 _CARVE_SLACK_MM = 12.0  # halves are not quite alike: so far outside the outline is no contradiction
 _DARK, _GAINS = 12.0, (0.4, 2.0)  # grey levels that damp the ratio of dark colours; bounds of it
+_HUE_CHANGE, _LIGHT_CHANGE = 0.04, 0.35  # of log colour, from side to side, by light alone
+_SPOT_MM = 20.0  # what is smaller, of shown or left out, is chance
 _SURE = (0.5, 0.9)  # matte: what is not surely the head is not mirrored
 _SHARES = 33  # transforms are interpolated between so many shares of a motion
 
@@ -60,6 +62,7 @@ def with_mirror_half(
     opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
     opacity *= _smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
     opacity *= revealed * (1 - _smoothstep(_slope(depth, head), *_SLOPE))
+    opacity = _in_one_piece(opacity, _node_mm(depth, head))
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
     gain = _light_of_the_other_side(picture, places, opacity, depth)
     mirror = Sheet("mirror", places, mirrored_mm, near.share, near.colours_px, opacity,
@@ -175,6 +178,15 @@ def _missing(
     return np.maximum(hidden, smeared) * _smoothstep(person, 0.2, 0.7)
 
 
+def _in_one_piece(opacity: np.ndarray, node_mm: float) -> np.ndarray:
+    """Close holes of (rows, columns) opacity, then leave out islands: both would show as spots."""
+    side = 2 * max(1, round(_SPOT_MM / node_mm / 2)) + 1
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cv2.morphologyEx(
+        cv2.morphologyEx(opacity, cv2.MORPH_CLOSE, around), cv2.MORPH_OPEN, around
+    )
+
+
 def _light_of_the_other_side(
     picture: np.ndarray, places_px: np.ndarray, opacity: np.ndarray, depth: HeadDepth
 ) -> np.ndarray:
@@ -190,8 +202,18 @@ def _light_of_the_other_side(
     x, y = nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32)
     there = cv2.remap(colours, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     ratio = np.clip(there / colours, *_GAINS)
-    known = np.clip(1 - opacity * 2, 0, 1) * depth.coverage
+    known = np.clip(1 - opacity * 2, 0, 1) * depth.coverage * _alike(np.log(ratio))
     return np.exp(cv2.GaussianBlur(pull_push(np.log(ratio), known), (0, 0), 3.0))
+
+
+def _alike(log_ratio: np.ndarray) -> np.ndarray:
+    """Return (rows, columns) near 1 where both sides show the same stuff, and light alone differs.
+
+    Light changes brightness much and hue little; hair that lies over one cheek changes both.
+    """
+    brightness = log_ratio.mean(axis=-1, keepdims=True)
+    hue = np.abs(log_ratio - brightness).max(axis=-1) / _HUE_CHANGE
+    return 1 / (1 + hue**2 + (brightness[..., 0] / _LIGHT_CHANGE) ** 4)
 
 
 def _node_mm(depth: HeadDepth, head: Head) -> float:
