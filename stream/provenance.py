@@ -29,7 +29,7 @@ float stretch() {                                   // greatest magnification of
 }
 float grazing() {                                   // 1 where the surface turns out of sight
     vec2 slope = vec2(dFdx(target_mm), dFdy(target_mm)) / px_a_pixel;
-    return smoothstep(4.0, 14.0, length(slope) / mm_per_px);
+    return smoothstep(0.8, 3.0, length(slope) / mm_per_px);
 }
 void tell(float covered, float guessed) {
     if (covered < 0.002) discard;

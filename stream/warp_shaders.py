@@ -104,7 +104,7 @@ in float target_mm;
 in float cover;
 out vec4 colour;
 float grazing() {                                   // 1 where the surface turns out of sight
-    return smoothstep(4.0, 14.0, length(vec2(dFdx(target_mm), dFdy(target_mm))) / mm_per_px);
+    return smoothstep(0.8, 3.0, length(vec2(dFdx(target_mm), dFdy(target_mm))) / mm_per_px);
 }
 void main() {
     vec4 here = texture(layer, (source_px - region.xy) / region.zw);
