@@ -20,6 +20,8 @@ _RIM_SAMPLES = 300
 _OUTSIDE_COST = 3 * 60.0**2  # squared grey levels charged for pixels that cannot be compared
 _DETAIL_SHARE = 0.008  # of the longer side: detail of copies is finer than this
 _DETAIL_LIMIT = 4.0  # medians of the absolute detail around; stronger detail is clipped
+_TRUST_CELLS = 21  # side of the window over which copies are judged
+_NOISE = 3 * 1.0**2  # squared grey levels that no copy explains
 _REPEATING = 0.05  # share of the variance around that copies leave unexplained in a pattern
 _DISTANCE_COST = 2.0  # squared grey levels a cell of shift: near copies look more natural
 
@@ -47,14 +49,16 @@ def complete(
     found = _coarse_shifts(picture, hole, barred)
     if found is None:
         return _smooth_fill(picture, hole)
-    shift, poor, trust = found
+    shift, poor, coarse_trust = found
     for side in (192, 384):
         if height * width > (side / 1.5) ** 2:
             shift = _refined(picture, hole, barred, shift, side)
     poor = cv2.resize(poor, (width, height), interpolation=cv2.INTER_NEAREST)
     copied = _copied(picture, hole, barred, shift, poor)
-    if trust < 1:
-        copied = cv2.addWeighted(copied, trust, _textured(picture, hole, copied), 1 - trust, 0)
+    if coarse_trust.min() < 1:
+        trust = cv2.resize(coarse_trust, (width, height))[..., None]
+        textured = _textured(picture, hole, copied).astype(np.float32)
+        copied = (textured + trust * (copied - textured) + 0.5).astype(np.uint8)
     return np.where(hole[..., None] > 0, copied, picture)
 
 
@@ -126,7 +130,7 @@ def _mismatch(
 
 def _coarse_shifts(
     picture: np.ndarray, hole: np.ndarray, barred: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float] | None:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Shifts (h, w, 2) float32 in coarse cells, (h, w) uint8 where they fit badly, and trust."""
     small, known = _reduced(picture, hole, _COARSE_SIZE)
     usable = _reduced(picture, barred, _COARSE_SIZE)[1]
@@ -143,11 +147,15 @@ def _coarse_shifts(
     return np.array(shifts, np.float32)[labels], poor, _trust(small, known, sources)
 
 
-def _trust(small: np.ndarray, known: np.ndarray, sources: list["_Source"]) -> float:
-    """How well the shifts predict what is known around the hole: 0 (a mere guess) to 1.
+def _trust(small: np.ndarray, known: np.ndarray, sources: list["_Source"]) -> np.ndarray:
+    """How well the shifts predict what is known around each cell: 0 (a mere guess) to 1.
 
     A pattern that repeats is predicted to a few per cent of its variance; an ordinary room,
-    whose things stand there once, to 15–40 %.
+    whose things stand there once, to 15–40 %; of a plain wall nothing is left to predict, and
+    there any copied thing would stand out. Inside the hole, trust carries on from its rim.
+
+    Returns:
+        (h, w) float32.
     """
     ring = (cv2.dilate(1 - known, np.ones((9, 9), np.uint8)) & known) > 0
     weight = known.astype(np.float32)
@@ -157,8 +165,12 @@ def _trust(small: np.ndarray, known: np.ndarray, sources: list["_Source"]) -> fl
     share = np.maximum(cv2.blur(weight, (15, 15)), 1e-3)[..., None]
     mean = cv2.blur(small, (15, 15)) / share  # hidden cells are zero
     variance = np.maximum(cv2.blur(small**2, (15, 15)) / share - mean**2, 0).sum(-1)
-    unexplained = float(np.median(lowest[ring])) / max(float(variance[ring].mean()), 1.0)
-    return float(np.clip(2 - unexplained / _REPEATING, 0, 1))
+    counted = ring.astype(np.float32)
+    around = (_TRUST_CELLS, _TRUST_CELLS)
+    unexplained = cv2.blur(lowest * counted, around) / np.maximum(
+        cv2.blur((variance + _NOISE) * counted, around), 1e-3
+    )
+    return pull_push(np.clip(2 - unexplained / _REPEATING, 0, 1), counted)
 
 
 def _poor_fit(

@@ -85,3 +85,14 @@ def test_any_size_and_any_share_of_hole(shape, share):
 def test_the_same_question_gets_the_same_answer():
     pierced, hidden = holed(rough_room(SIZE, SIZE))
     np.testing.assert_array_equal(complete(pierced, hidden), complete(pierced, hidden))
+
+
+def test_a_pattern_beside_a_plain_wall_is_not_copied_onto_the_wall():
+    truth = stripes("across")
+    truth[:, : SIZE // 2] = (110, 100, 95)
+    pierced, hidden = holed(truth, left=45, right=115)
+    filled = complete(pierced, hidden).astype(float)
+    wall = np.zeros(hidden.shape, bool)
+    wall[50:110, 45:65] = True  # of the hole, what is nearest to the wall
+    assert np.abs(filled - truth)[wall].mean() < 8
+    assert filled[60:100, 100:114].std() > 20  # the pattern carries on at its own side
