@@ -196,6 +196,40 @@ _KEYPOINT_DEPTH = NetSpec(
     ),
 )
 
+_REPAIR = NetSpec(
+    "repair",
+    inputs=(
+        TensorSpec("picture", (None, 3, 192, 192), "RGB square around a pasted face, 0 to 1"),
+        TensorSpec("masks", (None, 2, 192, 192), "0: how far a pixel is pasted; 1: unknown"),
+    ),
+    outputs=(TensorSpec("repaired", (None, 3, 192, 192), "the repaired picture, RGB, 0 to 1"),),
+)
+
+_FACE_IDENTITY = NetSpec(
+    "face_identity",
+    inputs=(
+        TensorSpec(
+            "skin",
+            (None, 4, 640, 1),
+            "red, green, blue, 0 to 1, of places on the face's skin (stream.swap.likeness), and "
+            "whether each is seen",
+        ),
+    ),
+    outputs=(
+        TensorSpec("features", (None, 128), "of which the direction says who it is", -1.0, 1.0),
+    ),
+    precisions=("fp32", "fp16"),
+)
+
 SPECS: dict[str, NetSpec] = {
-    spec.name: spec for spec in (_SEGMENTATION, _HAIR_DEPTH, _FACE_3DMM, _REFINE, _KEYPOINT_DEPTH)
+    spec.name: spec
+    for spec in (
+        _SEGMENTATION,
+        _HAIR_DEPTH,
+        _FACE_3DMM,
+        _FACE_IDENTITY,
+        _REFINE,
+        _KEYPOINT_DEPTH,
+        _REPAIR,
+    )
 }

@@ -13,7 +13,11 @@ from typing import Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
+from stream.cli_flatten import flatten
 from stream.cli_options import Common, Degrees, Input, Output, set_up_log
+from stream.cli_puppet import puppet
+from stream.cli_reconstruct import reconstruct
+from stream.cli_swap import Method, swap
 from stream.errors import UserError
 from stream.motion import CurveName, load_motion
 from stream.pose import PoseRequest
@@ -36,6 +40,7 @@ def repose(
     like: Annotated[str | None, arg(metavar="IMAGE")] = None,
     motion: Annotated[Path | None, arg(metavar="FILE.csv")] = None,
     motion_curve: CurveName = "linear",
+    method: Method = "mesh",
     hotkeys: Annotated[bool, arg(help=_HOTKEYS_HELP)] = False,
 ) -> int:
     """Turn the head in a video, a picture or a camera's stream.
@@ -51,11 +56,14 @@ def repose(
         like: take rotation, position and size of the head from the face in this picture.
         motion: rows of time (s), yaw, pitch, roll (degrees), added as time passes.
         motion_curve: how to go from row to row.
+        method: mesh turns the head with its hair; affine only the face, by the method of DepthNets.
         hotkeys: take keys while another program has the keyboard.
     """
     settings = common.settings()
     request = _checked_request(PoseRequest(yaw, pitch, roll, frontal))
     track = load_motion(motion, motion_curve) if motion else None
+    from stream.affine_repose import AffineReposer
+    from stream.pipeline import Reposer
     from stream.session import Job, perform
 
     job = Job(
@@ -69,6 +77,7 @@ def repose(
         common.quiet,
         hotkeys,
         started_s=PROCESS_STARTED_S,
+        build=AffineReposer if method == "affine" else Reposer,
     )
     outcome = perform(job)
     if not common.quiet:
@@ -121,6 +130,10 @@ def demo(common: OmitArgPrefixes[Common]) -> int:
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "repose": repose,
+    "swap": swap,
+    "puppet": puppet,
+    "reconstruct": reconstruct,
+    "flatten": flatten,
     "bench": bench,
     "doctor": doctor,
     "demo": demo,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Input = Annotated[str, Positional, arg(metavar="INPUT")]
 Output = Annotated[str, Positional, arg(metavar="OUTPUT")]
 Degrees = Annotated[float, arg(metavar="D")]
+Share = Annotated[float | None, arg(metavar="S")]  # 0 to 1; None leaves it to the settings
 
 
 def option(metavar: str, default: str, text: str) -> Any:  # noqa: ANN401 - tyro's own marker

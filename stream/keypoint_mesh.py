@@ -11,10 +11,21 @@ from stream.head_model import load_head_model
 # Points of the 68 that the 66-point sets (3DFAW) leave out: inner corners of the mouth.
 LEFT_OUT_OF_66 = (60, 64)
 _FIRST_IRIS = 468
+# Contours among the 478 tracked points, from point to neighbouring point.
 # fmt: off
-_OVAL = (
+OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)
+EYES = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+    (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
+)
+INNER_LIPS = (
+    78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191,
+)
+OUTER_LIPS = (
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,
 )
 # fmt: on
 
@@ -45,7 +56,7 @@ def _mesh(count: int) -> np.ndarray:
     if count == 478:
         triangles = Delaunay(_places(478)[:_FIRST_IRIS]).simplices
         # Outside the oval, which is not convex, triangles would span from point to point of it.
-        return _kept(triangles, ~np.isin(triangles, _OVAL).all(axis=1))
+        return _kept(triangles, ~np.isin(triangles, OVAL).all(axis=1))
     chosen = np.setdiff1d(np.arange(68), LEFT_OUT_OF_66 if count == 66 else ())
     places = _places(68)[chosen]
     triangles = Delaunay(places).simplices
@@ -74,6 +85,23 @@ def _height(corners: np.ndarray) -> np.ndarray:
 
 def _kept(triangles: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(triangles[wanted], np.int32)
+
+
+@lru_cache(maxsize=3)
+def mirror_order(count: int) -> np.ndarray | None:
+    """Return which point each one is in the mirror; None for sets that are not known."""
+    if count not in (66, 68, 478):
+        return None
+    model = load_head_model()
+    places = model.points478() if count == 478 else model.points68()
+    if count == 66:
+        places = np.delete(places, LEFT_OUT_OF_66, axis=0)
+    turned = places * np.array([-1, 1, 1], np.float32)
+    gap = np.linalg.norm(turned[:, None] - places[None], axis=2)
+    partner = gap.argmin(axis=1)
+    if not np.array_equal(partner[partner], np.arange(count)):
+        raise ValueError(f"the {count} points have no mirror order")
+    return partner
 
 
 def triangulate(points_px: np.ndarray) -> np.ndarray:

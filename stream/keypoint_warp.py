@@ -84,7 +84,7 @@ class KeypointWarp:
         self._fit(source, size)
         lifted = lift(points_px, depth).astype(np.float64)
         placed = apply_affine(affine.astype(np.float64), lifted)
-        near_far = _spread(lifted @ depth_row(affine)[:3]) if nearest else np.zeros(len(depth))
+        near_far = spread_depth(lifted @ depth_row(affine)[:3]) if nearest else np.zeros(len(depth))
         self._draw(np.column_stack([placed, near_far, points_px]), triangles, size, wrap)
         told = np.frombuffer(self._target.read(components=4), np.uint8)
         return told.reshape(size[1], size[0], 4)
@@ -131,7 +131,7 @@ class KeypointWarp:
         self._program.release()
 
 
-def _spread(depth: np.ndarray) -> np.ndarray:
+def spread_depth(depth: np.ndarray) -> np.ndarray:
     """Stretch depths over what the z-buffer holds."""
     low, high = float(depth.min()), float(depth.max())
     return _FRONT + (_BACK - _FRONT) * (depth - low) / max(high - low, 1e-12)

@@ -4,10 +4,13 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from stream.affine_settings import AffineSettings
 from stream.choices import EngineName, FacesName, QualityName
 from stream.errors import UserError
 from stream.fit import FitSettings
@@ -19,6 +22,7 @@ from stream.mesh import MeshSettings
 from stream.networks import NetworkSettings
 from stream.plate import PlateSettings
 from stream.pose import PoseLimits
+from stream.swap.options import SwapSettings
 from stream.track import TrackSettings
 
 Section = TypeVar("Section")
@@ -55,6 +59,8 @@ class Settings:
         limits: how far heads may be turned.
         networks: which networks take the place of analytic stages.
         track, fit, matte, hair, hair_network, mesh, plate: of the stages with these names.
+        affine: of the method `affine`; see AffineSettings.
+        swap: how a face is swapped; see SwapSettings.
         source, sink: how inputs are read and outputs are written.
         governor: see GovernorSettings.
     """
@@ -72,6 +78,8 @@ class Settings:
     hair_network: HairNetworkSettings = field(default_factory=HairNetworkSettings)
     mesh: MeshSettings = field(default_factory=MeshSettings)
     plate: PlateSettings = field(default_factory=PlateSettings)
+    affine: AffineSettings = field(default_factory=AffineSettings)
+    swap: SwapSettings = field(default_factory=SwapSettings)
     source: SourceOptions = field(default_factory=SourceOptions)
     sink: SinkOptions = field(default_factory=SinkOptions)
     governor: GovernorSettings = field(default_factory=GovernorSettings)
@@ -159,6 +167,8 @@ def _checked(hint: Any, value: object, key: str, where: str) -> object:  # noqa:
             return value
     elif get_origin(hint) is tuple:
         kinds = get_args(hint)
+        if kinds[-1] is ... and isinstance(value, list):
+            return tuple(_row(kinds[0], item, key, where) for item in value)
         if isinstance(value, list) and len(value) == len(kinds):
             pairs = zip(kinds, value, strict=True)
             return tuple(_checked(kind, item, key, where) for kind, item in pairs)
@@ -178,11 +188,19 @@ def _checked(hint: Any, value: object, key: str, where: str) -> object:  # noqa:
     )
 
 
+def _row(kind: Any, item: object, key: str, where: str) -> object:  # noqa: ANN401 - any type
+    """Return one item of a list of any length; of a list of tables, a section."""
+    if is_dataclass(kind) and isinstance(kind, type) and isinstance(item, Mapping):
+        return section_from_table(kind(), item, f"[[{key}]] of the {where}")
+    return _checked(kind, item, key, where)
+
+
 def _without_none(hint: Any) -> Any:  # noqa: ANN401 - any type
-    """Return the type that a value has where it is given: TOML has no null."""
-    if isinstance(hint, UnionType):
-        (hint,) = (kind for kind in get_args(hint) if kind is not type(None))
-    return hint
+    """Return the type or types that a value has where it is given: TOML has no null."""
+    if not isinstance(hint, UnionType):
+        return hint
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    return reduce(or_, kinds)
 
 
 def _spelled(hint: Any) -> str:  # noqa: ANN401 - any type
@@ -190,6 +208,9 @@ def _spelled(hint: Any) -> str:  # noqa: ANN401 - any type
         return "one of " + ", ".join(str(value) for value in get_args(hint))
     if is_dataclass(hint):
         return "a section"
+    if isinstance(hint, UnionType):
+        return " or ".join(_spelled(kind) for kind in get_args(hint))
     if get_origin(hint) is tuple:
-        return f"a list of {len(get_args(hint))} values"
+        kinds = get_args(hint)
+        return "a list" if kinds[-1] is ... else f"a list of {len(kinds)} values"
     return {float: "a number", int: "a whole number", bool: "true or false", str: "text"}[hint]

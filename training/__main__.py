@@ -30,7 +30,11 @@ NETWORKS = {
     "hair_depth": "HairDepthTraining",
     "face_3dmm": "Face3dmm",
     "refine": "Refine",
+    "face_depth": "FaceDepthTraining",
+    "repair": "Repair",
+    "pix2vertex": "Pix2Vertex",
 }
+_PROGRAMS = ("depthnets", "multiview", "stn")  # these have commands of their own
 Out = tyro.conf.Positional[Path]
 _DATA = Path("../shared/data")
 app = tyro.extras.SubcommandApp()
@@ -125,8 +129,11 @@ if __name__ == "__main__":
     if arguments and arguments[0] in NETWORKS:  # python -m training NAME …
         arguments.insert(0, "train")
     try:
-        if arguments and arguments[0] == "depthnets":  # has commands of its own
-            import_module("training.depthnets.program").run(arguments[1:])
+        if arguments and arguments[0] in _PROGRAMS:
+            import_module(f"training.{arguments[0]}.program").run(arguments[1:])
+            sys.exit()
+        if arguments[:2] == ["evaluate", "reconstruction"]:
+            import_module("training.evaluate_reconstruction.program").run(arguments[2:])
             sys.exit()
         app.cli(prog="python -m training", description=__doc__, args=arguments)
     except UserError as error:

@@ -7,12 +7,10 @@ face's square crop (`stream.keypoint_depth.unit_crop`), depths too; smaller is n
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
 from stream.errors import UserError
-from stream.head_model import load_head_model
 from stream.keypoint_depth import unit_crop
 from stream.keypoint_mesh import LEFT_OUT_OF_66
 from training.head_model.points import IBUG
@@ -156,23 +154,3 @@ def _of_one_person(
     step = 1 + rng.integers(sizes[group] - 1)
     second = (first + step) % sizes[group]
     return order[start[group] + first], order[start[group] + second]
-
-
-# --- mirror -------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=3)
-def mirror_order(count: int) -> np.ndarray | None:
-    """Return which point each one is in the mirror; None for sets that are not known."""
-    if count not in (66, 68, 478):
-        return None
-    model = load_head_model()
-    places = model.points478() if count == 478 else model.points68()
-    if count == 66:
-        places = np.delete(places, LEFT_OUT_OF_66, axis=0)
-    turned = places * np.array([-1, 1, 1], np.float32)
-    gap = np.linalg.norm(turned[:, None] - places[None], axis=2)
-    partner = gap.argmin(axis=1)
-    if not np.array_equal(partner[partner], np.arange(count)):
-        raise ValueError(f"the {count} points have no mirror order")
-    return partner

@@ -19,13 +19,14 @@ from training.depthnets.loaders import LOADERS
 from training.depthnets.models import MODELS
 from training.depthnets.pictures import figure_2, figure_3
 from training.depthnets.rotation import figure_1
+from training.depthnets.swap_report import as_table, compare
 from training.depthnets.tables import Bench, Table, table_1, table_2, table_3
 from training.depthnets.train import TrainConfig, train_aign, train_depthnet
 from training.depthnets.warp import warp_files
 
 Out = tyro.conf.Positional[Path]
 Kind = Literal["synthetic", "clips", "text", "vgg-face", "3dfaw", "multi-pie"]
-_COMMANDS = ("train", "table", "figure", "export", "evaluate", "warp")
+_COMMANDS = ("train", "table", "figure", "export", "evaluate", "warp", "swaps")
 _TABLE_POINTS = {1: 68, 2: 66, 3: 66}
 _LARGE = 160  # side of the pictures in figure 3
 app = tyro.extras.SubcommandApp()
@@ -234,6 +235,25 @@ def warp(
             nearer); else the later in the list, as in the paper's warper.
     """
     warp_files(source, keypoints, depth, affine, out, triangles, nearest=nearest)
+
+
+@app.command
+def swaps(
+    clips: tyro.conf.Positional[tuple[Path, ...]],
+    *,
+    source: Path,
+    sheet: Path | None = None,
+    frames: int = 60,
+) -> None:
+    """Swap the faces of clips with and without the network `repair`; print what differs.
+
+    Args:
+        clips: videos.
+        source: picture of the face that is put on.
+        sheet: picture to write.
+        frames: of each clip.
+    """
+    print(as_table(compare(source, clips, sheet, frames)))
 
 
 def run(arguments: list[str]) -> None:

@@ -14,7 +14,8 @@ from torch import nn
 
 from stream.affine import apply_affine, lift
 from stream.errors import UserError
-from training.depthnets.keypoints import draw_pairs, mirror_order
+from stream.keypoint_mesh import mirror_order
+from training.depthnets.keypoints import draw_pairs
 from training.depthnets.measure import depth_corr, mse, mse_norm
 from training.depthnets.models import (
     MODELS,

@@ -21,6 +21,7 @@ from rich.progress import track
 from stream.face_3dmm import load_skin_model
 from stream.geometry import project, transform_points
 from stream.head_model import HeadModel, load_head_model
+from stream.swap.likeness import TRIANGLES, skin_triangles
 from training.face_texture import PaintedSkins, projected, weights_of
 from training.learn.prepared import DEPTH_UNIT_MM, PreparedSet, open_set
 from training.synthetic.dataset import VIEWS_PER_PERSON
@@ -30,30 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TEXTURE, SEEN = "texture", "face_seen"
-FACE_TRIANGLES = 640
-_BROWS = (
-    70,
-    63,
-    105,
-    66,
-    107,
-    46,
-    53,
-    52,
-    65,
-    55,
-    300,
-    293,
-    334,
-    296,
-    336,
-    276,
-    283,
-    282,
-    295,
-    285,
-)
-_BROW_REACH_MM = 7.0  # hair grows there: skin's albedo says nothing of it
+FACE_TRIANGLES = TRIANGLES
 _LEAST_FACING = 0.25
 _DEPTH_SLACK = 5.0 / DEPTH_UNIT_MM
 
@@ -61,18 +39,7 @@ _DEPTH_SLACK = 5.0 / DEPTH_UNIT_MM
 @lru_cache(maxsize=1)
 def face_triangles() -> np.ndarray:
     """Return (F, 3) triangles of bare face skin, spread evenly over the face by area."""
-    model = load_head_model()
-    inner = model.triangles[(model.labels[model.triangles] == 1).all(axis=1)]
-    centres = model.vertices[inner].mean(axis=1)
-    brows = model.points478_mean[list(_BROWS)]
-    apart = np.linalg.norm(centres[:, None] - brows[None], axis=2).min(axis=1)
-    inner, centres = inner[apart > _BROW_REACH_MM], centres[apart > _BROW_REACH_MM]
-    chosen = [int(np.argmin(centres[:, 2]))]  # farthest-point sampling from the nose's tip
-    distance = np.linalg.norm(centres - centres[chosen[0]], axis=1)
-    while len(chosen) < min(FACE_TRIANGLES, len(inner)):
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.linalg.norm(centres - centres[chosen[-1]], axis=1))
-    return inner[np.sort(chosen)]
+    return skin_triangles(load_head_model())
 
 
 def add_face_fields(data: PreparedSet, folder: Path, data_dir: Path) -> None:

@@ -16,6 +16,8 @@ _MOODS: dict[str, dict[str, float]] = {
     "disgust": {"noseSneer": 0.6, "mouthUpperUp": 0.4, "browDown": 0.4},
     "sad": {"browInnerUp": 0.7, "mouthFrown": 0.5, "mouthShrugLower": 0.3},
 }
+# At rest the shapes' brows are low; people before a camera are not that stern.
+_AT_EASE = {"browInnerUp": 0.45, "browOuterUp": 0.3, "mouthSmile": 0.2}
 _SOUNDS: tuple[dict[str, float], ...] = (
     {"jawOpen": 0.55, "mouthLowerDown": 0.25},
     {"jawOpen": 0.25, "mouthStretch": 0.45},
@@ -33,10 +35,11 @@ _SINGLE = ("jawLeft", "jawRight", "mouthLeft", "mouthRight", "cheekPuff", "jawFo
 def sample_expression(rng: np.random.Generator) -> dict[str, float]:
     """Draw the strengths, 0…1, of the face units that are not at rest.
 
-    About one in six faces rests; speech, moods, blinks and one-sided movements mix in the
-    others. Names are those of ARKit.
+    About one in six faces rests, more or less at ease; speech, moods, blinks and one-sided
+    movements mix in the others. Names are those of ARKit.
     """
     weights: dict[str, float] = {}
+    _add(weights, _AT_EASE, float(rng.beta(1.2, 1.6)), rng)
     if rng.random() > 1 / 6:
         if rng.random() < 0.6:
             mood = _MOODS[str(rng.choice(list(_MOODS), p=(0.4, 0.15, 0.1, 0.1, 0.1, 0.05, 0.1)))]

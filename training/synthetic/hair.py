@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
+from training.synthetic.children import GROWN_UP
+from training.synthetic.drape import Drape
+
 STYLES = (
     *("afro01", "bob01", "bob02", "braid01", "long01"),
     *("ponytail01", "short01", "short02", "short03", "short04"),
@@ -18,6 +21,8 @@ _FOREHEAD_MM = (-25.0, 50.0)  # head space y over which a fringe leaves the midd
 _TEMPLE_MM, _WIDEST_MM = 58.0, 110.0  # |x| that a swept fringe keeps clear of, and ends at
 _FRINGE_FRONT_MM = (-80.0, -15.0)  # head space z from which hair counts as being before the face
 _CROSSED_MM = 40.0  # how far a fringe may reach over to the other side of the face
+_LONG = ("long01",)  # styles that reach below the shoulders
+_BEFORE_SHOULDERS = 0.75  # of the people who wear them
 _SWEPT = 0.75  # share of people whose fringe lies beside the eyes
 _COLOURS: dict[str, tuple[tuple[int, int, int], float]] = {  # sRGB of a lit strand, share
     "black": ((40, 34, 32), 0.3),
@@ -48,6 +53,8 @@ class HairSpec:
         roots: 0…1, how much darker than the tips the roots are.
         seed: of the swings' phases.
         fringe: 0…1, how far hair before the face is swept to the temples.
+        front: 0…1, how many of the strands that hang beside the head lie before the shoulders.
+        front_side: -1 or 1 for one shoulder, 0 for both.
     """
 
     style: str
@@ -62,6 +69,8 @@ class HairSpec:
     roots: float
     seed: int
     fringe: float = 0.0
+    front: float = 0.0
+    front_side: int = 0
 
 
 def sample_hair(
@@ -77,8 +86,11 @@ def sample_hair(
         held_out: draw only the styles that training never sees.
     """
     name = _colour_name(rng, age, dark)
+    style = _style(rng, male, age, held_out)
+    front, side = float(rng.uniform(0.6, 1.0)), int(rng.choice([-1, 0, 1], p=[0.3, 0.4, 0.3]))
+    before = style in _LONG and rng.random() < _BEFORE_SHOULDERS
     return HairSpec(
-        style=_style(rng, male, age, held_out),
+        style=style,
         colour=name,
         rgb=_strand(rng, name),
         volume=float(np.clip(rng.normal(1.0, 0.16), 0.6, 1.5)),
@@ -90,13 +102,15 @@ def sample_hair(
         roots=float(rng.beta(1.2, 3.0)),
         seed=int(rng.integers(1 << 31)),
         fringe=float(rng.uniform(*((0.8, 1.0) if rng.random() < _SWEPT else (0.0, 0.1)))),
+        front=front if before else 0.0,
+        front_side=side,
     )
 
 
 def _style(rng: np.random.Generator, male: float, age: float, held_out: bool) -> str:
     if held_out:
         return str(rng.choice(HELD_OUT_STYLES))
-    bare = rng.random()
+    bare = rng.random() if age > GROWN_UP else 1.0
     if male > 0.5 and bare < 0.08 + 0.1 * max(0.0, age - 0.5):
         return "bald"
     if bare < (0.14 if male > 0.5 else 0.02):
@@ -116,7 +130,7 @@ def _colour_name(rng: np.random.Generator, age: float, dark: bool) -> str:
     weights = np.array([share for _, share in _COLOURS.values()])
     names = list(_COLOURS)
     for name in ("grey", "white"):
-        weights[names.index(name)] *= 0.3 + 6.0 * max(0.0, age - 0.55)
+        weights[names.index(name)] *= (0.3 if age > GROWN_UP else 0.0) + 6.0 * max(0.0, age - 0.55)
     if dark:
         for name in ("blond", "red", "brown"):
             weights[names.index(name)] *= 0.15
@@ -141,9 +155,13 @@ class HairDresser:
         rest_mm: (N, 3) the style on the plain head, head space.
         skin_mm: (M, 3) skin vertices of that head which hair may grow from.
         uv: (N, 2) texture place of the vertices, for the phase of the curls.
+        triangles: (T, 3) of the style.
     """
 
-    def __init__(self, rest_mm: np.ndarray, skin_mm: np.ndarray, uv: np.ndarray) -> None:
+    def __init__(
+        self, rest_mm: np.ndarray, skin_mm: np.ndarray, uv: np.ndarray, triangles: np.ndarray
+    ) -> None:
+        self._drape = Drape(rest_mm, triangles, skin_mm)
         tree = cKDTree(skin_mm)
         _, self._root = tree.query(rest_mm)
         self._uv = uv
@@ -176,6 +194,7 @@ class HairDresser:
         shaped = roots + away * volume[:, None]
         shaped[:, 1] += (spec.length - 1.0) * self._hanging
         shaped = self._swept(shaped, spec.fringe)
+        shaped = self._drape.lay(shaped, skin_mm, self._before(spec))
         shaped += self._swing(shaped, spec)
         if pressed:
             out = shaped - roots
@@ -186,6 +205,13 @@ class HairDresser:
         if spec.mirrored:
             shaped[:, 0] *= -1.0
         return shaped.astype(np.float32)
+
+    def worn(self, triangles: np.ndarray, spec: HairSpec) -> np.ndarray:
+        """Tell which (T, 3) triangles are drawn, (T,) bool: hair parts at the shoulders."""
+        return self._drape.whole(triangles, self._before(spec))
+
+    def _before(self, spec: HairSpec) -> np.ndarray:
+        return self._drape.share(spec.front, spec.front_side)
 
     def _swept(self, points_mm: np.ndarray, amount: float) -> np.ndarray:
         """Brush hair that hangs before the eyes to the temples, round the face as skin goes."""
@@ -228,16 +254,17 @@ def recoloured(picture: np.ndarray, spec: HairSpec, size: int) -> np.ndarray:
     scale = min(1.0, size / max(height, width))
     if scale < 1:
         picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(picture[..., :3], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey = cv2.cvtColor(picture[..., :3], cv2.COLOR_RGB2GRAY)
     there = picture[..., 3] > 100
     usual = float(grey[there].mean()) if there.any() else 128.0
-    relief = np.clip(grey / max(usual, 1.0), 0.15, 2.2) ** 0.8
+    levels = np.arange(256, dtype=np.float32)
+    relief = cv2.LUT(grey, np.clip(levels / max(usual, 1.0), 0.15, 2.2) ** np.float32(0.8))
     strands = np.random.default_rng(spec.seed).normal(1.0, 0.1, (1, grey.shape[1]))
-    relief = relief * cv2.blur(strands.astype(np.float32), (3, 1))
-    rows = np.linspace(1.0 - 0.6 * spec.roots, 1.0, grey.shape[0], dtype=np.float32)[:, None]
-    colour = (relief * rows)[..., None] * np.array(spec.rgb, np.float32)
-    alpha = np.clip(picture[..., 3] * spec.density, 0, 255)
-    return np.dstack([np.clip(colour, 0, 255), alpha]).astype(np.uint8)
+    relief *= cv2.blur(strands.astype(np.float32), (3, 1))
+    relief *= np.linspace(1.0 - 0.6 * spec.roots, 1.0, grey.shape[0], dtype=np.float32)[:, None]
+    channels = [np.minimum(relief * np.float32(part), 255).astype(np.uint8) for part in spec.rgb]
+    alpha = np.clip(levels * spec.density, 0, 255).astype(np.uint8)
+    return cv2.merge([*channels, cv2.LUT(np.ascontiguousarray(picture[..., 3]), alpha)])
 
 
 def beard_rgb(hair: HairSpec) -> tuple[int, int, int]:

@@ -11,11 +11,12 @@ from stream.geometry import transform_points
 from stream.head_model import load_head_model
 from training.head_model.basis import SIZE_SPREAD, alignment_weights, rigid
 from training.head_model.dress import Wardrobe
-from training.head_model.people import macro_factors, sample_people
+from training.head_model.people import sample_people
 from training.head_model.source import read_base_mesh
 from training.head_model.topology import build_topology
 from training.makehuman import follow_weight
 from training.synthetic.accessories import accessories, sample_accessories, tucked
+from training.synthetic.children import Children, child_age, looks_age, sex_and_age
 from training.synthetic.clothes import Tailor, cloth, sample_clothes
 from training.synthetic.hair import (
     STYLES,
@@ -36,7 +37,8 @@ from training.synthetic.meshes import (
 from training.synthetic.person import PersonSpec, facts_of
 from training.synthetic.register import IctPeople
 from training.synthetic.scene import Label, Material, Portrait, Surface
-from training.synthetic.skins import SkinPainter, sample_skin, tone_rgb
+from training.synthetic.skins import SkinPainter, sample_skin, thinned, tone_rgb
+from training.synthetic.unit_fit import UnitFit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +89,7 @@ class People:
         self._base = self._wardrobe.base.astype(np.float32)
         self._to_model = topology.operator[:, self._wardrobe.ids].tocsr().astype(np.float32)
         self._ict = IctPeople(data_dir)
+        self._children = Children(self._wardrobe.targets, self._wardrobe.select)
         self._model = load_head_model()
         self._steady = alignment_weights(topology, topology.operator @ base.vertices)
         units = self._wardrobe.units
@@ -95,6 +98,7 @@ class People:
         self._scale = self._model_scale()
         flat = self._model.identity_basis.reshape(len(self._model.identity_basis), -1)
         self._projector = np.linalg.solve(flat @ flat.T + _RIDGE * np.eye(len(flat)), flat)
+        self._refit = UnitFit(self._model)
         self._rest = self._posed(self._fitted(self._base, 1.0), self._base)
         self._labels, self._skin_mesh = self._skin(topology.base_ids)
         self._tailor = Tailor(self._wardrobe.skin[0], self._rest)
@@ -141,9 +145,6 @@ class People:
         weight[rows] = self._model.scalp_weight[known]
         return weight
 
-    def _follow_of(self, points_mm: np.ndarray) -> np.ndarray:
-        return follow_weight(points_mm - _FOLLOW_ORIGIN_MM)
-
     def _mesh(self, name: str) -> Mesh:
         if name not in self._meshes:
             part = self._wardrobe.parts[name]
@@ -159,7 +160,7 @@ class People:
             placed = self._posed(self._fitted(self._base, 1.0), part.place(self._base))
             uv = np.zeros((len(placed), 2))
             uv[part.triangles.ravel()] = part.uv[part.corners_uv.ravel()]
-            self._dressers[name] = HairDresser(placed, self._rest, uv)
+            self._dressers[name] = HairDresser(placed, self._rest, uv, part.triangles)
         return self._dressers[name]
 
     # --- drawing ----------------------------------------------------------------------------
@@ -173,7 +174,7 @@ class People:
         """
         seed = int(rng.integers(1 << 31))
         source = "ict" if rng.random() < _ICT_SHARE else "makehuman"
-        male, age = _sex_and_age(source, seed)
+        male, age = sex_and_age(source, seed)
         skin = sample_skin(rng, self._wardrobe.skins_of(held_out), male, age)
         pick = self._wardrobe.names
         return PersonSpec(
@@ -184,7 +185,7 @@ class People:
             skin=skin,
             hair=sample_hair(rng, male, age, skin.lightness < 48, held_out),
             clothes=sample_clothes(rng),
-            accessories=sample_accessories(rng, male=male, age=age),
+            accessories=sample_accessories(rng, male=male, age=looks_age(age)),
             eyes=_any(rng, pick("*_eye.webp"), darker="dark" in skin.file),
             brows=f"eyebrow{rng.integers(1, 13):03d}",
             lashes=f"eyelashes{rng.integers(1, 5):02d}",
@@ -202,7 +203,8 @@ class People:
 
         Args:
             spec: who.
-            expression: strengths of face units by name.
+            expression: strengths of face units by name; people of ICT's shapes move by ICT's
+                units, and the portrait tells what the head model's come nearest.
             body_turn: (3,) axis-angle, radians, by which the shoulders are turned against the
                 head about the neck joint; head space.
             held: of hands and what they hold, where these stay while the head turns: the
@@ -212,7 +214,12 @@ class People:
         shape = self._shape(spec)
         weights = np.array([expression.get(n, 0.0) for n in self._model.expression_names])
         weights = weights.astype(np.float32)
-        head = shape.head + np.tensordot(weights, self._units, 1)
+        scanned = spec.source == "ict"
+        moved = _mixed(weights, self._ict.units if scanned else self._units)
+        head = shape.head + moved
+        if scanned:  # ICT's units are no part of the head model
+            offsets = (self._to_model @ moved) * shape.scale @ shape.rotation.T
+            weights = self._refit(offsets, weights)
         skin_mm = self._posed(shape, head)
         surfaces = [self._bare(spec).surface("skin", skin_mm, self._paint(spec)["skin"], _SKIN)]
         surfaces += [self._part(name, spec, shape, head) for name in self._outfit(spec)]
@@ -225,15 +232,10 @@ class People:
         hair = self._hair(spec, shape, head, skin_mm)
         surfaces += [tucked(worn, surface, model_mm) for surface in hair]
         surfaces += accessories(worn, model_mm, beard_rgb(spec.hair))
-        turned = [
-            self._stayed(surface, *held)
-            if held is not None and surface.name in HELD
-            else self._turned(surface, body_turn)
-            for surface in surfaces
-        ]
+        turned, model_mm = self._turned(surfaces, model_mm, body_turn, held)
         return Portrait(
-            surfaces=tuple(turned),
-            model_vertices_mm=self._turn(model_mm, body_turn),
+            surfaces=turned,
+            model_vertices_mm=model_mm,
             identity=shape.identity,
             expression=weights,
             facts=facts_of(spec),
@@ -246,6 +248,9 @@ class People:
                 offsets = self._ict.sample(rng)
             else:
                 offsets = sample_people(self._wardrobe.targets, 1, rng)[0]
+                age = child_age(spec.seed)
+                if age is not None:
+                    offsets = offsets + self._children.change(spec.seed, age)
             size = 1 + SIZE_SPREAD * float(np.clip(rng.normal(), -2.5, 2.5))
             self._last = spec.seed, self._fitted(self._base + offsets, size)
         return self._last[1]
@@ -299,7 +304,11 @@ class People:
         material = _KINDS["hair"][2]
         if spec.hair.style in _DULL:
             material = replace(material, gloss=0.03)
-        return [self._mesh(name).surface("hair", shaped, texture, material)]
+        mesh = self._mesh(name)
+        if spec.hair.front > 0:
+            kept = self._dresser(name).worn(mesh.rows[mesh.triangles], spec.hair)
+            mesh = replace(mesh, triangles=mesh.triangles[kept])
+        return [mesh.surface("hair", shaped, texture, material)]
 
     # --- textures ---------------------------------------------------------------------------
 
@@ -316,7 +325,7 @@ class People:
                 "tongue": small_texture(picture("tongue01_diffuse.webp"), 64),
                 "brows": recoloured(picture(f"{spec.brows}.webp"), brows, 128),
                 "clothes": cloth(spec.clothes),
-                "lashes": small_texture(picture(f"{spec.lashes}.webp"), 128),
+                "lashes": thinned(small_texture(picture(f"{spec.lashes}.webp"), 128), spec.skin),
             }
             if spec.hair.style in STYLES:
                 name = f"hair_{spec.hair.style}.webp"
@@ -326,8 +335,26 @@ class People:
 
     # --- turning ----------------------------------------------------------------------------
 
-    def _turned(self, surface: Surface, axis_angle: np.ndarray) -> Surface:
-        return replace(surface, vertices_mm=self._turn(surface.vertices_mm, axis_angle))
+    def _turned(
+        self,
+        surfaces: list[Surface],
+        model_mm: np.ndarray,
+        body_turn: np.ndarray,
+        held: tuple[np.ndarray, np.ndarray] | None,
+    ) -> tuple[tuple[Surface, ...], np.ndarray]:
+        """Turn the body under all surfaces and the head model; see `portrait`."""
+        stay = [held is not None and surface.name in HELD for surface in surfaces]
+        places = [s.vertices_mm for s, stays in zip(surfaces, stay, strict=True) if not stays]
+        ends = np.cumsum([len(points) for points in places])
+        *moved, model = np.split(self._turn(np.concatenate([*places, model_mm]), body_turn), ends)
+        rest = iter(moved)
+        turned = [
+            self._stayed(surface, *held)
+            if held is not None and stays
+            else replace(surface, vertices_mm=next(rest))
+            for surface, stays in zip(surfaces, stay, strict=True)
+        ]
+        return tuple(turned), model
 
     def _stayed(self, surface: Surface, axis_angle: np.ndarray, moved: np.ndarray) -> Surface:
         placed = self._turn(surface.vertices_mm, axis_angle)
@@ -335,27 +362,29 @@ class People:
 
     def _turn(self, points_mm: np.ndarray, axis_angle: np.ndarray) -> np.ndarray:
         """Turn the body under the head; between them the neck twists smoothly."""
-        angle = float(np.linalg.norm(axis_angle))
+        angle = np.float32(np.linalg.norm(axis_angle))
         if angle < 1e-6:
             return points_mm
-        axis = np.asarray(axis_angle, np.float32) / np.float32(angle)
-        share = np.float32(angle) * (1 - self._follow_of(points_mm))[:, None].astype(np.float32)
-        joint = self._model.neck_joint
-        arm = points_mm - joint
-        along = (arm @ axis)[:, None] * axis * (1 - np.cos(share))
-        swung = arm * np.cos(share) + np.cross(axis, arm) * np.sin(share) + along
-        return np.ascontiguousarray(swung + joint, np.float32)
+        share = 1 - follow_weight(points_mm - _FOLLOW_ORIGIN_MM).astype(np.float32)
+        low = np.flatnonzero(share)  # most of what is drawn is head, which stays
+        axis = np.asarray(axis_angle, np.float32) / angle
+        arm = points_mm[low] - self._model.neck_joint
+        part = (angle * share[low])[:, None]
+        cosine, sine = np.cos(part), np.sin(part)
+        along = (arm @ axis)[:, None] * axis
+        swung = arm * cosine + np.cross(axis, arm) * sine + along * (1 - cosine)
+        turned = points_mm.astype(np.float32)
+        turned[low] = swung + self._model.neck_joint
+        return turned
 
 
-def _sex_and_age(source: str, seed: int) -> tuple[float, float]:
-    """Tell what `_shape` will draw; scans say neither, so that any skin may go with them."""
-    rng = np.random.default_rng(seed)
-    if source == "ict":
-        return float(rng.random() < 0.5), float(rng.uniform(0.4, 0.9))
-    factors = macro_factors(1, rng)
-    return float(factors["male"][0]), float(
-        0.5 + 0.5 * factors["old"][0] - 0.31 * factors["child"][0]
-    )
+def _mixed(weights: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Add up the (52, N, 3) units that are not at rest."""
+    used = np.flatnonzero(weights)
+    total = np.zeros(units.shape[1:], np.float32)
+    for number in used:
+        total += weights[number] * units[number]
+    return total
 
 
 def _any(rng: np.random.Generator, names: list[str], darker: bool) -> str:

@@ -51,6 +51,7 @@ def facts_of(spec: PersonSpec) -> dict[str, str | float]:
         "tone": spec.skin.lightness,
         "hair": spec.hair.style,
         "hair_colour": spec.hair.colour,
+        "hair_falls": "before shoulders" if spec.hair.front > 0 else "behind",
         "clothes": spec.clothes.kind,
         "glasses": worn.glasses or "none",
         "hat": worn.hat or ("headphones" if worn.headphones else "none"),

@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 from training.head_model.render import vertex_normals
 from training.head_model.source import read_base_mesh
 from training.head_model.topology import MOUTH, SKIN, SOCKET
-from training.synthetic import nonrigid, register_data
+from training.synthetic import nonrigid, register_data, register_units
 from training.synthetic.nonrigid import Pins, Surface, Touch, bend, extend, hollow, smoothness
 from training.synthetic.register_data import (
     ICT_SKIN,
@@ -31,6 +31,7 @@ from training.synthetic.register_data import (
     read_scan,
     read_template,
 )
+from training.synthetic.register_units import carry_units
 
 COMPONENTS = 100
 _CLIP = 2.5  # standard deviations
@@ -60,12 +61,14 @@ class Registration:
         basis: (K, R, 3) float32 per standard deviation.
         triangle: (R,) ICT triangle under each row of the skin, −1 where there is none.
         bary: (R, 3) place in it.
+        units: (52, R, 3) float32 at full strength, ICT's face units in the head model's order.
     """
 
     mean: np.ndarray
     basis: np.ndarray
     triangle: np.ndarray
     bary: np.ndarray
+    units: np.ndarray
 
 
 class IctPeople:
@@ -115,6 +118,11 @@ class IctPeople:
         return rows, (self.model @ rows).astype(np.float32)
 
     @property
+    def units(self) -> np.ndarray:
+        """ICT's face units in the head model's order: (52, R, 3) float32 mm at full strength."""
+        return self._registration.units
+
+    @property
     def registration(self) -> Registration:
         """What was found; not to be written to."""
         return self._registration
@@ -124,13 +132,14 @@ def cached_registration(data_dir: Path, template: Template, cache: Path | None) 
     """Read the registration from the cache, or make and keep it."""
     folder = Path.home() / ".cache" / "voltface" if cache is None else cache
     digest = hashlib.sha256()
-    for module in (__file__, nonrigid.__file__, register_data.__file__):
-        digest.update(Path(str(module)).read_bytes())
+    for module in (nonrigid, register_data, register_units):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    digest.update(Path(__file__).read_bytes())
     for part in ("ict/ict_facekit.npz", "makehuman/makehuman_head.npz"):
         if (data_dir / part).is_file():
             digest.update(f"{part} {(data_dir / part).stat().st_size}".encode())
     path = folder / f"ict_people_{digest.hexdigest()[:12]}.npz"
-    names = ("mean", "basis", "triangle", "bary")
+    names = ("mean", "basis", "triangle", "bary", "units")
     if path.is_file():
         with np.load(path, allow_pickle=False) as stored:
             return Registration(*(stored[name] for name in names))
@@ -169,7 +178,8 @@ def register(template: Template, scan: Scan) -> Registration:
     bary = np.zeros((len(template.vertices), 3))
     sure = (touch.trust > 0.5) & (reach > 0.9)
     triangle[skin[sure]], bary[skin[sure]] = touch.triangle[sure], touch.bary[sure]
-    return Registration(offsets[0], offsets[1:], triangle, bary)
+    units = carry_units(template, scan, touch, weights, smooth, offsets[0])
+    return Registration(offsets[0], offsets[1:], triangle, bary, units)
 
 
 def unfolded(

@@ -9,7 +9,13 @@ from scipy import sparse
 from stream.errors import UserError
 from stream.head_model import load_head_model
 from training.head_model.basis import rigid
-from training.head_model.source import HEAD_FROM_SOURCE, BaseMesh
+from training.head_model.source import (
+    HEAD_FROM_SOURCE,
+    BaseMesh,
+    face_unit_files,
+    read_target,
+    target_name,
+)
 from training.head_model.topology import Topology, build_topology
 
 ICT_SKIN = 11248  # vertices of face, head and neck; then come linings, teeth and eyes
@@ -28,6 +34,9 @@ class Scan:
         identity: (K, V, 3) float32 mm per standard deviation.
         points68: (68,) numbers of the iBUG points.
         parts: vertex numbers of teeth and of both eyeballs.
+        units: (52, V, 3) float32 mm, face units in the head model's order; zero where ICT has
+            none of that name.
+        jaw_open: number of the unit that opens the jaw.
     """
 
     vertices: np.ndarray
@@ -35,6 +44,8 @@ class Scan:
     identity: np.ndarray
     points68: np.ndarray
     parts: dict[str, np.ndarray]
+    units: np.ndarray
+    jaw_open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +59,9 @@ class Template:
         labels: (R,) region of the head model, 0 where a row is no part of it.
         points68: (68, R) sparse, the iBUG points from the rows.
         model: (5013, R) sparse, vertices of the head model's source from the rows.
-        groups: rows of the helpers: eyes, teeth.
+        groups: rows of the helpers: eyes, teeth, and of these the jaw's.
         eye_triangles: (E, 3) of both eyeballs.
+        units: (52, R, 3) float32 mm, MakeHuman's face units in the head model's order.
     """
 
     vertices: np.ndarray
@@ -60,6 +72,7 @@ class Template:
     model: sparse.csr_matrix
     groups: dict[str, np.ndarray]
     eye_triangles: np.ndarray
+    units: np.ndarray
 
 
 def _opened(path: Path) -> dict[str, np.ndarray]:
@@ -84,6 +97,7 @@ def read_template(data_dir: Path, base: BaseMesh) -> Template:
     operator = topology.operator[:, ids].tocsr()
     groups = {side: _group_rows(base, row_of, (name,)) for side, name in _EYES.items()}
     groups["teeth"] = _group_rows(base, row_of, _TEETH)
+    groups["jaw"] = _group_rows(base, row_of, _TEETH[1:])
     return Template(
         vertices=base.vertices[ids],
         triangles=stored["f"].astype(np.int64),
@@ -93,7 +107,19 @@ def read_template(data_dir: Path, base: BaseMesh) -> Template:
         model=operator,
         groups=groups,
         eye_triangles=_triangles(row_of[base.quads[np.isin(base.groups, list(_EYES.values()))]]),
+        units=_base_units(base, ids, model.expression_names),
     )
+
+
+def _base_units(base: BaseMesh, ids: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    files = {target_name(path): path for path in face_unit_files()}
+    units = np.zeros((len(names), len(ids), 3), np.float32)
+    for number, name in enumerate(names):
+        moved, offsets = read_target(files[name])
+        dense = np.zeros((len(base.vertices), 3), np.float32)
+        dense[moved] = offsets
+        units[number] = dense[ids]
+    return units
 
 
 def _triangles(quads: np.ndarray) -> np.ndarray:
@@ -126,13 +152,32 @@ def read_scan(data_dir: Path, aims68: np.ndarray) -> Scan:
         parts[part] = np.unique(stored["f"][wanted])
     turn = (scale * rotation.T).astype(np.float32)
     identity = stored["identity"].astype(np.float32) * axes.astype(np.float32)
+    units = _scan_units(stored) * axes.astype(np.float32)
     return Scan(
         vertices=vertices @ turn + shift,
         skin=stored["f"][(stored["f"] < ICT_SKIN).all(1)].astype(np.int64),
         identity=identity @ turn,
         points68=stored["landmarks68"],
         parts=parts,
+        units=units @ turn,
+        jaw_open=load_head_model().expression_names.index("jawOpen"),
     )
+
+
+def _scan_units(stored: dict[str, np.ndarray]) -> np.ndarray:
+    """Order ICT's units as the head model's: (52, V, 3) float32 in ICT's unit of length.
+
+    ICT names sides `_L` and `_R`, and has two sides of what the head model has in one.
+    """
+    own = {str(name): number for number, name in enumerate(stored["expression_names"])}
+    units = np.zeros((len(load_head_model().expression_names), *stored["v"].shape), np.float32)
+    for number, name in enumerate(load_head_model().expression_names):
+        short = name.replace("Left", "_L").replace("Right", "_R")
+        whole = name in ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
+        for wanted in (name,) if whole else (name, short, f"{name}_L", f"{name}_R"):
+            if wanted in own:
+                units[number] += stored["expression"][own.pop(wanted)]
+    return units
 
 
 def similarity(points: np.ndarray, aims: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:

@@ -61,6 +61,7 @@ class SceneRenderer(Closing):
         context = self._context = create_context()
         # moderngl's lookup is typed as a union of all members, of which only uniforms are used.
         self._shade: Any = context.program(shaders.VERTEX, shaders.SHADE)
+        self._front: Any = context.program(shaders.VERTEX, shaders.FRONT)
         self._truth: Any = context.program(shaders.VERTEX, shaders.TRUTH)
         self._cast: Any = context.program(shaders.SHADOW_VERTEX, shaders.SHADOW)
         large = (size[0] * supersample, size[1] * supersample)
@@ -100,7 +101,7 @@ class SceneRenderer(Closing):
             self._context.enable_only(moderngl.DEPTH_TEST)
             if lighting.shadowed >= 0:
                 self._draw_shadow(drawn, arrays[2])
-            self._draw_picture(drawn, arrays[0])
+            self._draw_picture(drawn, arrays[0], arrays[3])
             layers = self._read(drawn, arrays[1])
             for thing in (*arrays, *buffers):
                 thing.release()
@@ -142,7 +143,7 @@ class SceneRenderer(Closing):
     def _arrays(self, buffers: tuple[moderngl.Buffer, ...]) -> list[moderngl.VertexArray]:
         vertices, index = buffers
         arrays = []
-        for program in (self._shade, self._truth, self._cast):
+        for program in (self._shade, self._truth, self._cast, self._front):
             parts, names = [], []
             for size, name in zip(_LAYOUT.split(), _NAMES, strict=True):
                 used = name in program
@@ -157,7 +158,9 @@ class SceneRenderer(Closing):
     def _place(self, camera: Camera, lighting: Lighting) -> None:
         matrix = camera.camera_from_head.T.astype("f4").tobytes()
         k = camera.intrinsics
-        for program, scale in ((self._shade, self._scale), (self._truth, 1)):
+        for program, scale in (
+            (self._shade, self._scale), (self._front, self._scale), (self._truth, 1)
+        ):  # fmt: skip
             program["camera"].value = tuple(
                 float(value) * scale for value in (k[0, 0], k[1, 1], k[0, 2], k[1, 2])
             )
@@ -191,17 +194,22 @@ class SceneRenderer(Closing):
                 self._cast["cutoff"].value = item.surface.material.cutoff
                 array.render(vertices=item.count, first=item.first)
 
-    def _draw_picture(self, drawn: list[_Drawn], array: moderngl.VertexArray) -> None:
+    def _draw_picture(
+        self, drawn: list[_Drawn], array: moderngl.VertexArray, front: moderngl.VertexArray
+    ) -> None:
         self._picture.clear()
         self._picture.use()
         self._shade["picture"].value, self._shade["shadow"].value = 0, 1
         self._shadow.use(1)
         solid = [item for item in drawn if not item.surface.material.lens]
+        self._draw_front(solid, front)
+        self._context.depth_func = "=="  # what is hidden is not shaded
+        self._picture.depth_mask = False
         for item in solid:
             self._shaded(item, array, 0)
+        self._context.depth_func = "<"
         self._context.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
         self._context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
-        self._picture.depth_mask = False
         for item in solid:
             if item.surface.material.soft:
                 self._shaded(item, array, 1)
@@ -210,6 +218,15 @@ class SceneRenderer(Closing):
                 self._shaded(item, array, 2)
         self._picture.depth_mask = True
         self._context.enable_only(moderngl.DEPTH_TEST)
+
+    def _draw_front(self, items: list[_Drawn], array: moderngl.VertexArray) -> None:
+        """Lay down the depth of what is in front, so that nothing behind it need be shaded."""
+        self._picture.color_mask = [(False,) * 4] * 2
+        for item in items:
+            item.texture.use(0)
+            self._front["cutoff"].value = item.surface.material.cutoff
+            array.render(vertices=item.count, first=item.first)
+        self._picture.color_mask = [(True,) * 4] * 2
 
     def _shaded(self, item: _Drawn, array: moderngl.VertexArray, stage: int) -> None:
         material, program = item.surface.material, self._shade

@@ -8,6 +8,7 @@ uniform mat4 camera_from_head;
 in vec3 position; in vec3 normal; in vec2 uv; in float label; in vec3 canonical; in vec2 head_uv;
 out vec3 place; out vec3 towards; out vec2 texel; flat out float kind;
 out vec3 counterpart; out vec2 chart;
+invariant gl_Position;  // passes compare depths for equality
 void main() {
     vec4 p = camera_from_head * vec4(position, 1.0);
     vec2 pixel = camera.xy * p.xy / p.z + camera.zw;
@@ -85,6 +86,14 @@ void main() {
     colour = vec4(light, alpha);
     matte = vec4(hairy ? alpha : 0.0, 0.0, 0.0, alpha);
 }
+"""
+
+FRONT = """
+#version 330
+uniform sampler2D picture;
+uniform float cutoff;
+in vec2 texel;
+void main() { if (cutoff > 0.0 && texture(picture, texel).a < cutoff) discard; }
 """
 
 TRUTH = """

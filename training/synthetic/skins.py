@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from training.synthetic.children import GROWN_UP
+
 if TYPE_CHECKING:
     from stream.head_model import HeadModel
     from training.synthetic.meshes import Mesh
@@ -20,8 +22,10 @@ _EYES = (
 )
 # How colour goes with lightness in human skin: CIELAB a*, b* at L* 25, 40, 55, 70, 80.
 _TONE_L = (25.0, 40.0, 55.0, 70.0, 80.0)
-_TONE_A = (9.0, 13.0, 14.5, 13.0, 10.5)
-_TONE_B = (11.0, 18.0, 21.0, 18.5, 15.0)
+_TONE_A = (9.0, 13.0, 14.5, 13.0, 11.5)
+_TONE_B = (11.0, 18.0, 21.0, 18.5, 16.0)
+_FAIREST = 74.0
+_BARE_LASHES = 0.45  # opacity of lashes without make-up
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +68,15 @@ def sample_skin(rng: np.random.Generator, files: list[str], male: float, age: fl
     weights = np.array([_suits(name, male, age) for name in files])
     file = files[int(rng.choice(len(files), p=weights / weights.sum()))]
     middle = 38.0 if "dark" in file else 61.0
-    made_up = male < 0.5 and rng.random() < 0.45
+    grown_up = age > GROWN_UP
+    made_up = male < 0.5 and rng.random() < 0.45 and grown_up
+    bearded = male > 0.6 and rng.random() < 0.6 and grown_up
     return SkinSpec(
         file=file,
-        lightness=float(np.clip(rng.normal(middle, 8.0), 22.0, 77.0)),
+        lightness=float(np.clip(rng.normal(middle, 8.0), 22.0, _FAIREST)),
         redness=float(rng.normal(0.0, 1.6)),
         yellowness=float(rng.normal(0.0, 2.0)),
-        stubble=float(rng.beta(1.2, 1.6)) if male > 0.6 and rng.random() < 0.6 else 0.0,
+        stubble=float(rng.beta(1.2, 1.6)) if bearded else 0.0,
         freckles=float(rng.uniform(0.2, 1.0)) if rng.random() < 0.12 else 0.0,
         blemishes=float(rng.beta(1.0, 2.5)),
         blush=float(rng.beta(1.2, 3.0)),
@@ -89,6 +95,14 @@ def tone_rgb(spec: SkinSpec) -> np.ndarray:
         float(np.interp(spec.lightness, _TONE_L, _TONE_B)) + spec.yellowness,
     )
     return cv2.cvtColor(np.array([[lab]], np.float32), cv2.COLOR_LAB2RGB)[0, 0]
+
+
+def thinned(lashes: np.ndarray, spec: SkinSpec) -> np.ndarray:
+    """Let skin show through lashes that are not made up: (h, w, 4) uint8 RGBA."""
+    thin = lashes.copy()
+    strength = _BARE_LASHES + (1 - _BARE_LASHES) * spec.shadow
+    thin[..., 3] = (lashes[..., 3] * strength).astype(np.uint8)
+    return thin
 
 
 def _suits(name: str, male: float, age: float) -> float:
@@ -141,6 +155,7 @@ class SkinPainter:
         self._beard = _soft(self._beard_area(points) * (1 - self._lips), size / 80)
         self._face = np.isfinite(self._place[..., 0]) & front
         self._lips = _soft(self._lips, size / 350)
+        self._skins: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def paint(
         self, picture: np.ndarray, spec: SkinSpec, shaved: tuple[int, int, int] | None = None
@@ -156,30 +171,42 @@ class SkinPainter:
             (size, size, 4) uint8 RGBA.
         """
         rng = np.random.default_rng(spec.seed)
-        small = cv2.resize(picture[..., :3], (self.size, self.size), interpolation=cv2.INTER_AREA)
-        small = cv2.LUT(small, self._toning(small, spec)).astype(np.float32)
+        small, cheeks = self._shrunk(picture, spec.file)
+        small = cv2.LUT(small, self._toning(cheeks, spec)).astype(np.float32)
         clear: np.ndarray = 1.0 - self._spots(spec, rng)
-        small *= clear[..., None] ** (0.55, 0.9, 1.0)
+        small *= cv2.merge([cv2.pow(clear, 0.55), cv2.pow(clear, 0.9), clear])
         if spec.stubble > 0:
             _stipple(small, 0.55 * spec.stubble * self._beard, (38, 34, 34), rng)
         if shaved is not None:
             _stipple(small, 0.8 * self._scalp, shaved, rng)
-        small += (0.3 * spec.blush * self._cheeks)[..., None] * np.array((26, -14, -8), np.float32)
+        small += self._blood(spec)[..., None] * np.array((26, -14, -8), np.float32)
         colour = np.array(spec.make_up_rgb, np.float32)
         for area, strength in ((self._lips, spec.lipstick), (self._lids, spec.shadow)):
             if strength > 0:
                 small += (strength * area)[..., None] * (colour - small)
-        painted = np.clip(small, 0, 255).astype(np.uint8)
-        return np.dstack([painted, np.full(painted.shape[:2], 255, np.uint8)])
+        painted = np.clip(small, 0, 255, out=small).astype(np.uint8)
+        return cv2.cvtColor(painted, cv2.COLOR_RGB2RGBA)
 
-    def _toning(self, small: np.ndarray, spec: SkinSpec) -> np.ndarray:
-        """Return the look-up table (256, 1, 3) that brings the cheeks to the tone that was drawn.
+    def _blood(self, spec: SkinSpec) -> np.ndarray:
+        """(size, size) float32 how red cheeks and nose are: more so where skin is fair."""
+        fair = float(np.clip((spec.lightness - 58.0) / 14.0, 0.0, 1.0))
+        return 0.3 * (spec.blush + fair) * self._cheeks + 0.3 * fair * self._freckled
+
+    def _shrunk(self, picture: np.ndarray, file: str) -> tuple[np.ndarray, np.ndarray]:
+        """Bring a texture to size, once: (size, size, 3) uint8, and (3,) the face's mean, 0…1."""
+        if file not in self._skins:
+            side = (self.size, self.size)
+            small = cv2.resize(picture[..., :3], side, interpolation=cv2.INTER_AREA)
+            self._skins[file] = small, small[self._face].mean(axis=0) / 255.0
+        return self._skins[file]
+
+    def _toning(self, have: np.ndarray, spec: SkinSpec) -> np.ndarray:
+        """Return the table (256, 1, 3) that brings cheeks (3,) to the tone that was drawn.
 
         A power law keeps black and white where they are, so that pores and lips keep their
         contrast at any tone.
         """
         target = tone_rgb(spec)
-        have = small[self._face].mean(axis=0) / 255.0
         power = np.log(np.clip(target, 0.02, 0.97)) / np.log(np.clip(have, 0.02, 0.97))
         # Half by power, half by gain: either alone looks burnt at the ends.
         levels = np.linspace(0.0, 1.0, 256)[:, None]

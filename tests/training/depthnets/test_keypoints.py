@@ -5,11 +5,11 @@ from toy_people import toy_people
 pytest.importorskip("igl", reason="needs the extra train")
 
 from stream.errors import UserError
+from stream.keypoint_mesh import mirror_order
 from training.depthnets.keypoints import (
     KeypointSet,
     columns_of,
     draw_pairs,
-    mirror_order,
     normalised,
 )
 

@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 from toy_people import toy_people
 
 from stream.errors import UserError
+from stream.keypoint_mesh import mirror_order
 from training.depthnets import program, tables
 from training.depthnets.export import LiveDepth, export
-from training.depthnets.keypoints import mirror_order
 from training.depthnets.models import MODELS, answers, load_depthnet
 from training.depthnets.pictures import aligned, figure_2, figure_3, fitted
 from training.depthnets.tables import (

@@ -76,15 +76,25 @@ def test_sides_of_a_smile_are_alike_but_not_the_same(drawn):
 
 
 def test_some_faces_rest_and_some_speak(drawn):
+    at_ease = {"browInnerUp": 0.55, "browOuterUp": 0.45, "mouthSmile": 0.3}
+
     def moves(face):
         return {
             name for name, value in face.items()
-            if value > 0.05 and not name.startswith((*GAZE, "eyeBlink"))
+            if value > at_ease.get(name.removesuffix("Left").removesuffix("Right"), 0.05)
+            and not name.startswith((*GAZE, "eyeBlink"))
         }  # fmt: skip
 
     resting = np.mean([not moves(face) for face in drawn])
     assert 0.15 < resting < 0.42
     assert 0.2 < np.mean([face.get("jawOpen", 0.0) > 0.1 for face in drawn]) < 0.6
+
+
+def test_faces_are_more_or_less_at_ease(drawn):
+    brows = np.array([face["browInnerUp"] for face in drawn])
+    assert 0.1 < np.median(brows) < 0.3 and np.quantile(brows, 0.05) < 0.06
+    smiles = np.array([face["mouthSmileLeft"] for face in drawn])
+    assert 0.05 < np.median(smiles) < 0.35
 
 
 def test_a_tongue_comes_out_of_an_open_mouth(drawn):

@@ -52,7 +52,9 @@ def curtain():
     skin = np.stack([0 * heights, np.minimum(heights, 60.0), 0 * heights], axis=1)
     hair = np.stack([0 * heights + 5.0, heights, 0 * heights - 10.0], axis=1)
     uv = np.stack([0 * heights, np.linspace(0, 1, 25)], axis=1)
-    return HairDresser(hair, skin, uv), hair, skin
+    rows = np.arange(len(hair) - 2)
+    strip = np.column_stack([rows, rows + 1, rows + 2])
+    return HairDresser(hair, skin, uv, strip), hair, skin
 
 
 def test_plain_hair_stays_where_it_was_placed(curtain):
@@ -67,7 +69,9 @@ def test_a_swept_fringe_leaves_the_eyes_free(side):
     y = np.repeat(heights, 12)
     hair = np.stack([x, y, 0 * x - 105.0], axis=1)
     skin = hair + np.array([0.0, 0.0, 12.0])
-    dresser = HairDresser(hair, skin, np.zeros((len(hair), 2)))
+    rows = np.arange(len(hair) - 13)
+    triangles = np.column_stack([rows, rows + 1, rows + 12])
+    dresser = HairDresser(hair, skin, np.zeros((len(hair), 2)), triangles)
     swept = dresser.shape(hair, skin, replace(PLAIN, fringe=1.0), False)
     low, high = y > 50.0, y < -25.0
     assert (side * swept[low, 0] > 45.0).all()  # all to its own side, beside the pupils
@@ -78,6 +82,21 @@ def test_a_swept_fringe_leaves_the_eyes_free(side):
 def test_most_fringes_are_swept_and_some_hang():
     amounts = np.array([spec.fringe for spec in _drawn(300)])
     assert 0.6 < (amounts > 0.7).mean() < 0.9 and (amounts < 0.15).any()
+
+
+def test_long_hair_lies_before_the_shoulders_of_most_who_wear_it():
+    long = [spec for spec in _drawn(600) if spec.style == "long01"]
+    before = [spec for spec in long if spec.front > 0]
+    assert len(long) > 60 and 0.6 < len(before) / len(long) < 0.9
+    assert {spec.front_side for spec in before} == {-1, 0, 1}
+    assert all(0.6 <= spec.front <= 1 for spec in before)
+    assert not any(spec.front for spec in _drawn(300) if spec.style != "long01")
+
+
+def test_children_are_neither_bald_nor_grey():
+    young = [sample_hair(np.random.default_rng(n), 0.9, 0.2, False, False) for n in range(300)]
+    assert not {"bald", "shaved"} & {spec.style for spec in young}
+    assert not {"grey", "white"} & {spec.colour for spec in young}
 
 
 def test_volume_length_and_parting(curtain):

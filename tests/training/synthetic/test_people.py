@@ -57,8 +57,13 @@ def test_coefficients_give_the_registered_head_back(people, source, most_mm):
     assert max(means) < most_mm
 
 
+def _from(people, source):
+    spec = next(spec for spec in _specs(people, 30) if spec.source == source)
+    return replace(spec, accessories=AccessorySpec())
+
+
 def test_expressions_are_what_was_asked_for(people):
-    spec = _specs(people, 1)[0]
+    spec = _from(people, "makehuman")
     asked = {"jawOpen": 0.5, "eyeBlinkLeft": 0.25}
     moved, still = (people.portrait(spec, e, STILL) for e in (asked, {}))
     for name, value in zip(MODEL.expression_names, moved.expression, strict=True):
@@ -69,6 +74,75 @@ def test_expressions_are_what_was_asked_for(people):
     expected = np.tensordot(moved.expression, MODEL.expression_basis, 1)
     assert np.linalg.norm(expected, axis=1).max() > 10
     assert np.linalg.norm(change - expected, axis=1).max() < 0.15 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("asked", "most_mm"),
+    [
+        ({"jawOpen": 0.8}, 2.0),
+        ({"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}, 2.5),
+        ({"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}, 2.0),
+        ({"mouthPucker": 0.9}, 2.0),
+        ({"browInnerUp": 0.9, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8}, 2.0),
+    ],
+)
+def test_scanned_people_move_by_units_of_their_own(people, asked, most_mm):
+    """ICT's motion is not MakeHuman's; the strengths told come nearer to it than those asked."""
+    spec = _from(people, "ict")
+    moved, still = (people.portrait(spec, e, STILL) for e in (asked, {}))
+    assert not still.expression.any()
+    np.testing.assert_array_equal(moved.identity, still.identity)
+    corners = MODEL.triangles[MODEL.points478_triangle]
+    change = (moved.model_vertices_mm - still.model_vertices_mm)[corners]
+    change = np.einsum("nk,nkd->nd", MODEL.points478_bary, change)
+    drawn = np.array([asked.get(name, 0.0) for name in MODEL.expression_names])
+    apart = [
+        np.linalg.norm(change - np.tensordot(w, MODEL.points478_expression, 1), axis=1)
+        for w in (moved.expression, drawn)
+    ]
+    assert np.linalg.norm(change, axis=1).max() > 4.0
+    assert apart[1].max() > 1.0  # not MakeHuman's
+    assert np.square(apart[0]).sum() < 0.9 * np.square(apart[1]).sum()
+    assert apart[0].mean() < most_mm
+    for name in asked:
+        assert moved.expression[MODEL.expression_names.index(name)] > 0.4 * asked[name]
+
+
+def test_scanned_eyes_shut(people):
+    """Upper and lower lids meet, on whoever they are."""
+    for seed in range(4):
+        spec = replace(_from(people, "ict"), seed=seed)
+        gaps = []
+        for closed in (0.0, 1.0):
+            blink = {"eyeBlinkLeft": closed, "eyeBlinkRight": closed}
+            mesh = people.portrait(spec, blink, STILL).model_vertices_mm
+            corners = mesh[MODEL.triangles[MODEL.points478_triangle]]
+            points = np.einsum("nk,nkd->nd", MODEL.points478_bary, corners)
+            gaps.append(points[[145, 374], 1] - points[[159, 386], 1])
+        assert gaps[0].min() > 4.0 and np.abs(gaps[1]).max() < 3.0
+
+
+def test_long_hair_before_the_shoulders_is_hair(people):
+    spec = _from(people, "makehuman")
+    hair = replace(spec.hair, style="long01", front_side=0, curl_mm=0.0, mirrored=False)
+    chests = []
+    for front in (0.0, 1.0):
+        portrait = people.portrait(replace(spec, hair=replace(hair, front=front)), {}, STILL)
+        own = {surface.name: surface for surface in portrait.surfaces}
+        low = (own["hair"].vertices_mm[:, 1] > 200) & (own["hair"].vertices_mm[:, 1] < 320)
+        used = np.isin(np.arange(len(low)), own["hair"].triangles)
+        points = own["hair"].vertices_mm[low & used]
+        chests.append((points[:, 2] < 0).sum())
+        assert (own["hair"].labels == Label.HAIR).all()
+        if front:
+            body = own["clothes"].vertices_mm
+            front_of = [
+                body[np.linalg.norm(body[:, :2] - p[:2], axis=1) < 15, 2].min(initial=np.inf) - p[2]
+                for p in points[points[:, 2] < 0]
+            ]
+            known = np.array(front_of)[np.isfinite(front_of)]
+            assert (known > 0).mean() > 0.9
+    assert chests[0] == 0 and chests[1] > 200
 
 
 def test_the_body_turns_and_the_head_stays(people):

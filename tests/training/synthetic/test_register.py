@@ -7,6 +7,7 @@ from scipy import sparse
 pytest.importorskip("igl", reason="needs the extra train")
 
 from stream.errors import UserError
+from stream.head_model import load_head_model
 from training.head_model.render import vertex_normals
 from training.synthetic import register
 from training.synthetic.nonrigid import Pins, Surface, bend, extend, hollow, smoothness
@@ -179,6 +180,46 @@ def test_eyes_stay_behind_the_lids(people):
             socket = (template.parts == 2) & (sign * template.vertices[:, 0] > 0)
             away = np.linalg.norm(head[socket] - middle, axis=1)
             assert abs(np.median(away) - radius) < 3.0
+
+
+def test_units_are_ict_s_where_the_skin_lies_on_ict(data_dir, people):
+    scan = register.read_scan(data_dir, people.template.points68 @ people.template.vertices)
+    matched = np.flatnonzero((people.registration.triangle >= 0) & (people.template.labels == 1))
+    corners = scan.skin[people.registration.triangle[matched]]
+    names = load_head_model().expression_names
+    for name in ("mouthSmileLeft", "jawOpen", "mouthPucker", "browDownRight"):
+        number = names.index(name)
+        bary = people.registration.bary[matched]
+        theirs = np.einsum("nk,nkd->nd", bary, scan.units[number][corners])
+        apart = np.linalg.norm(people.units[number][matched] - theirs, axis=1)
+        most = np.linalg.norm(theirs, axis=1).max()
+        assert most > 4.0
+        assert apart.mean() < 0.05 * most and np.quantile(apart, 0.95) < 0.2 * most
+
+
+def test_units_that_ict_has_not_are_those_of_the_base_head(people):
+    names = load_head_model().expression_names
+    tongue = names.index("tongueOut")
+    np.testing.assert_array_equal(people.units[tongue], people.template.units[tongue])
+    others = [n for n in range(len(names)) if n != tongue]
+    apart = np.abs(people.units[others] - people.template.units[others]).max(axis=(1, 2))
+    assert apart.min() > 1.0
+
+
+def test_both_sides_of_whole_units_move(people):
+    """ICT has two sides of the brow's middle and of the cheeks, the head model one."""
+    names, x = load_head_model().expression_names, people.template.vertices[:, 0]
+    for name in ("browInnerUp", "cheekPuff"):
+        moved = np.linalg.norm(people.units[names.index(name)], axis=1)
+        assert moved[x < -20].max() > 3.0 and moved[x > 20].max() > 3.0
+
+
+def test_the_lower_teeth_follow_the_jaw_and_the_upper_stay(people):
+    unit = people.units[load_head_model().expression_names.index("jawOpen")]
+    jaw = people.template.groups["jaw"]
+    upper = np.setdiff1d(people.template.groups["teeth"], jaw)
+    assert np.linalg.norm(unit[jaw], axis=1).min() > 5.0
+    assert np.linalg.norm(unit[upper], axis=1).max() < 1.0
 
 
 def test_the_second_time_comes_from_the_cache(data_dir, people, tmp_path, monkeypatch):

@@ -105,9 +105,10 @@ def _style_weight(style: str, points_mm: np.ndarray) -> np.ndarray:
     """Return (N,) density 0…1 of a style on points of the mean head."""
     x, y, z = points_mm.T
     side = np.degrees(np.arctan2(np.abs(x), -z))
-    weight = _smooth((y - np.interp(side, _CHEEK_DEG, _CHEEK_TOP_MM)) / 12 + 0.3)
+    fade = np.interp(side, (25, 40), (12, 24))  # on the cheek a beard thins out slowly
+    weight = _smooth((y - np.interp(side, _CHEEK_DEG, _CHEEK_TOP_MM)) / fade + 0.26)
     jaw = np.interp(z, (-89, -45, -10), (163, 133, 108))
-    weight *= _smooth((22 - (y - jaw)) / 18) * _smooth((86 - side) / 6)
+    weight *= _smooth((22 - (y - jaw)) / 18) * _smooth((86 - side) / 12)
     lips = lips_distance(points_mm)
     weight *= np.where(z < -70, _smooth((lips - _LIPS_MARGIN_MM) / 3), 1.0)
     if style == "goatee":
@@ -164,7 +165,7 @@ def _strands(style: str, variant: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     weight = weight * (np.abs(places).sum(axis=-1) > 0)
     # Rough edges: where the weight is between, the noise decides how far hair goes.
     between = 4 * weight * (1 - weight)
-    density = (weight + between * (0.16 * patchy + 0.08 * coarse)).clip(0, 1)
+    density = (weight + between * (0.24 * patchy + 0.14 * coarse + 0.1 * fine)).clip(0, 1)
     height = density**0.8 * (0.64 + 0.17 * fine + 0.09 * coarse + 0.05 * patchy)
     shade = 0.9 + 0.2 * fine + 0.1 * coarse
     rough = (density * (1.15 + 0.25 * fine * between)).clip(0, 1)

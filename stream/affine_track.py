@@ -1,0 +1,113 @@
+"""Keypoints of the faces of a stream, steady in time, and their depth."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engines.errors import NotShippedError
+from engines.opening import open_engine
+from engines.spec import SPECS, WEIGHTS
+from stream.affine_blend import face_side
+from stream.closing import Closing
+from stream.keypoint_depth import KeypointDepth
+from stream.smooth import OneEuro, SmoothSettings
+from stream.track import FaceTracker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engines.engine import Engine
+    from stream.frame import Face, Frame
+    from stream.settings import Settings
+
+_log = logging.getLogger("voltface")
+_MOST_FACES = 4
+# Of coordinates in units of the face: steady within a few thousandths, quick with the head.
+_SMOOTH = SmoothSettings(min_cutoff=2.5, beta=25.0, d_cutoff=4.0)
+
+
+class LiveDepth(Closing):
+    """Depth of a face's keypoints: from the network, or from the tracker where it is absent.
+
+    Args:
+        choice: what runs the network; see `--engine`.
+        weights: folder of the network files.
+    """
+
+    def __init__(self, choice: str = "auto", weights: Path = WEIGHTS) -> None:
+        self._engine: Engine | None = None
+        try:
+            self._engine = open_engine(SPECS["keypoint_depth"], choice, threads=1, weights=weights)
+        except NotShippedError:
+            _log.debug("keypoint_depth is not shipped: the tracker's own depth is used")
+        self._network = None if self._engine is None else KeypointDepth(self._engine)
+
+    def __call__(self, points_px: np.ndarray) -> np.ndarray:
+        """Return the (478,) depths of (478, 3) tracked points, in their pixels."""
+        if self._network is not None:
+            return self._network(points_px[:, :2]).astype(np.float64)
+        depth = points_px[:, 2].astype(np.float64)
+        return depth - depth.mean()
+
+    @property
+    def as_stats(self) -> dict[str, dict[str, str]]:
+        """What ``--stats`` says of it."""
+        return {} if self._engine is None else {"keypoint_depth": self._engine.as_stats}
+
+    def close(self) -> None:
+        """Give back the network; closing twice does no harm."""
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = None
+
+
+class KeypointTracker(Closing):
+    """Follows the faces of a stream; their keypoints are smoothed in units of the face.
+
+    Args:
+        settings: of the path; `faces` and `track` are used.
+        still: the stream is one picture.
+
+    Attributes:
+        cut: whether the last frame began a new scene.
+        last_faces: how many faces the last frame held.
+    """
+
+    def __init__(self, settings: Settings, *, still: bool = False) -> None:
+        most = _MOST_FACES if settings.faces == "all" else 1
+        self._tracker = FaceTracker(most, settings.track, still=still)
+        self._smooth: dict[int, tuple[OneEuro, float]] = {}
+        self._ids: set[int] = set()
+        self.cut = False
+        self.last_faces = 0
+
+    def close(self) -> None:
+        """Give back the tracker's networks."""
+        self._tracker.close()
+
+    @property
+    def faces_tracked(self) -> int:
+        """How many different faces were followed so far."""
+        return len(self._ids)
+
+    def track(self, frame: Frame) -> list[Face]:
+        """Find the faces of the next frame, with their identities and steady points."""
+        faces = self._tracker.track(frame)
+        self.cut = self._tracker.cut
+        if self.cut:
+            self._smooth.clear()
+        self._ids.update(face.id for face in faces)
+        self.last_faces = len(faces)
+        return [self._steady(face, frame.time_s) for face in faces]
+
+    def _steady(self, face: Face, time_s: float) -> Face:
+        if face.id not in self._smooth:
+            # The unit stays, or its own noise would move a face that lies far from the corner.
+            self._smooth[face.id] = OneEuro(_SMOOTH), max(face_side(face.points_px), 1.0)
+        smooth, side = self._smooth[face.id]
+        points = smooth((face.points_px / side).ravel(), time_s).reshape(-1, 3) * side
+        return replace(face, points_px=points.astype(np.float32))

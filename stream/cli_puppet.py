@@ -1,0 +1,50 @@
+"""``voltface puppet``: a photo that moves as somebody before the camera does."""
+
+import sys
+from typing import Annotated
+
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from stream.cli_options import Common, Input, Output
+from stream.stats import PROCESS_STARTED_S
+
+Photo = Annotated[str, Positional, arg(metavar="PHOTO")]
+_ABSOLUTE_HELP = (
+    "Take the driver's pose and expression as they are. Without it they count from his face at "
+    "rest: that of the first frames, or of the moment when c is pressed in the preview."
+)
+
+
+def puppet(
+    photo: Photo,
+    input: Input,
+    output: Output,
+    common: OmitArgPrefixes[Common],
+    absolute: Annotated[bool, arg(help=_ABSOLUTE_HELP)] = False,
+) -> int:
+    """Make a photo move as the person in a video, a picture or a camera's stream does.
+
+    Args:
+        photo: picture of the person who shall move; shown at up to 1080 rows.
+        input: the driver: camera, camera:1, /dev/video0, a video file, a picture, or a URL.
+        output: a video file, a picture, camera (virtual), camera:NAME, window, null, or a URL.
+        common: options of every such command.
+        absolute: take the driver's pose and expression as they are.
+    """
+    settings = common.settings()
+    from stream.puppet.path import PuppetOptions, puppet_path
+    from stream.session import Job, perform
+
+    job = Job(
+        input,
+        output,
+        settings,
+        stats_path=common.stats,
+        quiet=common.quiet,
+        build=puppet_path(photo, PuppetOptions(absolute)),
+        started_s=PROCESS_STARTED_S,
+    )
+    outcome = perform(job)
+    if not common.quiet:
+        sys.stderr.write(f"{output}: {outcome.summary()}\n")
+    return outcome.exit_code

@@ -1,0 +1,156 @@
+"""Clothes stay before the neck that turns in them: a layer of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.fill import pull_push
+from stream.sight import BODY, NECK
+
+if TYPE_CHECKING:
+    from stream.sight import Sight
+
+_RADIUS = 1 / 40  # of the crop's longer side, over which colours decide about the border
+_EPSILON = 12.0**2  # squared grey levels below which colours do not differ
+_SURE = (0.3, 0.75)  # of the filtered share: where cloth begins and is certain
+_OPAQUE = 250  # of the matte: nearer to the outline the layer that moves shows by itself
+_BAND = 19  # of the network's 256 pixels, around the border, in which colours decide
+_WORN = 0.03  # of the share: less is no cloth
+_UNDER_MM = (6.0, 28.0)  # under the border of clothes, where the neck goes on, and ends
+
+
+def clothes_share(sight: Sight, picture: np.ndarray) -> np.ndarray:
+    """Find what of a picture shows clothes.
+
+    The network's answer is coarse, and takes a collar for a neck. So colours decide near the
+    border of the two (GrabCut: Rother, Kolmogorov, Blake, 2004), and the picture's own edges
+    say where exactly (guided filter: He, Sun, Tang, 2010).
+
+    Args:
+        sight: of the crop; without labels there are no clothes.
+        picture: (h, w, 3) uint8 RGB of the crop.
+
+    Returns:
+        (h, w) float32, 0…1.
+    """
+    height, width = picture.shape[:2]
+    body, neck = sight.share(BODY), sight.share(NECK)
+    if body is None or neck is None:
+        return np.zeros((height, width), np.float32)
+    settled = _beyond_the_outline(_by_colour(sight.square, body, neck), sight.person)
+    coarse = cv2.resize(settled, (width, height))
+    radius = max(round(_RADIUS * max(height, width)), 2)
+    fine = cv2.ximgproc.guidedFilter(picture, coarse, radius, _EPSILON)
+    return np.asarray(np.clip((fine - _SURE[0]) / (_SURE[1] - _SURE[0]), 0, 1), np.float32)
+
+
+def _beyond_the_outline(mask: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Continue a mask outside the person, so that it has no border along his outline."""
+    inside = (person > 0.7).astype(np.uint8)
+    if not inside.any():
+        return mask
+    _, nearest = cv2.distanceTransformWithLabels(
+        1 - inside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    values = np.zeros(nearest.max() + 1, np.float32)
+    values[nearest[inside > 0]] = mask[inside > 0]
+    return np.asarray(values[nearest])
+
+
+def _by_colour(square: np.ndarray, body: np.ndarray, neck: np.ndarray) -> np.ndarray:
+    """Return (256, 256) float32, 1 where clothes are, settled by colours near the neck."""
+    within = np.ones((_BAND, _BAND), np.uint8)
+    sure = cv2.erode((body > 0.6).astype(np.uint8), within)
+    skin = cv2.erode((neck > 0.6).astype(np.uint8), within)
+    mask = np.where(body > neck, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    mask[body + neck < 0.5] = cv2.GC_BGD
+    mask[skin > 0], mask[sure > 0] = cv2.GC_BGD, cv2.GC_FGD
+    if not sure.any() or not (mask == cv2.GC_BGD).any():
+        return (body > 0.5).astype(np.float32)
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)
+    cv2.grabCut(square.copy(), mask, None, *models, 3, cv2.GC_INIT_WITH_MASK)
+    return np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+
+
+def under_clothes(
+    picture: np.ndarray, share: np.ndarray, matte: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Continue the skin of the neck under the clothes, up to their outline.
+
+    Args:
+        picture: (h, w, 3) uint8 RGB.
+        share: (h, w) float32, what is cloth.
+        matte: (h, w) uint8 of the person.
+
+    Returns:
+        (h, w, 3) uint8 picture and (h, w) uint8 matte of the person without clothes.
+    """
+    worn = cv2.dilate((share > _WORN).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    known = ((matte > _OPAQUE) & ~worn).astype(np.float32)
+    if not known.any():
+        return picture, matte
+    skin = np.rint(pull_push(picture.astype(np.float32), known)).astype(np.uint8)
+    inside = cv2.erode((matte > _OPAQUE).astype(np.uint8), np.ones((5, 5), np.uint8))
+    bare = np.where(((share > _WORN) & (matte > _OPAQUE))[..., None], skin, picture)
+    outline = (1 - cv2.blur(inside.astype(np.float32), (3, 3))) * np.clip(share / 0.5, 0, 1)
+    return bare, np.asarray(np.rint(matte * (1 - outline)), np.uint8)
+
+
+def clothes_layer(
+    picture: np.ndarray, share: np.ndarray, matte: np.ndarray, behind: np.ndarray
+) -> np.ndarray:
+    """Return the clothes that, laid over what is behind them, give the picture.
+
+    Args:
+        picture: (h, w, 3) uint8 RGB, I.
+        share: (h, w) float32, what is cloth.
+        matte: (h, w) uint8 of the person.
+        behind: (h, w, 3) uint8, D.
+
+    Returns:
+        (h, w, 4) uint8, premultiplied: I − (1 − s)·D, and s.
+    """
+    cover = share * matte
+    # Where D shines through brighter than the picture is, there is more cloth than that.
+    least = 255 * (1 - ((picture + 1.0) / (behind + 1.0)).min(axis=2))
+    cover = np.where(cover > 255 * _WORN, np.clip(np.maximum(cover, least), 0, 255), 0)
+    colours = picture - (1 - cover[..., None] / 255) * behind
+    colours = np.where(cover[..., None] > 0, np.clip(colours, 0, 255), 0)
+    return np.asarray(np.rint(np.dstack([colours, cover])), np.uint8)
+
+
+def still_under_clothes(
+    turn: np.ndarray, share: np.ndarray, matte: np.ndarray, node_mm: float
+) -> np.ndarray:
+    """Let the share of the head's motion end a little under the border of the clothes.
+
+    Args:
+        turn: (rows, columns) share at the nodes.
+        share: (rows, columns) 0…1, what is cloth.
+        matte: (rows, columns) of the person.
+        node_mm: distance of two nodes.
+
+    Returns:
+        (rows, columns) float32.
+    """
+    skin = ((share < 0.5) & (matte > 0.5)).astype(np.uint8)
+    deep_mm = cv2.distanceTransform(1 - skin, cv2.DIST_L2, 5) * node_mm
+    deep = np.clip((deep_mm - _UNDER_MM[0]) / (_UNDER_MM[1] - _UNDER_MM[0]), 0, 1)
+    worn = cv2.dilate((share > 0.1).astype(np.uint8), np.ones((5, 5), np.uint8))
+    deep = cv2.blur(deep * worn, (3, 3))
+    return np.asarray(turn * (1 - deep * deep * (3 - 2 * deep)), np.float32)
+
+
+def clothes_let_go(sight: Sight) -> Sight:
+    """Return the sight as if clothes were neck, so that depth and motion go on under them."""
+    if sight.labels is None:
+        return sight
+    labels = sight.labels.copy()
+    labels[NECK] += labels[BODY]
+    labels[BODY] = 0
+    return replace(sight, labels=labels)

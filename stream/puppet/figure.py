@@ -1,0 +1,213 @@
+"""A portrait that acts: from an act to a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stream.closing import Closing
+from stream.geometry import project, transform_points
+from stream.pose import seen_angles
+from stream.puppet.acting import Act, head_motion
+from stream.puppet.body import Body
+from stream.puppet.fields import FACING, FaceFields, Slit, at_nodes
+from stream.puppet.inside import border_around, eye_picture, mouth_pictures
+from stream.puppet.stage import FaceMesh, Patch, Stage
+from stream.puppet.topology import (
+    LEFT_IRIS,
+    OVAL,
+    POINTS,
+    RIGHT_IRIS,
+    FaceLayout,
+    Opening,
+    face_layout,
+    grid_triangles,
+)
+from stream.symmetry import hidden_half_share
+
+if TYPE_CHECKING:
+    import moderngl
+
+    from stream.head_model import HeadModel
+    from stream.mesh import HeadMesh
+    from stream.pose import HeadMotion
+    from stream.puppet.portrait import Portrait
+    from stream.region import Region
+
+_ROWS = 6  # of vertices across an opening
+_FRINGE_PX = 1.0  # over which borders of lids and lips are soft
+_MIRROR_YIELD_MM = 40.0
+_TEETH_BEHIND_MM = 7.0
+_CHEEKS = np.array([50, 280, 205, 425, 5, 195])
+_EYE_CORNERS = np.array([33, 263])
+
+
+class Figure(Closing):
+    """Draws a portrait as it acts.
+
+    Args:
+        context: an OpenGL 3.3 context.
+        model: the head model.
+        portrait: the photo.
+
+    Attributes:
+        photo_mouth: gap of the photo's lips over the width of the eyes' corners.
+    """
+
+    def __init__(self, context: moderngl.Context, model: HeadModel, portrait: Portrait) -> None:
+        layout = self._layout = face_layout(model)
+        fields = self._fields = FaceFields(model, portrait, layout)
+        portrait = replace(portrait, mesh=_behind_the_face(portrait.mesh, fields))
+        self._portrait, self._neck_joint = portrait, model.neck_joint
+        self._body = Body(portrait)
+        corners = fields.rest_mm[_EYE_CORNERS, :2]
+        self._eyes_mm = float(np.linalg.norm(corners[1] - corners[0]))
+        self.photo_mouth = fields.mouth.open_mm(fields.rest_mm) / self._eyes_mm
+        face, self._followed = _face_mesh(fields, layout, portrait)
+        triangles = [grid_triangles(_ROWS, len(opening.upper)) for opening in layout.openings]
+        count = [_ROWS * len(opening.upper) for opening in layout.openings]
+        order = [0, 0, 1, 2]  # the mouth shows two pictures
+        self._stage = Stage(
+            context, portrait, face, self._windows(), [(triangles[n], count[n]) for n in order]
+        )
+
+    def close(self) -> None:
+        """Give back what was made in the context."""
+        self._stage.release()
+
+    def _windows(self) -> list[tuple[np.ndarray, Region]]:
+        fields, portrait, layout = self._fields, self._portrait, self._layout
+        pixels, points = portrait.pixels, portrait.face.points_px[:, :2].astype(float)
+        mouth, right, left = (
+            border_around(opening, fields.places_px.astype(float)) for opening in layout.openings
+        )
+        px_per_mm = portrait.head.camera[0, 0] / float(fields.rest_mm[13, 2])
+        x, y = np.clip(points[_CHEEKS].T.astype(int), 0, np.array(portrait.size)[:, None] - 1)
+        skin = np.median(pixels[y, x].astype(float), axis=0)
+        return [
+            *mouth_pictures(pixels, mouth, px_per_mm, skin, fields.mouth_shut),
+            eye_picture(pixels, right, points[RIGHT_IRIS]),
+            eye_picture(pixels, left, points[LEFT_IRIS]),
+        ]
+
+    def draw(self, act: Act) -> np.ndarray:
+        """Return the (H, W, 3) uint8 photo as it acts."""
+        portrait, fields = self._portrait, self._fields
+        wanted_mm = None if act.mouth is None else act.mouth * self._eyes_mm
+        moved, jaw_mm = fields.displaced(act.units, wanted_mm, act.eyes)
+        motion = head_motion(portrait.head, self._neck_joint, act)
+        vertices = fields.at_vertices(moved)
+        roll = float(act.angles[2] - seen_angles(portrait.head.camera_from_head)[2])
+        body = self._body.moved(act.shift_mm, roll)
+        drawn = self._stage.draw(
+            motion, fields.at_grid(moved) + body, body, vertices[self._followed],
+            self._patches(act, motion, jaw_mm, vertices),
+            hidden_half_share(portrait.head, motion),
+        )  # fmt: skip
+        pixels = portrait.pixels.copy()
+        portrait.region.crop(pixels)[:] = drawn
+        return pixels
+
+    def points_px(self, act: Act) -> np.ndarray:
+        """Return (468, 2) where the tracked points of the face lie as it acts."""
+        wanted_mm = None if act.mouth is None else act.mouth * self._eyes_mm
+        moved, _ = self._fields.displaced(act.units, wanted_mm, act.eyes)
+        motion = head_motion(self._portrait.head, self._neck_joint, act)
+        whole = motion.blended(np.array(1.0), np.array(1.0))
+        points = transform_points(whole, self._fields.rest_mm + moved)
+        return project(points, self._portrait.head.camera)
+
+    def _patches(
+        self, act: Act, motion: HeadMotion, jaw_mm: np.ndarray, vertices: np.ndarray
+    ) -> list[Patch]:
+        camera, head = self._portrait.head.camera, self._portrait.head
+        now_mm = self._fields.vertices_mm + vertices
+        meshes = [_between(now_mm, opening, _ROWS) for opening in self._layout.openings]
+        places = [project(mesh, camera) for mesh in meshes]
+        mouth_mm = self._fields.rest_mm[13]
+        px_per_mm = camera[0, 0] / mouth_mm[2]
+        behind = _TEETH_BEHIND_MM * _slant(motion, mouth_mm) * px_per_mm
+        jaw = jaw_mm[:2] * px_per_mm
+        patches = [
+            _patch(meshes[0], places[0], places[0] + behind - jaw),
+            _patch(meshes[0], places[0], places[0] + behind),
+        ]
+        gaze = head.camera_from_head[:2, :2] @ act.gaze
+        for n, slit in ((1, self._fields.right_eye), (2, self._fields.left_eye)):
+            look = _eye_shift(slit, self._layout.openings[n]) @ gaze[None]
+            shift = look * slit.width_mm * camera[0, 0] / float(meshes[n][:, 2].mean())
+            patches.append(_patch(meshes[n], places[n], places[n] - shift))
+        return patches
+
+
+def _behind_the_face(mesh: HeadMesh, fields: FaceFields) -> HeadMesh:
+    """Let the mirrored half yield wherever the photo shows the face itself."""
+    sheets = list(mesh.sheets)
+    for number, sheet in enumerate(sheets):
+        if sheet.kind == "mirror":
+            seen = fields.well_seen(sheet.places_px.reshape(-1, 2).astype(float))
+            yields = sheet.yield_mm + _MIRROR_YIELD_MM * seen.reshape(sheet.yield_mm.shape)
+            sheets[number] = replace(sheet, yield_mm=yields)
+    return replace(mesh, sheets=tuple(sheets))
+
+
+def _patch(mesh_mm: np.ndarray, places_px: np.ndarray, colours_px: np.ndarray) -> Patch:
+    return Patch(places_px, mesh_mm[:, 2], colours_px, np.ones(len(mesh_mm), np.float32))
+
+
+def _slant(motion: HeadMotion, place_mm: np.ndarray) -> np.ndarray:
+    """Return (2,) how far what lies behind a place shifts against it, per mm of depth."""
+    turn = motion.blended(np.array(1.0), np.array(0.0))[:3, :3]
+    now = turn @ (place_mm - motion.pivot_mm) + motion.pivot_mm + motion.translation_mm
+    ray = turn.T @ now
+    return np.asarray(ray[:2] / ray[2] - place_mm[:2] / place_mm[2])
+
+
+def _eye_shift(slit: Slit, opening: Opening) -> np.ndarray:
+    """Return (rows · columns, 1) how far places of an eye follow its gaze: not at the corners."""
+    along = np.linspace(0, 1, len(opening.upper))
+    follow = np.clip(5.0 * along * (1 - along), 0, 1)
+    return np.tile(follow, _ROWS)[:, None]
+
+
+def _between(points: np.ndarray, opening: Opening, rows: int) -> np.ndarray:
+    """Return (rows · columns, 3) points from the upper to the lower border of an opening."""
+    share = np.linspace(0, 1, rows)[:, None, None]
+    upper, lower = points[opening.upper], points[opening.lower]
+    return (upper + share * (lower - upper)).reshape(-1, points.shape[1])
+
+
+def _face_mesh(
+    fields: FaceFields, layout: FaceLayout, portrait: Portrait
+) -> tuple[FaceMesh, np.ndarray]:
+    """Return the face with soft borders, and the vertex that each of its vertices follows."""
+    inside = np.ones(POINTS)
+    inside[OVAL] = 0
+    opacity = np.clip(layout.refine @ inside, 0, 1)
+    # What is seen too obliquely would smear when it turns to the camera.
+    opacity *= np.clip((fields.facing - FACING[0]) / (FACING[1] - FACING[0]), 0, 1)
+    opacity[layout.rim] = 0
+    count = len(fields.places_px)
+    places, follows, triangles = [fields.places_px], [np.arange(count)], [layout.triangles]
+    slits = (fields.mouth, fields.right_eye, fields.left_eye)
+    for slit, opening in zip(slits, layout.openings, strict=True):
+        for border, sign in ((opening.upper, 1.0), (opening.lower, -1.0)):
+            first = sum(len(part) for part in places)
+            inner = fields.places_px[border] + sign * _FRINGE_PX * slit.axis[:2]
+            inner[[0, -1]] = fields.places_px[border[[0, -1]]]
+            places.append(inner.astype(np.float32))
+            follows.append(border)
+            new = np.arange(first, first + len(border))
+            triangles.append(np.stack([border[:-1], border[1:], new[:-1]], axis=1))
+            triangles.append(np.stack([border[1:], new[1:], new[:-1]], axis=1))
+    followed, all_px = np.concatenate(follows), np.concatenate(places)
+    opacity = np.concatenate([opacity, np.zeros(len(all_px) - count)])
+    depth = portrait.mesh.depth
+    share = at_nodes(depth.turn, depth.grid, all_px)
+    mesh = FaceMesh(
+        all_px, fields.depth_mm[followed], share, opacity.astype(np.float32),
+        np.concatenate(triangles).astype(np.int32),
+    )  # fmt: skip
+    return mesh, followed

@@ -1,0 +1,170 @@
+"""The path of a frame that drives a photo: track → fit → act → draw."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stream.allocator import keep_freed_memory
+from stream.gl import create_context
+from stream.head_model import load_head_model
+from stream.heads import HeadFinder
+from stream.networks import Networks
+from stream.path import FramePath
+from stream.puppet.acting import Act, Director
+from stream.puppet.driver import MeasureSmoother, Rest, face_middle, measure
+from stream.puppet.figure import Figure
+from stream.puppet.portrait import Portrait, Studio, read_photo
+from stream.raster import DepthRaster
+from stream.segment import PersonSegmenter
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stream.frame import Face, Frame, Head
+    from stream.media import StreamInfo
+    from stream.path import PathBuilder
+    from stream.pose import PoseRequest
+    from stream.settings import Settings
+    from stream.stats import StageTimer
+
+CALIBRATE_KEY = "c"
+
+
+@dataclass(frozen=True, slots=True)
+class PuppetOptions:
+    """How a photo is driven.
+
+    Attributes:
+        absolute: take pose and expression of the driver as they are, not against his rest.
+    """
+
+    absolute: bool = False
+
+
+class Puppeteer(FramePath):
+    """Drives a photo by the frames of a stream.
+
+    Args:
+        photo: path of the picture.
+        options: how it is driven.
+        settings: of the path.
+        info: the stream that comes in.
+        timer: takes the time of each stage.
+
+    Raises:
+        UserError: if the photo cannot be used, or OpenGL is missing.
+    """
+
+    def __init__(
+        self, photo: str, options: PuppetOptions, settings: Settings, info: StreamInfo,
+        timer: StageTimer,
+    ) -> None:  # fmt: skip
+        super().__init__(info)
+        keep_freed_memory()
+        self._stage = timer.stage
+        self._model = load_head_model()
+        pixels = read_photo(photo)
+        self._context = create_context()
+        self._networks = Networks(settings.networks, settings.engine)
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
+        self._portrait = self._taken_apart(pixels, Path(photo).name, settings)
+        self._figure = Figure(self._context, self._model, self._portrait)
+        # A single picture has no rest that it could be compared with.
+        absolute = options.absolute or info.still
+        head, mouth = self._portrait.head, self._figure.photo_mouth
+        self._director = Director(head, self._model, mouth, absolute=absolute)
+        self._heads = HeadFinder(
+            self._model, replace(settings, faces="largest"), self._networks.get("face_3dmm"),
+            self._beside, still=info.still,
+        )  # fmt: skip
+        self._rest, self._smoother = Rest(), MeasureSmoother()
+        self._middle = face_middle(self._model)
+        self._calibrate = False
+        self._act: Act = self._director.rest()
+        width, height = self._portrait.size
+        self.output_info = replace(info, width=width, height=height, alpha=None)
+
+    def _taken_apart(self, pixels: np.ndarray, name: str, settings: Settings) -> Portrait:
+        model = self._model
+        raster = DepthRaster(self._context, model.triangles, model.triangles_of(1, 2, 3, 4))
+        with PersonSegmenter() as segmenter:
+            studio = Studio(model, settings, self._networks, segmenter, raster)
+            portrait = studio.portrait(pixels, name)
+        raster.release()
+        return portrait
+
+    def close(self) -> None:
+        """Give back the networks and the OpenGL context."""
+        self._heads.close()
+        self._beside.shutdown()
+        self._networks.close()
+        self._figure.close()
+        self._context.release()
+
+    @property
+    def last_faces(self) -> int:
+        """How many faces the last frame held."""
+        return self._heads.last_faces
+
+    @property
+    def faces_tracked(self) -> int:
+        """How many different faces were followed so far."""
+        return self._heads.faces_tracked
+
+    @property
+    def engines(self) -> dict[str, dict[str, str]]:
+        """What runs each network, as really executed."""
+        mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
+        return {"face_mesh": mediapipe, **self._networks.as_stats}
+
+    def press(self, key: str) -> None:
+        """Take the calibration key: the driver's present face is his rest from now on."""
+        if key == CALIBRATE_KEY:
+            self._calibrate = True
+
+    def expected_points_px(self) -> np.ndarray:
+        """Return (468, 2) where the tracked points lie in what was drawn last."""
+        return self._figure.points_px(self._act)
+
+    def _process(self, frame: Frame, request: PoseRequest) -> Frame:
+        stage = self._stage
+        with stage("track"):
+            faces = self._heads.track(frame)
+            if self._heads.cut:
+                self._rest.reset()
+                self._smoother.reset()
+        with stage("fit"):
+            heads = self._heads.fit(frame, faces)
+        with stage("act"):
+            self._act = self._acted(frame, faces, heads)
+        with stage("draw"):
+            pixels = self._figure.draw(self._act)
+        return replace(frame, pixels=pixels)
+
+    def _acted(self, frame: Frame, faces: list[Face], heads: list[Head]) -> Act:
+        if not heads:
+            return self._director.rest()
+        face, head = faces[0], heads[0]
+        now = self._smoother(measure(face, head, self._middle), frame.time_s)
+        good = face.fresh and head.presence > 0.99
+        if self._calibrate and good:
+            self._rest.take(now)
+            self._calibrate = False
+        rest = self._rest.update(now)
+        return self._director.act(now, rest, head.presence)
+
+    def _plain(self, frame: Frame) -> Frame:
+        return replace(frame, pixels=self._portrait.pixels)
+
+
+def puppet_path(photo: str, options: PuppetOptions | None = None) -> PathBuilder:
+    """Return what builds the path that drives a photo, for a job."""
+    chosen = options or PuppetOptions()
+
+    def build(settings: Settings, info: StreamInfo, timer: StageTimer) -> FramePath:
+        return Puppeteer(photo, chosen, settings, info, timer)
+
+    return build

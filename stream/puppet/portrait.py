@@ -1,0 +1,299 @@
+"""The photo, taken apart once: head, matte, depth, sheets, and the background behind them."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.composite import head_region, matte_at_frame
+from stream.errors import UserError
+from stream.frame import Face, Frame, Head
+from stream.hair_depth import HairDepth
+from stream.hair_network import HairNetwork
+from stream.heads import HeadFinder
+from stream.matte import MatteState, head_matte
+from stream.media import read_picture
+from stream.mesh import HeadMesh, build_mesh
+from stream.plate import BackgroundPlate
+from stream.pose import HeadMotion, seen_angles
+from stream.puppet.acting import unseen_limit
+from stream.puppet.clothes import (
+    clothes_layer,
+    clothes_let_go,
+    clothes_share,
+    still_under_clothes,
+    under_clothes,
+)
+from stream.puppet.fields import at_nodes
+from stream.region import NodeGrid, Region, resample_to_nodes
+from stream.sight import HeadSight
+from stream.symmetry import with_mirror_half
+from stream.warp import premultiplied_layer
+
+if TYPE_CHECKING:
+    from stream.head_model import HeadModel
+    from stream.networks import Networks
+    from stream.raster import DepthRaster
+    from stream.segment import PersonSegmenter
+    from stream.settings import Settings
+
+_log = logging.getLogger("voltface")
+
+MOST_ROWS = 1080
+_NODES = 160
+_LEAST_EYES_PX = 24.0  # between the outer corners of the eyes
+_MOST_YAW = 50.0
+_RIGHT_CORNER, _LEFT_CORNER = 33, 263
+_BODY_SHARE = 1e-4  # of the head's motion, with which the body counts as something that moves
+_HEAD_TURN, _NECK_YIELD_MM = (0.8, 0.97), 90.0
+_SLIGHT = 0.5  # cover below which the photo tells more of the background than of the person
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A photo, ready to be moved.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, at most 1080 rows.
+        face: the tracked points in it.
+        head: the fitted head.
+        region: what may move.
+        matte: (h, w) uint8 of `bare`, 255 inside.
+        plate: (h, w, 3) uint8 background of the region.
+        mesh: sheets of the head.
+        clothes: (h, w, 4) uint8 premultiplied, what covers the person.
+        bare: (h, w, 3) uint8, the region with skin under the clothes.
+    """
+
+    pixels: np.ndarray
+    face: Face
+    head: Head
+    region: Region
+    matte: np.ndarray
+    plate: np.ndarray
+    mesh: HeadMesh
+    clothes: np.ndarray
+    bare: np.ndarray
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+
+def read_photo(path: str) -> np.ndarray:
+    """Read a photo, scaled down to 1080 rows where it has more.
+
+    Sides are made even, as video wants them, by leaving out a row or a column.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    pixels, _ = read_picture(path)
+    height, width = pixels.shape[:2]
+    scale = min(1.0, MOST_ROWS / height, 2 * MOST_ROWS / width)
+    if scale < 1:
+        size = max(2, round(width * scale)), max(2, round(height * scale))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        _log.warning("the photo is shown at %d x %d, scaled down from %d x %d",
+                     *size, width, height)  # fmt: skip
+    height, width = (side - side % 2 for side in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[:height, :width])
+
+
+def find_face(finder: HeadFinder, pixels: np.ndarray, name: str) -> tuple[Face, Head]:
+    """Find the face of a photo and fit the head to it; of several, the largest.
+
+    Args:
+        finder: made for still pictures.
+        pixels: (H, W, 3) uint8 RGB.
+        name: of the photo, for messages.
+
+    Raises:
+        UserError: if there is none, or it is too small or turned too far.
+    """
+    frame = Frame(pixels)
+    faces = finder.track(frame)
+    if not faces:
+        raise UserError(
+            f"no face found in the photo {name}",
+            "there must be one that can be moved",
+            "Give a photo in which a face is seen from the front and not too small",
+        )
+    face = max(faces, key=_eyes_px)
+    if len(faces) > 1:
+        _log.warning("%s holds %d faces; the largest is moved", name, len(faces))
+    if _eyes_px(face) < _LEAST_EYES_PX:
+        raise UserError(
+            f"the face in the photo {name} is too small",
+            f"its eyes span {_eyes_px(face):.0f} pixels and {_LEAST_EYES_PX:.0f} are needed",
+            "Give a larger photo, or one taken from nearer",
+        )
+    head = finder.fit(frame, [face])[0]
+    yaw = float(seen_angles(head.camera_from_head)[0])
+    if abs(yaw) > _MOST_YAW:
+        raise UserError(
+            f"the face in the photo {name} is turned too far",
+            f"it looks {abs(yaw):.0f} degrees to the side; up to {_MOST_YAW:.0f} can be used",
+            "Give a photo that shows both eyes",
+        )
+    return face, head
+
+
+def _eyes_px(face: Face) -> float:
+    corners = face.points_px[[_RIGHT_CORNER, _LEFT_CORNER], :2]
+    return float(np.linalg.norm(corners[0] - corners[1]))
+
+
+class Studio:
+    """Takes photos apart, with the stages that turn heads in a stream.
+
+    Args:
+        model: the head model.
+        settings: of the path.
+        networks: what is shipped and switched on.
+        segmenter: the person network.
+        raster: draws the head model.
+    """
+
+    def __init__(
+        self, model: HeadModel, settings: Settings, networks: Networks,
+        segmenter: PersonSegmenter, raster: DepthRaster,
+    ) -> None:  # fmt: skip
+        self._model, self._settings, self._raster = model, settings, raster
+        self._networks = networks
+        self._sight = HeadSight(segmenter, networks.get("head_segmentation"))
+
+    def portrait(self, pixels: np.ndarray, name: str) -> Portrait:
+        """Take a photo apart.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB.
+            name: for messages.
+
+        Raises:
+            UserError: if it holds no face that can be moved.
+        """
+        settings = replace(self._settings, faces="all")
+        network = self._networks.get("face_3dmm")
+        with (
+            ThreadPoolExecutor(1) as beside,
+            HeadFinder(self._model, settings, network, beside, still=True) as finder,
+        ):
+            face, head = find_face(finder, pixels, name)
+        size = pixels.shape[1], pixels.shape[0]
+        region = head_region(head, size)
+        grid = NodeGrid.over(region, _NODES)
+        hair = self._hair_depth()
+        crop = np.ascontiguousarray(region.crop(pixels))
+        sight = self._sight.look(crop)
+        prior = hair.prior(head, grid)
+        options = self._settings.matte
+        matte = head_matte(crop, sight.person, prior, options, MatteState(), region)
+        plate = self._background(pixels, region, matte)
+        node_matte = resample_to_nodes(matte, grid)
+        depth = hair.estimate(head, node_matte, grid, clothes_let_go(sight))
+        whole = matte_at_frame(matte, region, region)
+        cloth = clothes_share(sight, crop)
+        worn = resample_to_nodes(cloth, grid)
+        node_mm = max(grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0]
+        turn = still_under_clothes(depth.turn, worn, node_matte, node_mm)
+        depth = replace(depth, turn=np.maximum(turn, _BODY_SHARE * (node_matte > 0)))
+        bare, bare_matte = under_clothes(crop, cloth, whole)
+        bare_matte, plate = consistent(bare, bare_matte, plate)
+        node_matte = resample_to_nodes(bare_matte.astype(np.float32) / 255, grid)
+        mesh = build_mesh(depth, node_matte, head.camera[0, 0], self._settings.mesh)
+        mirror = _to_the_other_side(self._model, head)
+        mesh = with_mirror_half(mesh, crop, node_matte, head, mirror)
+        mesh = _neck_under_clothes(_only_the_head(mesh, node_matte))
+        clothes = clothes_layer(crop, cloth, whole, laid_over(bare, bare_matte, plate))
+        return Portrait(pixels, face, head, region, bare_matte, plate, mesh, clothes, bare)
+
+    def _hair_depth(self) -> HairDepth:
+        engine, settings = self._networks.get("hair_depth"), self._settings
+        network = HairNetwork(engine, self._raster, settings.hair_network) if engine else None
+        return HairDepth(self._model, self._raster, settings.hair, network)
+
+    def _background(self, pixels: np.ndarray, region: Region, matte: np.ndarray) -> np.ndarray:
+        plate = BackgroundPlate(self._settings.plate)
+        try:
+            plate.follow(pixels)
+            plate.update(pixels, region, matte)
+            plate.finish()
+            return plate.background(region)
+        finally:
+            plate.close()
+
+
+def consistent(
+    picture: np.ndarray, matte: np.ndarray, plate: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Change matte and background where together they would leave less than no light.
+
+    The layer that moves is I − (1 − α)·B; where that is negative, the photo at rest would not
+    come out as it is. Then B is too bright where the person hardly covers it, else α too low.
+
+    Args:
+        picture: (h, w, 3) uint8, I.
+        matte: (h, w) uint8, α · 255.
+        plate: (h, w, 3) uint8, B.
+
+    Returns:
+        Matte and plate, uint8.
+    """
+    alpha = matte.astype(np.float32)[..., None] / 255
+    light, behind = picture.astype(np.float32), plate.astype(np.float32)
+    most = np.floor(light / np.maximum(1 - alpha, 1e-3))
+    slight = (alpha > 0) & (alpha < _SLIGHT)
+    behind = np.where(slight, np.minimum(behind, most), behind)
+    least = 1 - (light / np.maximum(behind, 1)).min(axis=2)
+    covered = np.where(alpha[..., 0] >= _SLIGHT, np.maximum(alpha[..., 0], least), alpha[..., 0])
+    return np.ceil(np.clip(covered, 0, 1) * 255).astype(np.uint8), behind.astype(np.uint8)
+
+
+def laid_over(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """Return (h, w, 3) uint8, what the layer that moves shows over the plate at rest."""
+    layer = premultiplied_layer(picture, matte, plate)
+    bare = 1 - layer[..., 3:] / 255.0
+    return np.asarray(np.clip(np.rint(layer[..., :3] + bare * plate), 0, 255), np.uint8)
+
+
+def _only_the_head(mesh: HeadMesh, matte: np.ndarray) -> HeadMesh:
+    """Leave out of the mirrored half what hangs beside the head, and what the matte contradicts."""
+    sheets = list(mesh.sheets)
+    depth = mesh.depth
+    around = np.ones((3, 3), np.uint8)
+    person = cv2.dilate(matte, around)
+    for number, sheet in enumerate(sheets):
+        if sheet.kind == "mirror":
+            places = sheet.places_px.reshape(-1, 2)
+            within = at_nodes(person, depth.grid, places).reshape(matte.shape)
+            solid = cv2.erode(depth.coverage, around) * np.clip((depth.turn - 0.5) / 0.3, 0, 1)
+            opacity = sheet.opacity * solid * np.clip((within - 0.3) / 0.5, 0, 1)
+            sheets[number] = replace(sheet, opacity=opacity.astype(np.float32))
+    return replace(mesh, sheets=tuple(sheets))
+
+
+def _neck_under_clothes(mesh: HeadMesh) -> HeadMesh:
+    """Let what follows the head in part stay behind the clothes; the head itself may cover them."""
+    share = np.clip((_HEAD_TURN[1] - mesh.depth.turn) / (_HEAD_TURN[1] - _HEAD_TURN[0]), 0, 1)
+    back = (_NECK_YIELD_MM * share).astype(np.float32)
+    sheets = (replace(sheet, yield_mm=sheet.yield_mm + back) for sheet in mesh.sheets)
+    return replace(mesh, sheets=tuple(sheets))
+
+
+def _to_the_other_side(model: HeadModel, head: Head) -> HeadMotion:
+    """Return the motion that shows most of what the photo hides of the head."""
+    pose = head.camera_from_head
+    pivot = pose[:3, :3] @ model.neck_joint + pose[:3, 3]
+    yaw = float(seen_angles(pose)[0])
+    turn = np.radians(np.sign(yaw) * unseen_limit(yaw))
+    return HeadMotion(pivot, np.array([0.0, turn, 0.0]), np.zeros(3))

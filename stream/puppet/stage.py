@@ -1,0 +1,313 @@
+"""Draws a portrait: the sheets of its head, displaced, and the face that opens eyes and mouth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import moderngl
+import numpy as np
+
+from stream.puppet.shaders import FACE, PATCH, VERTEX
+from stream.puppet.topology import grid_triangles
+from stream.warp import antialiased, premultiplied_layer, resting_mask
+from stream.warp_shaders import FRAGMENTS
+
+if TYPE_CHECKING:
+    from stream.mesh import Sheet
+    from stream.pose import HeadMotion
+    from stream.puppet.portrait import Portrait
+    from stream.region import Region
+
+_STATIC = (
+    ("place_px", 2), ("depth_mm", 1), ("share", 1), ("colours_px", 2), ("opacity", 1),
+    ("yield_mm", 1), ("gain", 3),
+)  # fmt: skip
+_STATIC_FLOATS = sum(size for _, size in _STATIC)
+_REACH_MM = 400.0
+
+
+@dataclass(frozen=True, slots=True)
+class FaceMesh:
+    """The face as it is drawn over the grid.
+
+    Attributes:
+        places_px: (N, 2) float32.
+        depth_mm: (N,) float32.
+        share: (N,) float32 of the head's motion.
+        opacity: (N,) float32.
+        triangles: (T, 3) int32.
+    """
+
+    places_px: np.ndarray
+    depth_mm: np.ndarray
+    share: np.ndarray
+    opacity: np.ndarray
+    triangles: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A picture seen through an opening of the face.
+
+    Attributes:
+        places_px, depth_mm: (N, 2), (N,) float32 where its vertices are before the head's motion.
+        colours_px: (N, 2) float32 places in the frame that give them their colours.
+        opacity: (N,) float32.
+    """
+
+    places_px: np.ndarray
+    depth_mm: np.ndarray
+    colours_px: np.ndarray
+    opacity: np.ndarray
+
+
+class _Drawable:
+    """Buffers of one mesh: what stays, what changes, and its triangles."""
+
+    def __init__(
+        self, context: moderngl.Context, program: moderngl.Program, static: np.ndarray,
+        triangles: np.ndarray, offsets: moderngl.Buffer,
+    ) -> None:  # fmt: skip
+        self.program = program
+        self.static = context.buffer(np.ascontiguousarray(static, np.float32).tobytes())
+        self._indices = context.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
+        layout = " ".join(f"{n}f" if name in program else f"{n}x4" for name, n in _STATIC)
+        names = [name for name, _ in _STATIC if name in program]
+        content = [(self.static, layout, *names), (offsets, "3f", "offset_mm")]
+        self._array = context.vertex_array(program, content, self._indices)
+
+    def render(self) -> None:
+        self._array.render()
+
+    def release(self) -> None:
+        for part in (self._array, self._indices, self.static):
+            part.release()
+
+
+class Stage:
+    """Draws one portrait again and again.
+
+    Args:
+        context: an OpenGL 3.3 context.
+        portrait: the photo.
+        face: its face.
+        windows: pictures behind the openings: (h, w, 4) uint8 premultiplied, and the region of
+            the photo that each spans.
+        strips: (T, 3) int32 triangles of the patch that shows each picture, and how many
+            vertices it has.
+    """
+
+    def __init__(
+        self, context: moderngl.Context, portrait: Portrait, face: FaceMesh,
+        windows: list[tuple[np.ndarray, Region]], strips: list[tuple[np.ndarray, int]],
+    ) -> None:  # fmt: skip
+        self._context, self._portrait = context, portrait
+        self._programs = {
+            kind: context.program(vertex_shader=VERTEX, fragment_shader=fragment)
+            for kind, fragment in {**FRAGMENTS, "face": FACE, "patch": PATCH}.items()
+        }
+        region = portrait.region
+        self._resting = resting_mask(portrait.mesh, region)
+        self._make_targets(region)
+        self._make_sheets()
+        self._make_face(face, windows, strips)
+
+    def _make_targets(self, region: Region) -> None:
+        context, portrait, size = self._context, self._portrait, (region.width, region.height)
+        picture = np.ascontiguousarray(region.crop(portrait.pixels))
+        layer = premultiplied_layer(portrait.bare, portrait.matte, portrait.plate)
+        self._layer = _texture(context, layer)
+        self._photo = _texture(context, np.dstack([picture, np.full(size[::-1], 255, np.uint8)]))
+        self._cloth = _texture(context, portrait.clothes)
+        behind = np.dstack([portrait.plate, np.zeros(size[::-1], np.uint8)])
+        cv2.copyTo(np.dstack([picture, behind[..., 3]]), self._resting, behind)
+        self._behind = context.texture(size, 4, np.ascontiguousarray(behind).tobytes())
+        self._ground = context.framebuffer(self._behind)
+        self._colour = context.texture(size, 4)
+        self._depth = context.depth_renderbuffer(size)
+        self._target = context.framebuffer(self._colour, self._depth)
+
+    def _make_sheets(self) -> None:
+        context, mesh = self._context, self._portrait.mesh
+        nodes = mesh.depth.front_mm.size
+        self._still = context.buffer(np.zeros((nodes, 3), np.float32).tobytes())
+        self._moving = context.buffer(reserve=nodes * 12)
+        self._sheets: list[tuple[str, _Drawable]] = []
+        for sheet in mesh.sheets:
+            if len(sheet.triangles):
+                offsets = self._still if sheet.kind in ("far", "mirror") else self._moving
+                program = self._programs[sheet.kind]
+                static = _static(sheet)
+                self._sheets.append(
+                    (sheet.kind, _Drawable(context, program, static, sheet.triangles, offsets))
+                )
+
+        self._make_clothes()
+
+    def _make_clothes(self) -> None:
+        context, portrait = self._context, self._portrait
+        depth, near = portrait.mesh.depth, portrait.mesh.sheet("near")
+        columns, rows = depth.grid.columns, depth.grid.rows
+        size = columns - 1, rows - 1
+        cover = cv2.resize(portrait.clothes[..., 3], size, interpolation=cv2.INTER_AREA)
+        some = cv2.dilate(cover, np.ones((3, 3), np.uint8)).ravel() > 0
+        level = np.full_like(near.yield_mm, -_CLOTH_YIELD_MM)
+        still = np.zeros_like(near.share)
+        sheet = replace(near, yield_mm=level, share=still)
+        triangles = grid_triangles(rows, columns)[np.tile(some, 2)]
+        self._body_moving = context.buffer(np.zeros((rows * columns, 3), np.float32).tobytes())
+        program = self._programs["face"]
+        self._clothes = _Drawable(context, program, _static(sheet), triangles, self._body_moving)
+
+    def _make_face(
+        self, face: FaceMesh, windows: list[tuple[np.ndarray, Region]],
+        strips: list[tuple[np.ndarray, int]],
+    ) -> None:  # fmt: skip
+        context, count = self._context, len(face.places_px)
+        static = np.column_stack(
+            [face.places_px, face.depth_mm, face.share, face.places_px, face.opacity,
+             np.full(count, -FACE_YIELD_MM), np.ones((count, 3))]
+        )  # fmt: skip
+        self._face_moving = context.buffer(reserve=count * 12)
+        program = self._programs["face"]
+        self._face = _Drawable(context, program, static, face.triangles, self._face_moving)
+        self._windows = [(_texture(context, picture), region) for picture, region in windows]
+        self._patches = []
+        for triangles, vertices in strips:
+            empty = np.zeros((vertices, _STATIC_FLOATS), np.float32)
+            still = context.buffer(np.zeros((vertices, 3), np.float32).tobytes())
+            program = self._programs["patch"]
+            self._patches.append((_Drawable(context, program, empty, triangles, still), still))
+
+    def draw(
+        self, motion: HeadMotion, grid_mm: np.ndarray, body_mm: np.ndarray, face_mm: np.ndarray,
+        patches: list[Patch], hidden_side: float = 1.0,
+    ) -> np.ndarray:  # fmt: skip
+        """Return the portrait's region as it moves.
+
+        Args:
+            motion: of the head.
+            grid_mm: (nodes, 3) float32 displacements of the grid before the motion.
+            body_mm: (nodes, 3) float32 of the clothes.
+            face_mm: (N, 3) float32 of the face.
+            patches: what is seen through the openings, one for each window.
+            hidden_side: how far the mirrored half is needed, 0…1.
+
+        Returns:
+            (h, w, 3) uint8 RGB.
+        """
+        context = self._context
+        self._moving.write(np.ascontiguousarray(grid_mm, np.float32))
+        self._body_moving.write(np.ascontiguousarray(body_mm, np.float32))
+        self._face_moving.write(np.ascontiguousarray(face_mm, np.float32))
+        self._target.use()
+        self._target.clear(depth=1.0)
+        context.copy_framebuffer(self._target, self._ground)
+        self._target.use()
+        self._set_motion(motion)
+        self._draw_sheets(hidden_side)
+        self._draw_clothes()
+        self._draw_face(patches)
+        region = self._portrait.region
+        out = np.frombuffer(self._target.read(components=4), np.uint8)
+        return antialiased(out.reshape(region.height, region.width, 4), self._resting)
+
+    def _set_motion(self, motion: HeadMotion) -> None:
+        camera, region = self._portrait.head.camera, self._portrait.region
+        middle = motion.pivot_mm[2] + motion.translation_mm[2] / 2
+        slack = _REACH_MM + abs(motion.translation_mm[2])
+        values = {
+            "camera": (camera[0, 0], camera[1, 1], camera[0, 2], camera[1, 2]),
+            "region": (region.x0, region.y0, region.width, region.height),
+            "pivot": tuple(motion.pivot_mm),
+            "axis_angle": tuple(motion.axis_angle),
+            "shift": tuple(motion.translation_mm),
+            "depth_range": (middle - slack, middle + slack),
+            "mm_per_px": motion.pivot_mm[2] / camera[0, 0],
+            "fade": 1.0,
+        }
+        for program in self._programs.values():
+            for name, value in values.items():
+                if name in program:
+                    program[name].value = value
+
+    def _draw_sheets(self, hidden_side: float) -> None:
+        context = self._context
+        context.front_face, context.cull_face = "cw", "front"
+        context.enable(moderngl.DEPTH_TEST)
+        context.depth_func = "<="
+        context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
+        self._layer.use(0)
+        for kind, sheet in self._sheets:
+            if kind == "mirror":
+                if hidden_side == 0:
+                    continue
+                self._programs[kind]["fade"].value = hidden_side
+            (context.enable if kind != "solid" else context.disable)(moderngl.BLEND)
+            (context.enable if kind == "far" else context.disable)(moderngl.CULL_FACE)
+            sheet.render()
+
+    def _draw_clothes(self) -> None:
+        context = self._context
+        context.disable(moderngl.CULL_FACE)
+        context.enable(moderngl.BLEND)
+        self._cloth.use(0)
+        self._clothes.render()
+
+    def _draw_face(self, patches: list[Patch]) -> None:
+        context = self._context
+        context.disable(moderngl.CULL_FACE)
+        context.enable(moderngl.BLEND)
+        rows = zip(patches, self._patches, self._windows, strict=True)
+        for patch, (drawable, _), (texture, window) in rows:
+            count = len(patch.places_px)
+            static = np.column_stack(
+                [patch.places_px, patch.depth_mm, np.ones(count), patch.colours_px, patch.opacity,
+                 np.full(count, -PATCH_YIELD_MM), np.ones((count, 3))]
+            )  # fmt: skip
+            drawable.static.write(static.astype(np.float32))
+            program = drawable.program
+            program["window"].value = (window.x0, window.y0, window.width, window.height)
+            texture.use(0)
+            drawable.render()
+        self._photo.use(0)
+        self._face.render()
+
+    def release(self) -> None:
+        """Give back what was made in the context."""
+        for _, sheet in self._sheets:
+            sheet.release()
+        for drawable, still in self._patches:
+            drawable.release()
+            still.release()
+        for texture, _ in self._windows:
+            texture.release()
+        for part in (
+            self._face, self._face_moving, self._clothes, self._body_moving, self._cloth,
+            self._moving, self._still, self._target, self._depth,
+            self._colour, self._ground, self._behind, self._photo, self._layer,
+            *self._programs.values(),
+        ):  # fmt: skip
+            part.release()
+
+
+_CLOTH_YIELD_MM = 6.0
+FACE_YIELD_MM, PATCH_YIELD_MM = 9.0, 8.0  # before the grid, which spans the openings
+
+
+def _static(sheet: Sheet) -> np.ndarray:
+    shape = (*sheet.depth_mm.shape, 3)
+    gain = np.ones(shape, np.float32) if sheet.gain is None else sheet.gain
+    parts = (sheet.places_px, sheet.depth_mm, sheet.share, sheet.colours_px, sheet.opacity,
+             sheet.yield_mm, gain)  # fmt: skip
+    return np.dstack(parts).reshape(-1, _STATIC_FLOATS)
+
+
+def _texture(context: moderngl.Context, picture: np.ndarray) -> moderngl.Texture:
+    height, width = picture.shape[:2]
+    texture = context.texture((width, height), 4, np.ascontiguousarray(picture).tobytes())
+    texture.repeat_x = texture.repeat_y = False
+    texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+    return texture

@@ -1,0 +1,163 @@
+"""Hair as a displacement of the head: outwards until the hair that is seen ends.
+
+From every place of the skin a ray goes outwards, away from the axis of skull and neck. Where the
+picture shows hair there, the ray ends at the depth of what is seen, or where the outline of the
+hair ends. Where skin is seen nothing grows. What no ray can know, such as the back of the head, is
+a membrane between the rest: the minimum of Σ w (s − t)² + λ ‖∇s‖² over the surface.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from stream.geometry import project, transform_points
+from stream.reconstruct.template import EAR, FACE, NECK, SCALP
+
+if TYPE_CHECKING:
+    from stream.frame import Head
+    from stream.reconstruct.maps import HeadMaps
+
+_REACH_MM = np.arange(-15.0, 121.0, 3.0)  # places along a ray, from the skin
+_IN_FRONT_MM = 1.5  # so far before what is seen, a place is outside
+_HIDDEN_MM = 8.0  # behind the bare head's near side, a place of the skin is not seen
+_FACING, _SIDE = 0.2, 0.35  # cosines to the ray of sight: seen from the front; at the outline
+_GAP_MM = 12.0  # hair of the outline may begin so far from the skin
+_MEMBRANE = 2.0  # λ
+_KIND, _GUESS = 0.2, 0.3  # λ of what is hair and what is not; weight of the hidden scalp
+_COVERED_MM = (3.0, 12.0)  # growth over which the relief of the skin below goes away
+_ROUNDS = 24  # of that smoothing
+
+
+class HairShape:
+    """Grows hair on heads of one topology.
+
+    Args:
+        triangles: (T, 3) of the surface.
+        labels: (S,) of the head model at its vertices.
+    """
+
+    def __init__(self, triangles: np.ndarray, labels: np.ndarray) -> None:
+        self._labels = labels
+        ends = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+        both = np.concatenate([ends, ends[:, ::-1]])
+        count = len(labels)
+        graph = sparse.coo_matrix((np.ones(len(both)), both.T), (count, count)).tocsr()
+        graph.data[:] = 1.0
+        degree = np.asarray(graph.sum(axis=1)).ravel()
+        self._laplacian = (sparse.diags(degree) - graph).tocsc()
+        self._mean = sparse.diags(1 / np.maximum(degree, 1)) @ graph
+
+    def grown(
+        self, skin: np.ndarray, head: Head, maps: HeadMaps, front_model_mm: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the surface with its hair.
+
+        Args:
+            skin: (S, 3) bare head, head space, mm.
+            head: its pose and camera.
+            maps: what the picture shows.
+            front_model_mm: map of the bare head's near side, 0 where it is not.
+
+        Returns:
+            (S, 3) float64 head space, (S,) growth in mm, and (S,) 0…1 whether it is hair, and
+            whether it is clothes.
+        """
+        away = _away(skin)
+        target, weight, hairy, clothed = self._evidence(skin, away, head, maps, front_model_mm)
+        system = sparse.diags(weight + 1e-6) + _MEMBRANE * self._laplacian
+        growth = splu(system.tocsc()).solve(weight * target)
+        # The scalp that nobody sees has hair, if there is any.
+        guess = _GUESS * ((self._labels == SCALP) & (weight == 0)) * bool(hairy.any())
+        sure = np.where(clothed, 1.0, np.minimum(weight, 1))
+        solver = splu((sparse.diags(sure + guess + 1e-6) + _KIND * self._laplacian).tocsc())
+        hair, cloth = (
+            solver.solve(sure * kind + extra) for kind, extra in ((hairy, guess), (clothed, 0))
+        )
+        grown = skin + growth[:, None] * away
+        return self._combed(grown, growth), growth, np.clip(hair, 0, 1), np.clip(cloth, 0, 1)
+
+    def _evidence(
+        self, skin: np.ndarray, away: np.ndarray, head: Head, maps: HeadMaps,
+        front_model_mm: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+        """Return (S,) growth that the picture tells, mm, how surely; whether it is hair, clothes."""
+        pose, camera = head.camera_from_head, head.camera
+        rays = skin[:, None] + _REACH_MM[:, None] * away[:, None]
+        seen = transform_points(pose, rays)
+        places = project(seen, camera)
+        here = int(_REACH_MM.searchsorted(0))
+        bare = seen[:, here]
+        facing = -np.einsum("nd,nd->n", away @ pose[:3, :3].T, _unit(bare))
+        before = maps.at(front_model_mm, places[:, here])
+        visible = (bare[:, 2] < before + _HIDDEN_MM) | (before == 0)
+        hair = maps.at(maps.hair, places) > 0.5
+        skin_share = maps.at(maps.skin, places[:, here])
+        hair_share = maps.at(maps.hair, places[:, here])
+        person = maps.at(maps.person, places) > 0.5
+
+        behind = seen[..., 2] > maps.at(maps.front_mm, places) - _IN_FRONT_MM
+        from_front = _first_run(hair & behind, here)
+        from_side = _first_run(hair, here, round(_GAP_MM / (_REACH_MM[1] - _REACH_MM[0])))
+        shrunk = np.minimum(_first_run(person, here), 0.0)
+
+        front = visible & (facing > _FACING)
+        side = (np.abs(facing) <= _SIDE) & np.isfinite(from_side)
+        target, weight = np.zeros(len(skin)), np.zeros(len(skin))
+        bald = front & (skin_share > 0.5)
+        weight[bald] = 1.0
+        hairy = front & (hair_share > 0.5) & np.isfinite(from_front)
+        target[hairy], weight[hairy] = from_front[hairy], 1.0
+        outline = side & ~bald
+        target[outline], weight[outline] = from_side[outline], 0.5
+        outside = visible & (facing > -_SIDE) & ~person[:, here] & np.isfinite(shrunk)
+        outside &= np.isin(self._labels, (SCALP, EAR, FACE)) & ~outline
+        target[outside], weight[outside] = shrunk[outside], 0.3
+        still = ~np.isin(self._labels, (FACE, SCALP, EAR, NECK))
+        weight[still] = 10.0 * (target[still] == 0)
+        clothed = front & (maps.at(maps.body, places[:, here]) > 0.5)
+        return target, weight, hairy | outline, clothed
+
+    def _combed(self, grown: np.ndarray, growth: np.ndarray) -> np.ndarray:
+        """Take away the relief of ears and skin where hair covers it."""
+        low, high = _COVERED_MM
+        share = (np.clip((growth - low) / (high - low), 0, 1) * 0.6)[:, None]
+        for _ in range(_ROUNDS):
+            grown = grown + share * (self._mean @ grown - grown)
+        return grown
+
+
+def _away(skin: np.ndarray) -> np.ndarray:
+    """Return (S, 3) unit directions away from the middle of the skull, or from the neck's axis."""
+    x, y, _ = skin.T
+    down = np.clip(y / 100.0, 0, 1)  # the axis goes from the skull's middle down the neck
+    centre = np.stack([0 * x, np.maximum(y, 0) * down, 40.0 * down], axis=1)
+    return _unit(skin - centre)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
+def _first_run(inside: np.ndarray, here: int, gap: int = 0) -> np.ndarray:
+    """Return (N,) where along each ray the first stretch of `inside` ends, mm.
+
+    Args:
+        inside: (N, K) along the rays.
+        here: the place of the skin.
+        gap: a stretch may begin so many places beyond the skin.
+
+    Returns:
+        nan where no stretch begins by then.
+    """
+    count = inside.shape[1]
+    begins = np.where(inside.any(axis=1), inside.argmax(axis=1), count)
+    places = np.arange(count)
+    after = ~inside & (places > begins[:, None])
+    ends = np.where(after.any(axis=1), after.argmax(axis=1), count)
+    step = _REACH_MM[1] - _REACH_MM[0]
+    found = _REACH_MM[0] + (ends - 0.5) * step
+    return np.where(begins <= here + gap, found, np.nan)

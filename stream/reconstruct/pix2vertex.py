@@ -1,0 +1,109 @@
+"""The network `pix2vertex` at run time: places in space and on the mean head, pixel by pixel.
+
+Sela et al. 2017 §3.2. The network looks at an upright square around the face. What it says of
+space is in the *crop's frame*, camera space turned by the least rotation that takes the optical
+axis to the ray through the crop's centre, so that it does not matter where in the picture the
+face lies: ``points = (ray_rotation(ray)ᵀ · (p − centre)) ÷ 100 mm``, where `p` is what the pixel
+shows and `centre` the origin of head space. ``correspondence`` is the place on the mean head in
+head space, ÷ 100 mm.
+
+For `voltface reconstruct`: `face_depth` gives a depth map in frame pixels that lies where the
+fitted head lies; `template_on` lays the whole template on what the network sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.face_3dmm import Crop
+from stream.pose import ray_rotation
+
+if TYPE_CHECKING:
+    from stream.face_3dmm import Network
+
+SIDE = 192  # of the network's picture, pixels
+CROP_PER_FACE = 1.45  # the crop's side over the longer extent of the tracked face
+UNIT_MM = 100.0
+_IRIS_START = 468
+
+
+def face_square(points_px: np.ndarray) -> Crop:
+    """Return the square that the network looks at, from (≥ 468, ≥ 2) tracked points."""
+    points = points_px[:_IRIS_START, :2]
+    low, high = points.min(axis=0), points.max(axis=0)
+    x, y = (low + high) / 2
+    return Crop(float(x), float(y), CROP_PER_FACE * float((high - low).max()))
+
+
+def cut_square(pixels: np.ndarray, crop_from_picture: np.ndarray, side: int) -> np.ndarray:
+    """Resample (H, W, 3) uint8 to a square of `side`; beyond the picture its border is repeated.
+
+    Args:
+        pixels: RGB.
+        crop_from_picture: (2, 3), a similarity, pixel centres at +0.5.
+        side: pixels.
+    """
+    shrink = 1 / np.sqrt(abs(np.linalg.det(crop_from_picture[:, :2])))
+    if shrink > 1.5:  # plain resampling would skip pixels
+        pixels = cv2.GaussianBlur(pixels, (0, 0), 0.4 * shrink)
+    return cv2.warpAffine(
+        pixels,
+        opencv_affine(crop_from_picture),
+        (side, side),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def opencv_affine(matrix: np.ndarray) -> np.ndarray:
+    """Return a (2, 3) affine for OpenCV, which counts pixel centres at whole numbers."""
+    whole = np.array(matrix, np.float64)
+    whole[:, 2] += whole[:, :2] @ [0.5, 0.5] - 0.5
+    return whole
+
+
+def frame_rotation(crop_centre_px: np.ndarray, camera: np.ndarray) -> np.ndarray:
+    """Return (3, 3) `camera_from_crop_frame` of a crop with its centre at (2,) pixels."""
+    ray = np.append((np.asarray(crop_centre_px) - camera[:2, 2]) / camera[[0, 1], [0, 1]], 1.0)
+    return ray_rotation(ray)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceMaps:
+    """What the network sees in one face, at the pixels of its crop.
+
+    Attributes:
+        points_mm: (S, S, 3) float32 place relative to the head's centre, in the crop's frame.
+        mask: (S, S) float32 0…1, whether a face is there.
+        correspondence_mm: (S, S, 3) float32 place on the mean head, head space.
+        crop: where it looked.
+    """
+
+    points_mm: np.ndarray
+    mask: np.ndarray
+    correspondence_mm: np.ndarray
+    crop: Crop
+
+
+def read_face(network: Network, pixels: np.ndarray, points_px: np.ndarray) -> FaceMaps:
+    """Ask the network about one face.
+
+    Args:
+        network: an engine of `pix2vertex`.
+        pixels: (H, W, 3) uint8 RGB.
+        points_px: (≥ 468, ≥ 2) tracked points of the face.
+    """
+    crop = face_square(points_px)
+    square = cut_square(pixels, crop.matrix(SIDE), SIDE)
+    picture = np.ascontiguousarray(square.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    found = {name: array[0] for name, array in network(picture=picture).items()}
+    return FaceMaps(
+        points_mm=UNIT_MM * found["points"].transpose(1, 2, 0),
+        mask=found["mask"][0],
+        correspondence_mm=UNIT_MM * found["correspondence"].transpose(1, 2, 0),
+        crop=crop,
+    )

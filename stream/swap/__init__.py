@@ -1,0 +1,1 @@
+"""Face swap: one person's face, live, on another."""

@@ -1,0 +1,221 @@
+"""Drawing the swapped face: one OpenGL pass over the triangles of the skin."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import cv2
+import moderngl
+import numpy as np
+from scipy.spatial import cKDTree
+
+from stream.flatten import smoothstep, texture_uv
+from stream.swap.shape import EAR, NECK, SCALP, SKIN
+from stream.swap.texture_map import SameModel
+
+if TYPE_CHECKING:
+    from stream.head_model import HeadModel
+    from stream.region import Region
+    from stream.swap.shape import FaceShape
+
+_FEATURES = slice(17, 68)  # of the iBUG points: brows, nose, eyes, lips
+_CORE_MM = (18.0, 36.0)  # from those: belongs to them, and does not
+_VERTEX = """
+#version 330
+uniform vec4 region;         // x0, y0, width, height in frame pixels
+uniform vec2 depth_range;    // mm
+in vec2 place_px;
+in float depth_mm;
+in vec3 gain;
+in vec3 lift;                // what is added, 0…1
+in vec2 uv;
+in float cover;
+out vec2 place_uv;
+out vec3 factor;
+out vec3 added;
+out float opacity;
+void main() {
+    place_uv = uv;
+    factor = gain;
+    added = lift;
+    opacity = cover;
+    vec2 ndc = (place_px - region.xy) / region.zw * 2.0 - 1.0;
+    float z = (depth_mm - depth_range.x) / (depth_range.y - depth_range.x);
+    gl_Position = vec4(ndc, 2.0 * z - 1.0, 1.0);
+}
+"""
+_FRAGMENT = """
+#version 330
+uniform sampler2D skin;
+uniform float blur;          // levels of the texture's pyramid
+in vec2 place_uv;
+in vec3 factor;
+in vec3 added;
+in float opacity;
+out vec4 colour;
+void main() {
+    vec3 own = texture(skin, place_uv, blur).rgb;
+    // A tint is that of skin; dark hair has none, and keeps to how bright the light is.
+    float bare = smoothstep(0.12, 0.5, dot(own, vec3(0.3, 0.59, 0.11)));
+    vec3 lit = own * mix(vec3(dot(factor, vec3(0.3, 0.59, 0.11))), factor, bare);
+    colour = vec4(lit + added, opacity);
+}
+"""
+
+
+class FaceDrawer:
+    """Draws faces; keeps the textures of the sources.
+
+    Args:
+        context: an OpenGL 3.3 context.
+        model: the head model.
+    """
+
+    def __init__(self, context: moderngl.Context, model: HeadModel) -> None:
+        self._context = context
+        self._program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
+        triangles = skin_triangles(model)
+        self._used, numbers = np.unique(triangles, return_inverse=True)
+        self._triangles = context.buffer(numbers.astype(np.int32).tobytes())
+        self._uv = context.buffer(texture_uv(model)[self._used].astype(np.float32).tobytes())
+        self._moving = context.buffer(reserve=len(self._used) * 9 * 4)
+        self._cover = context.buffer(reserve=len(self._used) * 4)
+        self._array = context.vertex_array(
+            self._program,
+            [(self._moving, "2f 1f 3f 3f", "place_px", "depth_mm", "gain", "lift"),
+             (self._uv, "2f", "uv"), (self._cover, "1f", "cover")],
+            self._triangles,
+        )  # fmt: skip
+        self._textures: dict[int, moderngl.Texture] = {}
+        self._size: tuple[int, int] | None = None
+
+    def add_texture(self, number: int, texture: np.ndarray) -> None:
+        """Keep the (S, S, 3) uint8 texture of a source."""
+        size = (texture.shape[1], texture.shape[0])
+        if number in self._textures:
+            self._textures.pop(number).release()
+        kept = self._context.texture(size, 3, np.ascontiguousarray(texture).tobytes(), alignment=1)
+        kept.build_mipmaps()
+        kept.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        kept.repeat_x = kept.repeat_y = False
+        self._textures[number] = kept
+
+    def draw(
+        self,
+        number: int,
+        shape: FaceShape,
+        light: np.ndarray,
+        cover: np.ndarray,
+        region: Region,
+        blur: float = 0.0,
+    ) -> np.ndarray:
+        """Draw a face into a region.
+
+        Args:
+            number: of the source whose texture is taken.
+            shape: where its vertices lie.
+            light: (V, 6) factors of the texture's colours, and what is added to them, 0…1.
+            cover: (V,) how far each vertex covers the frame.
+            region: of the frame.
+            blur: levels of the texture's pyramid; below 0 is sharper than fits the size.
+
+        Returns:
+            (h, w, 4) uint8 RGB and how far the face covers a pixel; not to be written to.
+        """
+        used = self._used
+        target = self._fit_buffers(region)
+        packed = np.empty((len(used), 9), np.float32)
+        packed[:, :2], packed[:, 2] = shape.drawn_px[used], shape.depth_mm[used]
+        packed[:, 3:] = light[used]
+        self._moving.write(packed.tobytes())
+        self._cover.write(cover[used].astype(np.float32).tobytes())
+        program = self._program
+        program["region"].value = (region.x0, region.y0, region.width, region.height)
+        program["depth_range"].value = (
+            float(packed[:, 2].min()) - 5,
+            float(packed[:, 2].max()) + 5,
+        )
+        program["blur"].value = blur
+        target.use()
+        target.clear(depth=1.0)
+        context = self._context
+        context.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        context.depth_func, context.front_face, context.cull_face = "<", "cw", "back"
+        self._textures[number].use(0)
+        self._array.render()
+        drawn = np.frombuffer(target.read(components=4), np.uint8)
+        return drawn.reshape(region.height, region.width, 4)
+
+    def _fit_buffers(self, region: Region) -> moderngl.Framebuffer:
+        size = (region.width, region.height)
+        if size != self._size:
+            self._release_buffers()
+            context = self._context
+            self._parts = context.renderbuffer(size, 4), context.depth_renderbuffer(size)
+            self._target = context.framebuffer(*self._parts)
+            self._size = size
+        return self._target
+
+    def _release_buffers(self) -> None:
+        if self._size is not None:
+            for part in (self._target, *self._parts):
+                part.release()
+            self._size = None
+
+    def release(self) -> None:
+        """Give back the context and all that was made in it."""
+        self._release_buffers()
+        for texture in self._textures.values():
+            texture.release()
+        self._textures.clear()
+        for part in (self._array, self._triangles, self._uv, self._moving, self._cover,
+                     self._program):  # fmt: skip
+            part.release()
+        self._context.release()
+
+
+def skin_triangles(model: HeadModel) -> np.ndarray:
+    """Return (T, 3) the triangles of the face's skin alone."""
+    return model.triangles[(model.labels == SKIN)[model.triangles].all(axis=1)]
+
+
+def soft_border(model: HeadModel, softness: float, seen: np.ndarray) -> np.ndarray:
+    """Return (V,) float32 how far each vertex covers the frame: 1 inside, 0 at the border.
+
+    Beyond brows, eyes, nose and mouth, skin that no photo showed does not cover: the frame's own,
+    in whose colours the rest is drawn, is better than a guess.
+
+    Args:
+        model: the head model.
+        softness: 0…1.
+        seen: (V,) 0…1, whether the source was seen; see `seen_at_vertices`.
+    """
+    away, from_features = _distances(SameModel(model))
+    core = 1 - smoothstep(from_features, *_CORE_MM)
+    border = smoothstep(away, 2.0, 5.0 + 30.0 * softness)
+    return border * np.maximum(core, smoothstep(seen, 0.35, 0.9))
+
+
+def seen_at_vertices(model: HeadModel, seen: np.ndarray) -> np.ndarray:
+    """Return (V,) float32, 0…1, how well the surroundings of each vertex were seen.
+
+    Args:
+        model: the head model.
+        seen: (S, S) uint8, 255 where a photo showed a texel.
+    """
+    size = len(seen)
+    eroded = cv2.erode(seen, np.ones((size // 40, size // 40), np.uint8))
+    soft = cv2.GaussianBlur(eroded.astype(np.float32) / 255, (0, 0), size / 60)
+    places = texture_uv(model) * size - 0.5
+    return cv2.remap(soft, places[:, 0], places[:, 1], cv2.INTER_LINEAR).ravel()
+
+
+@lru_cache(maxsize=2)
+def _distances(key: SameModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return (V,) mm to hairline, ears or neck, 0 off the skin; and (V,) mm to the features."""
+    model = key.model
+    border = model.vertices[np.isin(model.labels, (SCALP, EAR, NECK))]
+    away = cKDTree(border).query(model.vertices)[0]
+    features = cKDTree(model.points68()[_FEATURES]).query(model.vertices)[0]
+    return np.where(model.labels == SKIN, away, 0).astype(np.float32), features

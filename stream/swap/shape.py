@@ -1,0 +1,228 @@
+"""The geometry of a swapped face: where each vertex of the drawn face lies in the frame.
+
+A drawn vertex is the projected vertex of the fitted head, moved by what the tracked points say
+beyond the fit, so that lids and lips lie on the real ones, and then by the difference between the
+heads of source and target, which is none at the lids: the eyes stay the target's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from stream.flatten import smoothstep, vertex_normals
+from stream.geometry import project
+from stream.smooth import OneEuro, SmoothSettings
+from stream.swap.texture_map import SameModel
+
+if TYPE_CHECKING:
+    from stream.frame import Face, Head
+    from stream.head_model import HeadModel
+    from stream.swap.source_face import SourceFace
+
+SKIN, SCALP, EAR, NECK = 1, 2, 3, 4
+_TRACKED = 468  # points on the skin; the rest are irises
+_ALIGNED = np.r_[17:48, 48, 54]  # iBUG points by which two heads are laid over each other
+_LIDS = np.r_[36:48]
+_LIDS_MM = (3.0, 20.0)  # from the lids: nothing moves up to here, all from there
+_FALL_MM = 45.0  # from the face: how far scalp and neck follow its outline
+_NEAREST = 6  # tracked points that a vertex listens to
+_REACH_MM = 5.0
+_FAR_MM = 30.0  # beyond this the tracked points say nothing of a vertex
+_OPEN = {"jawOpen": 0.7, "eyeWideLeft": 0.8, "eyeWideRight": 0.8}  # lips and lids lie apart
+_STILL = SmoothSettings(min_cutoff=2.5, beta=30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceShape:
+    """One face in one frame; V are the vertices of the head model.
+
+    Attributes:
+        own_px: (V, 2) float32, where the target's vertices lie in the frame.
+        drawn_px: (V, 2) float32, where the swapped ones are drawn.
+        depth_mm: (V,) float32, of the drawn ones.
+        facing: (V,) float32, cosine between normal and the direction to the camera.
+        points_px: (478, 2) float32, the tracked points of the drawn face.
+        tracked_px: (478, 2) float32, those of the target.
+        eyes_px: distance of the outer corners of the eyes if the face looked at the camera.
+    """
+
+    own_px: np.ndarray
+    drawn_px: np.ndarray
+    depth_mm: np.ndarray
+    facing: np.ndarray
+    points_px: np.ndarray
+    tracked_px: np.ndarray
+    eyes_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was found for a pair of identities.
+
+    Attributes:
+        source: who is drawn.
+        identity: (K,) of the target.
+        neutral: (V, 3) mm, its head at rest.
+        difference: (V, 3) mm from there to the source's head, as far as vertices go there.
+    """
+
+    source: SourceFace
+    identity: np.ndarray
+    neutral: np.ndarray
+    difference: np.ndarray
+
+
+class ShapeBlender:
+    """Finds the geometry of swapped faces; keeps the memory of one target.
+
+    Args:
+        model: the head model.
+    """
+
+    def __init__(self, model: HeadModel) -> None:
+        self._model = model
+        self._static = _static(SameModel(model))
+        self._smooth = OneEuro(_STILL)
+        self._known: _Known | None = None
+
+    @property
+    def follows(self) -> np.ndarray:
+        """(V,) float32, how far each vertex goes from the target's shape to the source's."""
+        return self._static.follows
+
+    def __call__(
+        self, face: Face, head: Head, source: SourceFace, share: float, time_s: float
+    ) -> FaceShape:
+        """Return the geometry for one frame.
+
+        Args:
+            face: the tracked points.
+            head: the head that was fitted to them.
+            source: who is drawn.
+            share: 0 for the shape of the target, 1 for that of the source.
+            time_s: presentation time.
+        """
+        model = self._model
+        pose, camera = head.camera_from_head.astype(np.float32), head.camera.astype(np.float32)
+        known = self._neutral(head, source)
+        own = known.neutral + _moved_by(model, head.expression)
+        own_mm = own @ pose[:3, :3].T + pose[:3, 3]
+        eyes_px = 89.0 * camera[0, 0] / pose[2, 3]
+        own_px = project(own_mm, camera) + self._residual(face, own_mm, camera, eyes_px, time_s)
+        other_mm = own_mm
+        moved = np.zeros_like(own_px)
+        if share > 0:
+            change = share * known.difference
+            other_mm = own_mm + change @ pose[:3, :3].T
+            moved = project(other_mm, camera) - project(own_mm, camera)
+        drawn_px = own_px + moved
+        normals = vertex_normals(other_mm, model.triangles)
+        rays = other_mm / np.linalg.norm(other_mm, axis=1, keepdims=True)
+        points = np.einsum("nc,ncd->nd", model.points478_bary,
+                           drawn_px[model.triangles[model.points478_triangle]])  # fmt: skip
+        return FaceShape(
+            own_px, drawn_px, other_mm[:, 2], -(normals * rays).sum(axis=1), points,
+            face.points_px[:, :2], float(eyes_px),
+        )  # fmt: skip
+
+    def _neutral(self, head: Head, source: SourceFace) -> _Known:
+        """Return what rests while neither identity changes; the fit learns one now and then."""
+        known = self._known
+        if known is None or known.source is not source or (known.identity != head.identity).any():
+            neutral = self._model.shape(head.identity)
+            difference = self._difference(head.identity, neutral, source)
+            known = self._known = _Known(source, head.identity, neutral, difference)
+        return known
+
+    def _difference(
+        self, identity: np.ndarray, neutral: np.ndarray, source: SourceFace
+    ) -> np.ndarray:
+        """Return (V, 3) mm from the target's neutral head to the source's, laid over it."""
+        model = self._model
+        other = model.shape(source.identity) + source.offset_mm
+        corners = other[model.triangles[model.points68_triangle[_ALIGNED]]]
+        points = np.einsum("nc,ncd->nd", model.points68_bary[_ALIGNED], corners)
+        scale, rotation, shift = similarity(points, model.points68(identity)[_ALIGNED])
+        apart = scale * other @ rotation.T + shift - neutral
+        return (self._static.follows[:, None] * apart).astype(np.float32)
+
+    def _residual(
+        self, face: Face, own_mm: np.ndarray, camera: np.ndarray, eyes_px: float, time_s: float
+    ) -> np.ndarray:
+        """Return (V, 2) px, what the tracked points say beyond the fit."""
+        model = self._model
+        corners = own_mm[model.triangles[model.points478_triangle[:_TRACKED]]]
+        fitted = np.einsum("nc,ncd->nd", model.points478_bary[:_TRACKED], corners)
+        rest = (face.points_px[:_TRACKED, :2] - project(fitted, camera)) / eyes_px
+        smooth = self._smooth(rest.ravel(), time_s).reshape(rest.shape).astype(np.float32)
+        return self._static.listens @ (smooth * eyes_px)
+
+
+def _moved_by(model: HeadModel, expression: np.ndarray) -> np.ndarray:
+    """Return (V, 3) mm by which face units move the vertices; those at rest cost nothing."""
+    active = np.flatnonzero(expression)
+    flat = model.expression_basis.reshape(len(model.expression_basis), -1)
+    return (expression[active] @ flat[active]).reshape(-1, 3)
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return scale, (3, 3) rotation and (3,) shift that lay points over others best.
+
+    Umeyama 1991, eqs. 40–42.
+    """
+    middle, goal = source.mean(axis=0), target.mean(axis=0)
+    from_middle, from_goal = source - middle, target - goal
+    u, strength, vt = np.linalg.svd(from_goal.T @ from_middle)
+    sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * sign) @ vt
+    scale = float((strength * sign).sum() / (from_middle**2).sum())
+    return scale, rotation, goal - scale * rotation @ middle
+
+
+@dataclass(frozen=True, slots=True)
+class _Static:
+    """What depends on the model alone.
+
+    Attributes:
+        listens: (V, 468) sparse, how a vertex follows what is left at the tracked points.
+        follows: (V,) float32, how far a vertex goes from the target's shape to the source's.
+    """
+
+    listens: sparse.csr_matrix
+    follows: np.ndarray
+
+
+@lru_cache(maxsize=2)
+def _static(key: SameModel) -> _Static:
+    model = key.model
+    return _Static(_listens(model), _follows(model))
+
+
+def _listens(model: HeadModel) -> sparse.csr_matrix:
+    """Return the weights of the tracked points, with lips and lids apart."""
+    units = np.array([_OPEN.get(name, 0.0) for name in model.expression_names], np.float32)
+    vertices = model.shape(expression=units)
+    points = model.points478(expression=units)[:_TRACKED]
+    away, nearest = cKDTree(points).query(vertices, k=_NEAREST)
+    weights = np.exp(-((away - away[:, :1]) ** 2) / (2 * _REACH_MM**2))
+    weights /= weights.sum(axis=1, keepdims=True)
+    weights *= 1 - smoothstep(away[:, :1], 6.0, _FAR_MM)
+    rows = np.repeat(np.arange(len(vertices)), _NEAREST)
+    return sparse.csr_matrix(
+        (weights.ravel().astype(np.float32), (rows, nearest.ravel())), (len(vertices), _TRACKED)
+    )
+
+
+def _follows(model: HeadModel) -> np.ndarray:
+    lids = model.points68()[_LIDS]
+    from_lids = cKDTree(lids).query(model.vertices)[0]
+    skin = model.vertices[model.labels == SKIN]
+    from_face = cKDTree(skin).query(model.vertices)[0]
+    follows = smoothstep(from_lids, *_LIDS_MM)
+    return follows * np.where(model.labels == SKIN, 1, 1 - smoothstep(from_face, 0, _FALL_MM))

@@ -1,0 +1,51 @@
+"""What face swap needs of a source: one person, in the head model's terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFace:
+    """One person, ready to be put onto others.
+
+    Attributes:
+        identity: (80,) float32, standard deviations of the head model.
+        offset_mm: (V, 3) float32, head space: what the model leaves out of this face; to be
+            added to ``model.shape(identity, expression)``.
+        texture: (S, S, 3) uint8 RGB in the map of `texture_uv`, evenly lit, without gaps.
+        seen: (S, S) uint8, 255 where a photo showed the texel, 0 where it was completed.
+        skin_mean: (3,) float32 mean colour of the skin in the texture, 0…255.
+        skin_sd: (3,) float32 its spread.
+        descriptor: (D,) float32 of unit length; see `stream.swap.likeness`.
+        names: of the photos.
+        warnings: what could be better about them, in sentences.
+    """
+
+    identity: np.ndarray
+    offset_mm: np.ndarray
+    texture: np.ndarray
+    seen: np.ndarray
+    skin_mean: np.ndarray
+    skin_sd: np.ndarray
+    descriptor: np.ndarray
+    names: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        side = len(self.texture)
+        wanted = {
+            "offset_mm": (len(self.offset_mm), 3),
+            "texture": (side, side, 3),
+            "seen": (side, side),
+            "skin_mean": (3,),
+            "skin_sd": (3,),
+        }
+        for name, shape in wanted.items():
+            got = getattr(self, name).shape
+            if got != shape:
+                raise ValueError(f"SourceFace.{name}: expected shape {shape}, got {got}")

@@ -1,0 +1,230 @@
+"""The skin of one photo in the texture map, with light, hair and things taken away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.face_3dmm import load_skin_model
+from stream.flatten import FlatTexture, SampleGrid, flatten, sample_grid, smoothstep, vertex_normals
+from stream.geometry import transform_points
+from stream.pose import ray_rotation
+from stream.sight import EAR, EYES, FACE, MOUTH, NECK, OCCLUDER
+from stream.swap.source_quality import Quality, judge
+from stream.swap.source_shape import residual_offset
+from stream.swap.texture_light import (
+    estimate_light,
+    linear_from_display,
+    shading,
+    without_broad_error,
+    without_gloss,
+    without_shading,
+    without_uneven_light,
+)
+from stream.swap.texture_map import SameModel, label_map, texel_map
+
+if TYPE_CHECKING:
+    from stream.head_model import HeadModel
+    from stream.swap.source_photo import SourcePhoto
+
+_SKIN, _EAR, _NECK = 1, 3, 4
+_SHOWN = (FACE, EAR, NECK, MOUTH, EYES)  # what the networks may call a texel that is kept
+_SURE = (0.55, 0.95)  # share of those
+_LEAST_SEEN = 0.05
+_THINGS = 2.0  # how much an uncertain thing counts
+_ENOUGH = 0.02  # of the texels, to know the light by
+_STRANGE_REACH = 0.006  # of the texture's side, around what is strange
+_STRANGE = (0.3, 0.65)  # of log colour: from skin to what is surely hair, collar or a cap
+_RAISED, _RAISED_DISTRUST = (1.5, 3.0), 0.8
+_ABOVE_BROWS_MM = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSkin:
+    """One photo's texture with its light taken away.
+
+    Attributes:
+        albedo: (S, S, 3) float32 linear, at the photo's own exposure and colour.
+        seen: (S, S) float32, 0…1, how well the photo shows each texel.
+        expected: (S, S, 3) float32 linear, the skin model's, at the level of ``albedo``.
+        level: (3,) float32, gain that brought it there.
+        offset_mm: (V, 3) float32, head space.
+        quality: of the photo.
+    """
+
+    albedo: np.ndarray
+    seen: np.ndarray
+    expected: np.ndarray
+    level: np.ndarray
+    offset_mm: np.ndarray
+    quality: Quality
+
+
+def photo_skin(photo: SourcePhoto, model: HeadModel, size: int) -> PhotoSkin:
+    """Flatten one photo, leave out what is not the face, and take its light away.
+
+    Args:
+        photo: found and fitted.
+        model: the head model.
+        size: side of the texture in texels.
+    """
+    head = photo.head
+    offset, vertices = fitted_vertices(photo, model)
+    flat = flatten(photo.pixels, vertices, head.camera, model, size)
+    seen = flat.seen * kept_share(photo, sample_grid(vertices, head.camera, model, size))
+    expected = expected_albedo(photo, model, size)
+    normals = ray_normals(vertices, head.camera_from_head, model, size)
+    albedo, usable = _unlit(flat, seen, expected, normals, model)
+    seen = seen * _plausible(albedo, linear_from_display(flat.colours))
+    level = _level(albedo, expected, usable)
+    seen = seen * _familiar(albedo, expected * level, seen, model)
+    seen[seen < _LEAST_SEEN] = 0  # filling would make much of a little that is wrong
+    front = front_of_face(model, size)
+    share = float((seen * front).sum() / max(float(front.sum()), 1.0))
+    bright = float(np.median(flat.colours[usable])) / 255 if usable.any() else 0.0
+    return PhotoSkin(albedo, seen, expected * level, level, offset, judge(photo, share, bright))
+
+
+def fitted_vertices(photo: SourcePhoto, model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return the residual offset (V, 3) in head space, and the vertices (V, 3) in camera space."""
+    head = photo.head
+    offset = residual_offset(model, head, photo.face)
+    shape = model.shape(head.identity, head.expression) + offset
+    return offset, transform_points(head.camera_from_head, shape)
+
+
+def _unlit(
+    flat: FlatTexture, seen: np.ndarray, expected: np.ndarray, normals: np.ndarray, model: HeadModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the albedo (S, S, 3), and the texels (S, S) whose skin said what the light is."""
+    linear = linear_from_display(flat.colours)
+    skin = (label_map(model, len(seen)) == _SKIN).astype(np.float32)
+    usable = seen * skin > 0.3
+    if usable.mean() < _ENOUGH:
+        return linear, usable
+    light = estimate_light(linear[usable], expected[usable], normals[usable], seen[usable])
+    shade = shading(light, normals)
+    albedo = without_shading(linear, shade, expected, seen * skin)
+    albedo = without_gloss(albedo, seen, skin)
+    albedo = without_uneven_light(albedo, seen)
+    return without_broad_error(albedo, expected, seen * skin), usable
+
+
+def _plausible(albedo: np.ndarray, linear: np.ndarray) -> np.ndarray:
+    """Return (S, S) trust: little where much light was added, and noise with it."""
+    raised = np.log(albedo + 0.004).mean(axis=2) - np.log(linear + 0.004).mean(axis=2)
+    return 1 - _RAISED_DISTRUST * smoothstep(raised, *np.log(_RAISED))
+
+
+def kept_share(photo: SourcePhoto, grid: SampleGrid) -> np.ndarray:
+    """Return (S, S) 0…1, where the photo shows the head itself and not hair or things."""
+    share, things = photo.sight.share(*_SHOWN), photo.sight.share(OCCLUDER)
+    if share is None or things is None:
+        return np.ones(grid.seen.shape, np.float32)
+    things = cv2.dilate(things, np.ones((3, 3), np.uint8))  # frames of glasses are thin
+    share = np.minimum(cv2.erode(share, np.ones((3, 3), np.uint8)), 1 - _THINGS * things)
+    region = photo.region
+    corner = np.array([region.x0, region.y0], np.float32)
+    scale = np.array(share.shape[::-1], np.float32) / (region.width, region.height)
+    in_crop = SampleGrid(((grid.places_px - corner) * scale).astype(np.float32), grid.seen)
+    return smoothstep(in_crop.sample(share), *_SURE)
+
+
+def expected_albedo(photo: SourcePhoto, model: HeadModel, size: int) -> np.ndarray:
+    """Return (S, S, 3) linear albedo of the skin that the network face_3dmm sees."""
+    skin = load_skin_model()
+    albedo = skin.mean if photo.guess is None else skin.albedo(photo.guess.texture)
+    if len(albedo) != len(model.vertices):  # another maker's model
+        albedo = np.broadcast_to(albedo.mean(axis=0), model.vertices.shape)
+    return np.maximum(texel_map(model, size).painted(albedo, missing=0.2), 0.004)
+
+
+def ray_normals(
+    vertices: np.ndarray, camera_from_head: np.ndarray, model: HeadModel, size: int
+) -> np.ndarray:
+    """Return (S, S, 3) unit normals in the ray frame of `stream.face_3dmm`.
+
+    Args:
+        vertices: (V, 3) camera space.
+        camera_from_head: (4, 4).
+        model: the head model.
+        size: side of the texture in texels.
+    """
+    normals = vertex_normals(vertices, model.triangles) @ ray_rotation(camera_from_head[:3, 3])
+    painted = texel_map(model, size).painted(normals)
+    return painted / np.maximum(np.linalg.norm(painted, axis=2, keepdims=True), 1e-6)
+
+
+def _level(albedo: np.ndarray, expected: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Return the (3,) gain that brings the expected skin to the level of the found one."""
+    if not usable.any():
+        return np.ones(3, np.float32)
+    return np.exp(np.median(np.log(albedo[usable] + 1e-3) - np.log(expected[usable]), axis=0))
+
+
+def _familiar(
+    albedo: np.ndarray, expected: np.ndarray, seen: np.ndarray, model: HeadModel
+) -> np.ndarray:
+    """Return (S, S) 0…1: 0 where forehead, sides, ears or neck do not look like skin.
+
+    Strands of hair, collars and caps are finer or lie nearer than the labels tell. Elsewhere,
+    what is unlike skin is a brow, a beard or a mole, and stays; on the sides, what is dark may
+    be whiskers, and stays too.
+    """
+    logs = np.log(albedo + 0.01) - np.log(expected + 0.01)
+    soft = cv2.GaussianBlur(logs, (0, 0), 0.004 * len(albedo))
+    level = soft.mean(axis=2)
+    hue = np.abs(soft - level[..., None]).max(axis=2)
+    bare, side = _bare_regions(SameModel(model), len(seen))
+    strange = np.maximum(
+        bare * smoothstep(np.abs(level) + 2 * hue, *_STRANGE),
+        side * smoothstep(np.maximum(level, 0) + 2 * hue, *_STRANGE),
+    )
+    wide = 2 * round(_STRANGE_REACH * len(albedo)) + 1
+    return 1 - cv2.GaussianBlur(cv2.dilate(strange, np.ones((wide, wide))), (0, 0), wide / 4)
+
+
+@lru_cache(maxsize=4)
+def _bare_regions(key: SameModel, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return two (S, S) float32: 1 where a face has only plain skin, and on its sides."""
+    model, points = key.model, key.model.points68()
+    x, y, _ = model.vertices.T
+    skin = model.labels == _SKIN
+    brow_y = np.interp(np.abs(x), *_brow_line(points))
+    forehead = smoothstep(brow_y - _ABOVE_BROWS_MM - y, 0.0, 6.0)
+    edge = float(np.abs(points[[17, 26], 0]).mean())
+    temple = smoothstep(np.abs(x), edge + 4.0, edge + 12.0)
+    temple *= smoothstep(points[33, 1] - y, 0.0, 15.0)
+    bare = np.where(skin, np.maximum(forehead, temple), 0.0)
+    bare = np.where(np.isin(model.labels, (_EAR, _NECK)), 1.0, bare)
+    turned = -vertex_normals(model.vertices, model.triangles)[:, 2]
+    side = np.where(skin, smoothstep(0.45 - turned, 0.0, 0.3), 0.0)
+    painted = texel_map(model, size).painted(np.stack([bare, side], axis=1))
+    return painted[..., 0], painted[..., 1]
+
+
+def _brow_line(points68: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the left brow's |x| in rising order, and y there."""
+    brow = points68[22:27]
+    order = np.argsort(np.abs(brow[:, 0]))
+    return np.abs(brow[order, 0]), brow[order, 1]
+
+
+def front_of_face(model: HeadModel, size: int) -> np.ndarray:
+    """Return (S, S) float32, 1 on the skin between brows, cheeks and chin."""
+    return _front(SameModel(model), size)
+
+
+@lru_cache(maxsize=4)
+def _front(key: SameModel, size: int) -> np.ndarray:
+    model, points = key.model, key.model.points68()
+    facing = -vertex_normals(model.vertices, model.triangles)[:, 2]
+    y = model.vertices[:, 1]
+    between = (y > points[17:27, 1].min() - 12) & (y < points[8, 1])
+    front = (model.labels == _SKIN) & (facing > 0.3) & between
+    painted = texel_map(model, size).painted(front[:, None].astype(np.float32))[..., 0]
+    return (painted > 0.5).astype(np.float32)

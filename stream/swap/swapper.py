@@ -1,0 +1,255 @@
+"""Swap by mesh: the source's skin on the target's head, under the target's light.
+
+`Swapper._process` reads as one line a stage; docs/swap.md says why each is there.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.allocator import keep_freed_memory
+from stream.composite import head_region
+from stream.gl import create_context
+from stream.head_model import load_head_model
+from stream.heads import HeadFinder
+from stream.networks import Networks
+from stream.path import FramePath
+from stream.swap.casting import Casting, Looks
+from stream.swap.compose import covering, face_region, laid
+from stream.swap.controls import pressed
+from stream.swap.draw import FaceDrawer, seen_at_vertices, soft_border
+from stream.swap.fade import Fade, turned_degrees
+from stream.swap.finish import Finish
+from stream.swap.glasses import Glasses
+from stream.swap.light import LiveLight, light_basis, texture_light
+from stream.swap.occlude import Front, covered, look_in_front
+from stream.swap.shape import ShapeBlender
+from stream.swap.surround import surround_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stream.frame import Face, Frame, Head
+    from stream.media import StreamInfo
+    from stream.pose import PoseRequest
+    from stream.region import Region
+    from stream.settings import Settings
+    from stream.stats import StageTimer
+    from stream.swap.casting import Role
+    from stream.swap.shape import FaceShape
+    from stream.swap.source_face import SourceFace
+
+_HIDDEN_SKIN = 0.1  # facing less, a vertex says nothing of what is in front of the face
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What is kept of one face from frame to frame."""
+
+    blender: ShapeBlender
+    light: LiveLight
+    finish: Finish
+    fade: Fade = field(default_factory=Fade)
+    glasses: Glasses = field(default_factory=Glasses)
+    region: Region | None = None  # of the head in the last frame
+    front: Future[Front] | None = None  # being looked for in this frame
+
+
+class Swapper(FramePath):
+    """Swaps the faces of a stream, frame by frame.
+
+    Args:
+        settings: of the path; `swap` says how.
+        info: the stream that comes in.
+        timer: takes the time of each stage.
+        sources: whose faces are put on.
+        roles: who gets which.
+
+    Attributes:
+        options: how faces are swapped now; keys change it.
+        covers: region and (h, w) uint8 cover of each face that was swapped in the last frame.
+
+    Raises:
+        UserError: if OpenGL is missing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        info: StreamInfo,
+        timer: StageTimer,
+        *,
+        sources: Sequence[SourceFace],
+        roles: Sequence[Role],
+    ) -> None:
+        super().__init__(info)
+        keep_freed_memory()
+        self._stage = timer.stage
+        self.options = settings.swap
+        self.covers: list[tuple[Region, np.ndarray]] = []
+        self._seed = settings.seed or 0
+        self._model = load_head_model()
+        unused = replace(settings.networks, hair_depth=False, refine=False)
+        self._networks = Networks(unused, settings.engine)
+        self._labeller = self._networks.get("head_segmentation")
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
+        self._heads = HeadFinder(
+            self._model, settings, self._networks.get("face_3dmm"), self._beside, still=info.still
+        )
+        self._drawer = FaceDrawer(create_context(), self._model)
+        self._basis = light_basis(self._model)
+        self._sources = list(sources)
+        self._seen = [seen_at_vertices(self._model, source.seen) for source in sources]
+        self._lights = [
+            texture_light(self._model, source.texture, seen)
+            for source, seen in zip(sources, self._seen, strict=True)
+        ]
+        for number, source in enumerate(self._sources):
+            self._drawer.add_texture(number, source.texture)
+        self._casting = Casting(roles)
+        self._looks = Looks(settings.engine) if self._casting.needs_looks else None
+        self._followed: dict[int, _Followed] = {}
+
+    def close(self) -> None:
+        """Give back the networks and the OpenGL context."""
+        self._heads.close()
+        self._beside.shutdown()
+        self._networks.close()
+        if self._looks is not None:
+            self._looks.close()
+        self._drawer.release()
+
+    @property
+    def last_faces(self) -> int:
+        """How many faces the last frame held."""
+        return self._heads.last_faces
+
+    @property
+    def faces_tracked(self) -> int:
+        """How many different faces were followed so far."""
+        return self._heads.faces_tracked
+
+    @property
+    def engines(self) -> dict[str, dict[str, str]]:
+        """What runs each network, as really executed."""
+        mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
+        return {"face_mesh": mediapipe, **self._networks.as_stats}
+
+    def press(self, key: str) -> None:
+        """Take one key of `stream.swap.controls.KEYS`."""
+        self.options = pressed(self.options, key)
+
+    def _process(self, frame: Frame, request: PoseRequest) -> Frame:
+        stage, options = self._stage, self.options
+        self.covers = []
+        self._look_ahead(frame)
+        with stage("track"):
+            faces = self._track(frame)
+        with stage("fit"):
+            heads = self._heads.fit(frame, faces)
+        if options.strength == 0 or not heads:
+            return frame
+        pixels = frame.pixels.copy()
+        self._cast(frame, heads)
+        for face, head in zip(faces, heads, strict=True):
+            number = self._casting.source_of(face.id)
+            if number is None:
+                continue
+            source, followed = self._sources[number], self._state(face.id)
+            with stage("shape"):
+                shape = followed.blender(face, head, source, options.shape, frame.time_s)
+                region = face_region(shape, self._model, frame.size)
+            with stage("segment"):
+                front = self._front(frame, head, followed)
+                level = self._level(face, head, shape, front, followed)
+            if region.is_empty or level == 0:
+                continue
+            with stage("light"):
+                light = followed.light(frame.pixels, shape, front, self._lights[number], options)
+            with stage("surround"):
+                around = surround_of(shape, followed.blender.follows, region, level)
+                under = region.crop(pixels).copy() if around is None else around.of(pixels)
+            with stage("draw"):
+                border = soft_border(self._model, options.softness, self._seen[number])
+                blur = followed.finish.blur
+                drawn = self._drawer.draw(number, shape, light, border, region, blur)
+            with stage("composite"):
+                hidden = self._hidden(frame, shape, region, front, followed)
+                cover = covering(drawn, shape, region, hidden, around, options)
+                skin = followed.finish(drawn, under, cover, options)
+                region.crop(pixels)[:] = laid(skin, under, cover, level)
+            self.covers.append((region, cover))
+        return replace(frame, pixels=pixels)
+
+    def _track(self, frame: Frame) -> list[Face]:
+        faces = self._heads.track(frame)
+        if self._heads.cut:
+            self._followed.clear()
+            self._casting.reset()
+            if self._looks is not None:
+                self._looks.reset()
+        return faces
+
+    def _cast(self, frame: Frame, heads: Sequence[Head]) -> None:
+        across = {head.face_id: _place_px(head) for head in heads}
+        looks = self._looks.update(frame, heads) if self._looks is not None else {}
+        self._casting.update(across, looks)
+
+    def _state(self, face_id: int) -> _Followed:
+        if face_id not in self._followed:
+            self._followed[face_id] = _Followed(
+                ShapeBlender(self._model), LiveLight(self._basis), Finish(self._seed)
+            )
+        return self._followed[face_id]
+
+    def _look_ahead(self, frame: Frame) -> None:
+        """Look for what is in front of heads where they were, while the tracker runs."""
+        for followed in self._followed.values():
+            followed.front = None
+            if followed.region is not None:
+                followed.front = self._submit(frame, followed.region)
+
+    def _submit(self, frame: Frame, region: Region) -> Future[Front] | None:
+        if self._labeller is None or region.is_empty:
+            return None
+        crop = np.ascontiguousarray(region.crop(frame.pixels))
+        return self._beside.submit(look_in_front, self._labeller, crop, region)
+
+    def _front(self, frame: Frame, head: Head, followed: _Followed) -> Front | None:
+        followed.region = head_region(head, frame.size)
+        answer = followed.front or self._submit(frame, followed.region)
+        return None if answer is None else answer.result()
+
+    def _hidden(
+        self, frame: Frame, shape: FaceShape, region: Region, front: Front | None,
+        followed: _Followed,
+    ) -> np.ndarray | None:  # fmt: skip
+        """Return (h, w) uint8 what is in front of a face: hands, hair, glasses."""
+        glasses = followed.glasses(frame.pixels, shape, region)
+        things = covered(front, shape, region, region.crop(frame.pixels)) if front else None
+        if glasses is None or things is None:
+            return things if glasses is None else glasses
+        return cv2.max(things, glasses)
+
+    def _level(
+        self, face: Face, head: Head, shape: FaceShape, front: Front | None, followed: _Followed
+    ) -> float:
+        """Return how far a face is shown as swapped, 0…1."""
+        hidden = 0.0
+        if front is not None:
+            skin = self._basis.plain
+            weights = np.maximum(shape.facing[skin] - _HIDDEN_SKIN, 0)
+            hidden = float(weights @ front.at(shape.own_px[skin]) / max(weights.sum(), 1e-6))
+        shown = followed.fade(turned_degrees(head), hidden, self.options.most_turned)
+        return shown * face.presence * self.options.strength
+
+
+def _place_px(head: Head) -> float:
+    """Return where a head is across the frame."""
+    x, _, z = head.camera_from_head[:3, 3]
+    return float(head.camera[0, 0] * x / z + head.camera[0, 2])

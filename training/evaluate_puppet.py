@@ -1,0 +1,231 @@
+"""Measure how well a photo follows its driver.
+
+    OPENBLAS_NUM_THREADS=1 python -m training.evaluate_puppet --photo IMAGE --clip FILE ...
+
+Every photo is driven by every clip. Tracker and fit look at what comes out just as at what goes
+in, and both are compared: opening of mouth and eyes (correlation), angles (correlation and
+gain), the tracked points against where the driver's expression should put them (percent of the
+distance between the outer eye corners), flicker (second differences of the points over time, out
+over in), and whose identity the fit sees.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from pathlib import Path  # noqa: TC003  tyro reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import tyro
+
+from stream.head_model import load_head_model
+from stream.heads import HeadFinder
+from stream.media import open_source
+from stream.networks import Networks
+from stream.pose import PoseRequest
+from stream.puppet.driver import Measure, face_middle, measure
+from stream.puppet.path import Puppeteer, PuppetOptions
+from stream.settings import Settings
+from stream.stats import StageTimer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stream.frame import Frame, Head
+
+_EYE_CORNERS = (33, 263)
+_INNER = 468
+_WARM_UP = 15  # frames until rest and identity are known
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What tracker and fit see in one frame.
+
+    Attributes:
+        points_px: (478, 3) tracked points.
+        measure: of pose and expression.
+        identity: (K,) of the fitted head.
+    """
+
+    points_px: np.ndarray
+    measure: Measure
+    identity: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well one photo followed one clip.
+
+    Attributes:
+        frames: that were compared.
+        mouth, eyes: correlation of the openings.
+        spread: standard deviations of the driver's yaw, pitch, roll, degrees: what hardly
+            changes cannot be followed.
+        turn: correlations of yaw, pitch, roll.
+        gain: degrees out for a degree in.
+        points: mean error of the tracked points, % of the distance of the eye corners.
+        flicker: of the points, out over in, both over the distance of the eye corners.
+        identity: share of frames whose fitted identity is nearer to the photo's.
+    """
+
+    frames: int
+    mouth: float
+    eyes: float
+    spread: tuple[float, ...]
+    turn: tuple[float, ...]
+    gain: tuple[float, ...]
+    points: float
+    flicker: float
+    identity: float
+
+
+class Looker:
+    """Tracks and fits the one face of a stream of frames."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._beside = ThreadPoolExecutor(1)
+        self._networks = Networks(settings.networks)
+        network = self._networks.get("face_3dmm")
+        model = load_head_model()
+        self._middle = face_middle(model)
+        self._finder = HeadFinder(model, settings, network, self._beside)
+
+    def look(self, frame: Frame) -> Seen | None:
+        """Return what is seen, or None without a face."""
+        faces = self._finder.track(frame)
+        heads: list[Head] = self._finder.fit(frame, faces)
+        if not heads or not faces[0].fresh or heads[0].presence < 1:
+            return None
+        return Seen(
+            faces[0].points_px,
+            measure(faces[0], heads[0], self._middle),
+            heads[0].identity,
+        )
+
+    def close(self) -> None:
+        """Give back the networks."""
+        self._finder.close()
+        self._beside.shutdown()
+        self._networks.close()
+
+
+def driven(photo: Path, clip: Path, most: int) -> Iterator[tuple[Seen, Seen, np.ndarray]]:
+    """Drive a photo by a clip.
+
+    Yields:
+        What is seen in the driver, in what came out, and (468, 2) where the points should lie.
+    """
+    settings = replace(Settings(), faces="largest")
+    with open_source(str(clip)) as source:
+        looks = Looker(settings), Looker(settings)
+        path = Puppeteer(str(photo), PuppetOptions(), settings, source.info, StageTimer())
+        try:
+            for frame in source:
+                if frame.index >= most:
+                    break
+                shown = path.process(frame, PoseRequest())
+                before, after = looks[0].look(frame), looks[1].look(shown)
+                if before is not None and after is not None and frame.index >= _WARM_UP:
+                    yield before, after, path.expected_points_px()
+        finally:
+            path.close()
+            for look in looks:
+                look.close()
+
+
+def score(rows: list[tuple[Seen, Seen, np.ndarray]], photo_identity: np.ndarray) -> Score:
+    """Compare what went in with what came out."""
+    before, after, wanted = zip(*rows, strict=True)
+    angles = (np.stack([one.measure.angles for one in seen]).T for seen in (before, after))
+    pairs = list(zip(*angles, strict=True))
+    errors = [
+        np.linalg.norm(seen.points_px[:_INNER, :2] - points, axis=1).mean() / _eyes_px(seen)
+        for seen, points in zip(after, wanted, strict=True)
+    ]
+    driver = np.mean([one.identity for one in before], axis=0)
+    nearer = [
+        np.linalg.norm(one.identity - photo_identity) < np.linalg.norm(one.identity - driver)
+        for one in after
+    ]
+    return Score(
+        frames=len(rows),
+        mouth=_correlation(*([one.measure.mouth[0] for one in seen] for seen in (before, after))),
+        eyes=_correlation(*([one.measure.eyes.mean() for one in seen] for seen in (before, after))),
+        spread=tuple(float(turn.std()) for turn, _ in pairs),
+        turn=tuple(_correlation(*pair) for pair in pairs),
+        gain=tuple(_gain(*pair) for pair in pairs),
+        points=100 * float(np.mean(errors)),
+        flicker=_flicker(after) / _flicker(before),
+        identity=float(np.mean(nearer)),
+    )
+
+
+def _eyes_px(seen: Seen) -> float:
+    left, right = seen.points_px[list(_EYE_CORNERS), :2]
+    return float(np.linalg.norm(left - right))
+
+
+def _flicker(seen: tuple[Seen, ...]) -> float:
+    points = np.stack([one.points_px[:_INNER, :2] for one in seen])
+    scale = float(np.median([_eyes_px(one) for one in seen]))
+    return float(np.abs(np.diff(points, n=2, axis=0)).mean()) / scale
+
+
+def _correlation(a: object, b: object) -> float:
+    first, second = np.asarray(a, float), np.asarray(b, float)
+    if first.std() < 1e-9 or second.std() < 1e-9:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _gain(before: np.ndarray, after: np.ndarray) -> float:
+    spread = before - before.mean()
+    return float((spread @ (after - after.mean())) / max(spread @ spread, 1e-9))
+
+
+def identity_of(photo: Path) -> np.ndarray:
+    """Return (K,) the identity that the fit alone sees in a photo."""
+    with open_source(str(photo)) as source, ThreadPoolExecutor(1) as beside:
+        frame = next(iter(source))
+        with HeadFinder(load_head_model(), Settings(), None, beside, still=True) as finder:
+            return finder.fit(frame, finder.track(frame))[0].identity
+
+
+def _cell(value: float | tuple[float, ...]) -> str:
+    if isinstance(value, tuple):
+        return " ".join(f"{one:.2f}" for one in value)
+    return f"{value:d}" if isinstance(value, int) else f"{value:.2f}"
+
+
+def main(
+    photo: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction],
+    clip: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction],
+    most: int = 200,
+) -> None:
+    """Drive every photo by every clip and print a table.
+
+    Args:
+        photo: pictures.
+        clip: videos of drivers.
+        most: frames of each clip.
+    """
+    names = [one.name for one in fields(Score)]
+    print("| photo | clip | " + " | ".join(names) + " |")
+    print("| --- " * (len(names) + 2) + "|")
+    for picture in photo:
+        identity = identity_of(picture)
+        for driver in clip:
+            rows = list(driven(picture, driver, most))
+            if len(rows) < 3:
+                print(f"| {picture.stem} | {driver.stem} | too few frames with a face |")
+                continue
+            result = score(rows, identity)
+            values = [getattr(result, name) for name in names]
+            cells = [_cell(value) for value in values]
+            print(f"| {picture.stem} | {driver.stem} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    tyro.cli(main, prog="python -m training.evaluate_puppet", description=__doc__)

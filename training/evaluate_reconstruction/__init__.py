@@ -1,0 +1,1 @@
+"""Measures `voltface reconstruct` on scans: `python -m training evaluate reconstruction --help`."""

@@ -1,0 +1,1 @@
+"""Measuring face swap: sources, and swapped clips."""
