@@ -199,10 +199,10 @@ _KEYPOINT_DEPTH = NetSpec(
 _REPAIR = NetSpec(
     "repair",
     inputs=(
-        TensorSpec("picture", (None, 3, 192, 192), "RGB square around a pasted face, 0 to 1"),
-        TensorSpec("masks", (None, 2, 192, 192), "0: how far a pixel is pasted; 1: unknown"),
+        TensorSpec("picture", (None, 3, 128, 128), "RGB square around a pasted face, 0 to 1"),
+        TensorSpec("masks", (None, 2, 128, 128), "0: how far a pixel is pasted; 1: unknown"),
     ),
-    outputs=(TensorSpec("repaired", (None, 3, 192, 192), "the repaired picture, RGB, 0 to 1"),),
+    outputs=(TensorSpec("repaired", (None, 3, 128, 128), "the repaired picture, RGB, 0 to 1"),),
 )
 
 _FACE_IDENTITY = NetSpec(

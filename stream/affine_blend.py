@@ -38,7 +38,7 @@ def soft_mask(drawn: np.ndarray, points: np.ndarray, settings: AffineSettings) -
     """Return how far a drawn face covers what is below it.
 
     Args:
-        drawn: (h, w) uint8, 255 where the face was drawn.
+        drawn: (h, w) uint8 opacity of the face that was drawn.
         points: (478, 2) of the face below, pixels of the same region.
         settings: edge and features are used.
 
@@ -49,19 +49,20 @@ def soft_mask(drawn: np.ndarray, points: np.ndarray, settings: AffineSettings) -
     width = max(settings.edge * face_side(points), 2.0)
     half = cv2.resize(drawn, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     half = cv2.copyMakeBorder(half, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    away = cv2.distanceTransform((half > 127).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    away = cv2.distanceTransform((half > 20).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     share = np.clip(away / (width / 2), 0, 1)
     whole = (255 * share * share * (3 - 2 * share)).astype(np.uint8)
     size = (drawn.shape[1], drawn.shape[0])
-    whole = cv2.min(cv2.resize(whole, size, interpolation=cv2.INTER_LINEAR), drawn)
+    whole = cv2.resize(whole, size, interpolation=cv2.INTER_LINEAR)
+    whole = cv2.multiply(whole, drawn, scale=1 / 255)
     if settings.features == "source":
         return whole
     kept = np.zeros_like(drawn)
     for contour in (*EYES, INNER_LIPS):
         corners = np.rint((points[list(contour)] - 0.5) * 2**_SUBPIXEL).astype(np.int32)
         cv2.fillPoly(kept, [corners], 255, cv2.LINE_AA, _SUBPIXEL)
-    size = 2 * round(_HOLE_BLUR * width / 2) + 1
-    kept = cv2.blur(kept, (size, size))
+    blur = 2 * round(_HOLE_BLUR * width / 2) + 1
+    kept = cv2.blur(kept, (blur, blur))
     return cv2.multiply(whole, cv2.bitwise_not(kept), scale=1 / 255)
 
 
@@ -149,7 +150,7 @@ def _table(moments: np.ndarray, strength: float) -> np.ndarray:
 
 def lay_face(
     below: np.ndarray, drawn: np.ndarray, points: np.ndarray, tone: ToneMatch,
-    settings: AffineSettings, share: float = 1.0,
+    settings: AffineSettings, share: float = 1.0, hidden: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Lay a drawn face over its region, in the colours of the face below it.
 
@@ -160,11 +161,14 @@ def lay_face(
         tone: of this face.
         settings: see AffineSettings.
         share: opacity of the face, 0…1.
+        hidden: (h, w) uint8, 255 where something lies before the face below, and stays there.
 
     Returns:
         (h, w, 3) uint8, and the (h, w) uint8 opacity that it was laid with.
     """
     mask = soft_mask(np.ascontiguousarray(drawn[..., 3]), points, settings)
+    if hidden is not None:
+        mask = cv2.multiply(mask, cv2.bitwise_not(hidden), scale=1 / 255)
     face = tone(cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB), below, mask, settings.tone)
     return laid_over(below, face, mask, share), mask
 

@@ -21,11 +21,13 @@ in vec2 own_px;
 in vec2 mirror_px;
 in float mirrored;
 in vec3 gain;
+in float cover;
 out vec2 own, partner;
-out float share;
+out float share, opacity;
 out vec3 light;
 void main() {
     own = own_px; partner = mirror_px; share = mirrored; light = gain;
+    opacity = cover;
     gl_Position = vec4(2.0 * place_px / size - 1.0, depth, 1.0);
 }
 """
@@ -33,7 +35,7 @@ _FRAGMENT = """
 #version 330
 uniform sampler2D source;
 in vec2 own, partner;
-in float share;
+in float share, opacity;
 in vec3 light;
 out vec4 colour;
 void main() {
@@ -43,11 +45,11 @@ void main() {
         vec3 hidden = texture(source, partner / texels).rgb * light;
         seen = mix(seen, hidden, share);
     }
-    colour = vec4(seen, 1.0);
+    colour = vec4(seen, opacity);
 }
 """
-_LAYOUT = "2f 1f 2f 2f 1f 3f"
-_NAMES = ("place_px", "depth", "own_px", "mirror_px", "mirrored", "gain")
+_LAYOUT = "2f 1f 2f 2f 1f 3f 1f"
+_NAMES = ("place_px", "depth", "own_px", "mirror_px", "mirrored", "gain", "cover")
 _STEP_PX = 64  # buffers grow in such steps
 
 
@@ -61,6 +63,7 @@ class FaceMesh(NamedTuple):
         mirror_px: (N, 2) the partner on the other side of the face, in the texture.
         mirrored: (N,) share of the partner's colour.
         gain: (N, 3) by which that is multiplied.
+        cover: (N,) opacity, 0…1.
         triangles: (T, 3) int32 corner numbers.
     """
 
@@ -70,6 +73,7 @@ class FaceMesh(NamedTuple):
     mirror_px: np.ndarray
     mirrored: np.ndarray
     gain: np.ndarray
+    cover: np.ndarray
     triangles: np.ndarray
 
 
@@ -110,7 +114,7 @@ class FaceDrawer:
             region: what of the frame is drawn.
 
         Returns:
-            (h, w, 4) uint8: RGB, and 255 where the mesh is; 0 elsewhere.
+            (h, w, 4) uint8: RGB, not weighted, and opacity; 0 where the mesh is not.
         """
         self._fit(region.width, region.height)
         target = self._target
@@ -122,7 +126,7 @@ class FaceDrawer:
         self._program["size"].value = (region.width, region.height)
         texture.use(0)
         places = mesh.places_px - (region.x0, region.y0)
-        nodes = np.column_stack([places, spread_depth(mesh.depth), *mesh[2:6]]).astype(np.float32)
+        nodes = np.column_stack([places, spread_depth(mesh.depth), *mesh[2:7]]).astype(np.float32)
         vertices = self._context.buffer(nodes.tobytes())
         indices = self._context.buffer(np.ascontiguousarray(mesh.triangles, np.int32).tobytes())
         array = self._context.vertex_array(self._program, [(vertices, _LAYOUT, *_NAMES)], indices)

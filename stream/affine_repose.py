@@ -200,6 +200,7 @@ def ringed_mesh(face: LiftedFace, aimed: np.ndarray) -> FaceMesh:
         np.concatenate([partners, *([partners[oval]] * len(rings))]),
         np.concatenate([face.mirrored, face.mirrored[oval], np.zeros(rest, np.float32)]),
         np.concatenate([face.gain, *([face.gain[oval]] * len(rings))]),
+        np.ones(len(own), np.float32),
         np.concatenate([face_triangles(478), _ring_triangles()]),
     )
 

@@ -16,6 +16,8 @@ class AffineSettings:
         tone: how far the face takes over the colours of the one below it.
         edge: width of the soft edge, as a share of the face.
         mirror: what the source hides is completed from its mirror half; else stretched.
+        occlusion: hair and things before the video's face stay before it, and those of the
+            source are not pasted; needs the network `head_segmentation`.
         repair: the network `repair` goes over the result.
     """
 
@@ -24,4 +26,5 @@ class AffineSettings:
     tone: float = 1.0
     edge: float = 0.07
     mirror: bool = True
+    occlusion: bool = True
     repair: bool = False

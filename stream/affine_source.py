@@ -20,6 +20,7 @@ from stream.keypoint_mesh import EYES, INNER_LIPS, OUTER_LIPS, OVAL, face_triang
 POINTS = 478
 _MESHED = 468  # the irises are no part of the mesh
 _SEEN = (0.3, 0.6)  # cosine to the sight, at which a point begins to be, and is, seen well
+_COMPARED = (0.1, 0.4)  # the same, so that its light can be compared with the other side's
 _GAP = 0.02  # of the face's height: so much nearer is what hides a point
 _BETTER = (0.1, 0.3)  # by so much the partner must be seen better
 _DARK = 12.0  # grey levels that damp the ratio of dark colours
@@ -42,6 +43,7 @@ class LiftedFace:
         texture_px: (478, 2) float64 where the points take their colour from.
         mirrored: (478,) float32, how far a point's colour comes from its mirror half, 0…1.
         gain: (478, 3) float32, by which colours of the mirror half are multiplied.
+        cover: (478,) float32 opacity: 0 where hair or things lie before the face.
     """
 
     pixels: np.ndarray
@@ -50,6 +52,7 @@ class LiftedFace:
     texture_px: np.ndarray
     mirrored: np.ndarray
     gain: np.ndarray
+    cover: np.ndarray
 
     @property
     def lifted(self) -> np.ndarray:
@@ -58,28 +61,34 @@ class LiftedFace:
 
 
 def lifted_face(
-    pixels: np.ndarray, points_px: np.ndarray, depth_px: np.ndarray, *, mirror: bool = True
-) -> LiftedFace:
+    pixels: np.ndarray, points_px: np.ndarray, depth_px: np.ndarray,
+    cover: np.ndarray | None = None, *, mirror: bool = True,
+) -> LiftedFace:  # fmt: skip
     """Put a face together with its depth, and find what its mirror half must give.
 
     Args:
         pixels: (h, w, 3) uint8 RGB.
         points_px: (478, 2) in it.
         depth_px: (478,).
+        cover: (478,) opacity, where not all of the face is seen.
         mirror: complete what is hidden; else it is stretched.
     """
     points = np.asarray(points_px, np.float64)
     depth = np.asarray(depth_px, np.float64)
+    cover = np.ones(POINTS, np.float32) if cover is None else cover.astype(np.float32)
     share, gain = np.zeros(POINTS, np.float32), np.ones((POINTS, 3), np.float32)
     lifted = np.column_stack([points, depth])
     seen = facing(lifted)
     if mirror:
-        seen = seen * (1 - behind(lifted))
+        seen = seen * (1 - behind(lifted)) * cover
         partner = seen[_partners()]
         share = (1 - _smoothstep(seen, *_SEEN)) * _smoothstep(partner - seen, *_BETTER)
         if share.max() > 0:
             gain = _light_of_the_other_side(pixels, points, seen)
-    return LiftedFace(pixels, points, depth, _inset(points, seen), share.astype(np.float32), gain)
+        # What the mirror half shows is as good as that half is.
+        cover = cover + share.astype(np.float32) * (cover[_partners()] - cover)
+    texture = _inset(points, seen)
+    return LiftedFace(pixels, points, depth, texture, share.astype(np.float32), gain, cover)
 
 
 def _inset(points_px: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -170,7 +179,7 @@ def _light_of_the_other_side(
     """
     own = _soft_colours(pixels, points_px) + _DARK
     ratio = np.log(own / own[_partners()])
-    known = _smoothstep(seen, *_SEEN)
+    known = _smoothstep(seen, *_COMPARED)
     trust = sparse.diags(_TRUST * known * known[_partners()] + 1e-6)
     spread = spsolve((_laplacian() + trust).tocsc(), trust @ ratio)
     return np.exp(spread).clip(*_GAINS).astype(np.float32)

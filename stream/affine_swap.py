@@ -14,6 +14,7 @@ import numpy as np
 
 from stream.affine import apply_affine, depth_row, solve_affine
 from stream.affine_blend import ToneMatch, face_side, lay_face
+from stream.affine_cover import FaceCover, open_labeller
 from stream.affine_draw import FaceDrawer, FaceMesh
 from stream.affine_source import LiftedFace, following, lifted_face, mirrored_places
 from stream.affine_track import KeypointTracker, LiveDepth
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     import moderngl
 
+    from engines.engine import Engine
     from stream.affine_settings import AffineSettings
     from stream.media import StreamInfo
     from stream.pose import PoseRequest
@@ -65,6 +67,7 @@ class _Target:
     """What is kept of one face of the video."""
 
     source: SourceFace
+    cover: FaceCover | None
     repair: FaceRepair | None
     tone: ToneMatch = field(default_factory=ToneMatch)
 
@@ -95,7 +98,8 @@ class AffineSwapper(FramePath):
         self._stage, self._strength = timer.stage, float(np.clip(strength, 0, 1))
         self._options = settings.affine
         self._depth = LiveDepth(settings.engine)
-        faces = [read_source(path, self._depth, self._options) for path in sources]
+        self._labeller = open_labeller(settings.engine) if self._options.occlusion else None
+        faces = [read_source(path, self._depth, self._options, self._labeller) for path in sources]
         self._context = create_context()
         self._drawer = FaceDrawer(self._context)
         self._sources = [
@@ -108,9 +112,9 @@ class AffineSwapper(FramePath):
     def close(self) -> None:
         """Give back the networks and the OpenGL context."""
         self._tracker.close()
-        self._depth.close()
-        if self._repair is not None:
-            self._repair.close()
+        for engine in (self._depth, self._labeller, self._repair):
+            if engine is not None:
+                engine.close()
         for source in self._sources:
             source.texture.release()
         self._sources = []
@@ -130,8 +134,9 @@ class AffineSwapper(FramePath):
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
         mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
-        repair = {} if self._repair is None else {"repair": self._repair.as_stats}
-        return {"face_mesh": mediapipe, **self._depth.as_stats, **repair}
+        own = {"head_segmentation": self._labeller, "repair": self._repair}
+        opened = {name: engine.as_stats for name, engine in own.items() if engine is not None}
+        return {"face_mesh": mediapipe, **self._depth.as_stats, **opened}
 
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
         with self._stage("track"):
@@ -149,13 +154,17 @@ class AffineSwapper(FramePath):
             region = face_region(mesh.places_px, frame.size)
             if region.is_empty:
                 continue
+            hidden = None
+            if target.cover is not None:
+                with self._stage("segment"):
+                    hidden = target.cover.within(frame.pixels, face.points_px, region)
             with self._stage("warp"):
                 drawn = self._drawer.draw(target.source.texture, mesh, region)
             with self._stage("composite"):
                 below = np.ascontiguousarray(region.crop(pixels))
                 share = self._strength * face.presence
                 region.crop(pixels)[:], mask = lay_face(
-                    below, drawn, points - region[:2], target.tone, self._options, share
+                    below, drawn, points - region[:2], target.tone, self._options, share, hidden
                 )
             if target.repair is not None:
                 with self._stage("refine"):
@@ -166,13 +175,22 @@ class AffineSwapper(FramePath):
     def _target(self, face_id: int) -> _Target:
         if face_id not in self._targets:
             source = self._sources[len(self._targets) % len(self._sources)]
+            cover = None if self._labeller is None else FaceCover(self._labeller)
             repair = None if self._repair is None else FaceRepair(self._repair)
-            self._targets[face_id] = _Target(source, repair)
+            self._targets[face_id] = _Target(source, cover, repair)
         return self._targets[face_id]
 
 
-def read_source(path: str | Path, depth: LiveDepth, options: AffineSettings) -> LiftedFace:
+def read_source(
+    path: str | Path, depth: LiveDepth, options: AffineSettings, labeller: Engine | None = None
+) -> LiftedFace:
     """Read a picture, find its face, and give its keypoints depth.
+
+    Args:
+        path: of the picture, as the user names it.
+        depth: of keypoints.
+        options: whether the mirror half is used.
+        labeller: runs `head_segmentation`, which tells hair and things before the face.
 
     Raises:
         UserError: if it cannot be read or shows no face.
@@ -193,18 +211,30 @@ def read_source(path: str | Path, depth: LiveDepth, options: AffineSettings) -> 
     else:
         found = sorted(faces, key=lambda face: float(face.points_px[:, 0].mean()))[number - 1]
     points = found.points_px[:, :2].astype(np.float64)
-    return cropped_face(pixels, points, depth(found.points_px), mirror=options.mirror)
+    cover = None if labeller is None else _uncovered(pixels, found.points_px, labeller)
+    return cropped_face(pixels, points, depth(found.points_px), cover, mirror=options.mirror)
+
+
+def _uncovered(pixels: np.ndarray, points_px: np.ndarray, labeller: Engine) -> np.ndarray:
+    """Return how far each keypoint of a face is seen: (478,) 0…1."""
+    whole = Region(0, 0, pixels.shape[1], pixels.shape[0])
+    hidden = FaceCover(labeller).within(pixels, points_px, whole)
+    at = (points_px[:, None, :2] - 0.5).astype(np.float32)
+    told = cv2.remap(hidden, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return 1 - told[:, 0].astype(np.float32) / 255
 
 
 def cropped_face(
-    pixels: np.ndarray, points_px: np.ndarray, depth_px: np.ndarray, *, mirror: bool = True
-) -> LiftedFace:
+    pixels: np.ndarray, points_px: np.ndarray, depth_px: np.ndarray,
+    cover: np.ndarray | None = None, *, mirror: bool = True,
+) -> LiftedFace:  # fmt: skip
     """Cut a picture around its face, make it as small as frames need it, and lift the face.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
         points_px: (478, 2) in it.
         depth_px: (478,).
+        cover: (478,) how far each point is seen, where something lies before the face.
         mirror: complete what is hidden from the mirror half.
     """
     side = face_side(points_px)
@@ -218,7 +248,7 @@ def cropped_face(
     high = np.ceil(points_px.max(0) * scale + margin).astype(int)
     crop = pixels[low[1] : min(high[1], height), low[0] : min(high[0], width)]
     points = points_px * scale - low
-    return lifted_face(np.ascontiguousarray(crop), points, depth_px * scale, mirror=mirror)
+    return lifted_face(np.ascontiguousarray(crop), points, depth_px * scale, cover, mirror=mirror)
 
 
 def swapped_mesh(face: LiftedFace, target_px: np.ndarray, follow: float = 1.0) -> FaceMesh:
@@ -246,7 +276,7 @@ def face_mesh(face: LiftedFace, places_px: np.ndarray, depth: np.ndarray) -> Fac
     """Return a face's mesh with its corners at new places."""
     return FaceMesh(
         places_px, depth, face.texture_px, mirrored_places(face.texture_px), face.mirrored,
-        face.gain, face_triangles(len(places_px)),
+        face.gain, face.cover, face_triangles(len(places_px)),
     )  # fmt: skip
 
 

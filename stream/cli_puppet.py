@@ -14,6 +14,12 @@ _ABSOLUTE_HELP = (
     "rest: that of the first frames, or of the moment when c is pressed in the preview."
 )
 
+_HOTKEYS_HELP = (
+    "Take keys while another program has the keyboard: Ctrl+Alt+Shift with c (take the face as it "
+    "is for rest), j, l, i, k (turn), 0 (reset), m (mirror), b (bypass), q (quit). "
+    "Needs the extra ui."
+)
+
 
 def puppet(
     photo: Photo,
@@ -21,6 +27,7 @@ def puppet(
     output: Output,
     common: OmitArgPrefixes[Common],
     absolute: Annotated[bool, arg(help=_ABSOLUTE_HELP)] = False,
+    hotkeys: Annotated[bool, arg(help=_HOTKEYS_HELP)] = False,
 ) -> int:
     """Make a photo move as the person in a video, a picture or a camera's stream does.
 
@@ -30,6 +37,7 @@ def puppet(
         output: a video file, a picture, camera (virtual), camera:NAME, window, null, or a URL.
         common: options of every such command.
         absolute: take the driver's pose and expression as they are.
+        hotkeys: take keys while another program has the keyboard.
     """
     settings = common.settings()
     from stream.puppet.path import PuppetOptions, puppet_path
@@ -41,6 +49,7 @@ def puppet(
         settings,
         stats_path=common.stats,
         quiet=common.quiet,
+        hotkeys=hotkeys,
         build=puppet_path(photo, PuppetOptions(absolute)),
         started_s=PROCESS_STARTED_S,
     )

@@ -10,7 +10,8 @@ from stream.pose import HeadMotion
 from stream.region import Region
 from stream.symmetry import moved_nodes
 
-_SIDE_MM, _ABOVE_MM, _BELOW_MM = 180.0, 180.0, 265.0  # from the middle of the cranium
+# How far a head with hair and neck reaches from the middle of the cranium.
+SIDE_MM, ABOVE_MM, BELOW_MM = 180.0, 180.0, 265.0
 _EVERY = 3  # so many nodes of a row tell how far a sheet reaches, but for as many cells
 _SNAP_PX = 16  # regions grow in such steps, so that buffers are seldom made anew
 
@@ -25,7 +26,7 @@ def head_region(head: Head, size: tuple[int, int]) -> Region:
     scale = head.camera[0, 0] / head.camera_from_head[2, 3]
     x, y = project(head.camera_from_head[:3, 3], head.camera)
     return _snapped(
-        x - _SIDE_MM * scale, y - _ABOVE_MM * scale, x + _SIDE_MM * scale, y + _BELOW_MM * scale
+        x - SIDE_MM * scale, y - ABOVE_MM * scale, x + SIDE_MM * scale, y + BELOW_MM * scale
     ).clipped(*size)
 
 

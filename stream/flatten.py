@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from stream.head_model import HeadModel
     from stream.swap.texture_map import TexelMap
 
-__all__ = ["FlatTexture", "SampleGrid", "flatten", "sample_grid", "texture_uv", "vertex_normals"]
+__all__ = [
+    "FlatTexture",
+    "SampleGrid",
+    "flatten",
+    "flatten_by",
+    "sample_grid",
+    "texture_uv",
+    "vertex_normals",
+]
 
 _GRAZING = (0.12, 0.55)  # cosine to the ray: nothing counts below, everything in full above
 _TEXELS_PER_CELL = 2.7  # sides: of the texture, and of the depth buffer over the head
@@ -98,7 +106,11 @@ def flatten(
     Raises:
         ValueError: if the vertices are not those of the model, or lie behind the camera.
     """
-    grid = sample_grid(vertices_mm, camera, model, size)
+    return flatten_by(sample_grid(vertices_mm, camera, model, size), picture)
+
+
+def flatten_by(grid: SampleGrid, picture: np.ndarray) -> FlatTexture:
+    """Resample a picture (H, W, 3) uint8 by a grid that is there already; see `flatten`."""
     height, width = picture.shape[:2]
     inside = grid.inside(width, height)
     small, scale = _averaged(picture, grid, inside)

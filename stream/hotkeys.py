@@ -18,6 +18,7 @@ LETTERS = {
     "i": "up",
     "k": "down",
     "0": "0",
+    "c": "c",
     "m": "m",
     "b": "space",
     "q": "q",

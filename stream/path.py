@@ -69,6 +69,10 @@ class FramePath(Closing):
             self._failed = True
             return self._plain(frame)
 
+    def bypassed(self, frame: Frame) -> Frame:
+        """Return what is shown for a frame while the user bypasses the path."""
+        return self._plain(frame)
+
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
         raise NotImplementedError
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engines.engine import Engine
     from stream.refine import RefineEngine
 
-SIZE = 192  # side of the square that the generator sees
+SIZE = 128  # side of the square that the generator sees
 PASTED, UNKNOWN = range(2)  # channels of the masks
 _log = logging.getLogger("voltface")
 _AROUND = 0.75  # half the square's side, in sides of the face

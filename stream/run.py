@@ -80,7 +80,8 @@ def run(
                 break
             begun_s = time.perf_counter()
             request = controls.applied(request_at(frame.time_s))
-            shown = frame if controls.bypassed else path.process(frame, request)
+            bypass = controls.bypassed
+            shown = path.bypassed(frame) if bypass else path.process(frame, request)
             _require_face(source, path)
             spent_s = time.perf_counter() - begun_s
             with stats.timer.stage("sink"):

@@ -6,7 +6,7 @@ python -m training.export_identity FILE.pt [--out FOLDER]
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  the command line reads the annotations
 
 import numpy as np
 import onnx

@@ -15,7 +15,7 @@ Letters: T triangles, V vertices, F free vertices.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  the command line reads the annotations
 
 import cv2
 import numpy as np
@@ -163,7 +163,8 @@ def longest_step(triangles: np.ndarray, uv: np.ndarray, direction: np.ndarray) -
     constant = np.cross(b - a, c - a)
     with np.errstate(all="ignore"):
         root = np.sqrt(linear**2 - 4 * square * constant)
-        steps = np.concatenate([(-linear + root), (-linear - root)]) / np.tile(2 * square, 2)
+        sum_of = -(linear + np.copysign(root, linear)) / 2  # exact where the square vanishes
+        steps = np.concatenate([sum_of / square, constant / sum_of])
     steps = steps[np.isfinite(steps) & (steps > 0)]
     return float(steps.min()) if len(steps) else np.inf
 

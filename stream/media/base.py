@@ -169,7 +169,7 @@ class Sink(Closing, ABC):
     def poll_keys(self) -> list[str]:
         """Return the keys pressed since the last call, oldest first.
 
-        Only a window has any: ``left right up down 0 m space q``; closing it is ``q``.
+        Only a window has any: ``left right up down 0 c m space q``; closing it is ``q``.
         """
         return []
 

@@ -23,6 +23,7 @@ _KEYS = {
     **dict.fromkeys((65364, 2621440, 63233), "down"),
     # 0 of the number pad under X11
     **dict.fromkeys((ord("0"), 65456), "0"),
+    **dict.fromkeys((ord("c"), ord("C")), "c"),
     **dict.fromkeys((ord("m"), ord("M")), "m"),
     **dict.fromkeys((ord("q"), ord("Q"), 27), "q"),
     ord(" "): "space",
@@ -31,7 +32,7 @@ _CHARACTER = 0xFF
 
 
 def key_name(code: int) -> str | None:
-    """Name a key code of OpenCV: ``left right up down 0 m space q``, else None."""
+    """Name a key code of OpenCV: ``left right up down 0 c m space q``, else None."""
     if code < 0:
         return None
     # Shift and lock keys set bits above the character.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CLOSED_EYE = 0.15  # of the gap at rest: tracked lids never meet
 _WIDEST_EYE = 1.2  # of the gap at rest
 _USUAL_EYE = 0.27  # gap over width, where nothing is known of a driver's rest
-_SHUT_MOUTH = 0.012  # of the width between the eyes: tracked lips never quite meet
+_SHUT_MOUTH = (0.006, 0.02)  # of the width between the eyes: tracked lips never quite meet
 _GAZE_GAIN = 1.0
 _LIMIT_DEG = np.array([30.0, 20.0, 30.0])  # beyond the photo's own pose
 _MOST_DEG = np.array([48.0, 40.0, 50.0])  # of the pose that comes out
@@ -71,13 +71,16 @@ class Director:
         """Return what shows the photo itself."""
         return Act(self._units, None, (1.0, 1.0), np.zeros(2), self._angles, np.zeros(3))
 
-    def act(self, now: Measure, rest: Measure, strength: float) -> Act:
+    def act(
+        self, now: Measure, rest: Measure, strength: float, added: np.ndarray | None = None
+    ) -> Act:
         """Return what the driver asks for.
 
         Args:
             now: the driver's face.
             rest: the same at rest.
             strength: 0 the photo itself … 1 all that the driver does.
+            added: (3,) degrees on top of the driver's turn.
         """
         if self._absolute:
             units, turn = now.units, now.angles - self._angles
@@ -87,8 +90,9 @@ class Director:
             open_eyes, gaze = rest.eyes, now.gaze - rest.gaze
         eyes = (now.eyes / open_eyes - _CLOSED_EYE) / (1 - _CLOSED_EYE)
         eyes = 1 + strength * (np.clip(eyes, 0, _WIDEST_EYE) - 1)
-        mouth = max(float(now.mouth[0]) - _SHUT_MOUTH, 0.0)
-        angles = self._angles + strength * self._turn(turn)
+        mouth = float(now.mouth[0])
+        mouth *= float(np.clip((mouth - _SHUT_MOUTH[0]) / (_SHUT_MOUTH[1] - _SHUT_MOUTH[0]), 0, 1))
+        angles = self._angles + strength * self._turn(turn if added is None else turn + added)
         return Act(
             self._units + strength * (np.clip(units, 0, 1) - self._units),
             self._mouth + strength * (mouth - self._mouth),

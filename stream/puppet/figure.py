@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from stream.puppet.portrait import Portrait
     from stream.region import Region
 
+_LARGE_PX = 170  # between the eyes' outer corners: larger faces want a finer mesh
 _ROWS = 6  # of vertices across an opening
 _FRINGE_PX = 1.0  # over which borders of lids and lips are soft
 _MIRROR_YIELD_MM = 40.0
@@ -57,7 +58,9 @@ class Figure(Closing):
     """
 
     def __init__(self, context: moderngl.Context, model: HeadModel, portrait: Portrait) -> None:
-        layout = self._layout = face_layout(model)
+        corners_px = portrait.face.points_px[_EYE_CORNERS, :2]
+        large = np.linalg.norm(corners_px[1] - corners_px[0]) > _LARGE_PX
+        layout = self._layout = face_layout(model, 2 if large else 1)
         fields = self._fields = FaceFields(model, portrait, layout)
         portrait = replace(portrait, mesh=_behind_the_face(portrait.mesh, fields))
         self._portrait, self._neck_joint = portrait, model.neck_joint

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from stream.allocator import keep_freed_memory
 from stream.gl import create_context
 from stream.head_model import load_head_model
@@ -21,8 +23,6 @@ from stream.raster import DepthRaster
 from stream.segment import PersonSegmenter
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from stream.frame import Face, Frame, Head
     from stream.media import StreamInfo
     from stream.path import PathBuilder
@@ -139,12 +139,14 @@ class Puppeteer(FramePath):
         with stage("fit"):
             heads = self._heads.fit(frame, faces)
         with stage("act"):
-            self._act = self._acted(frame, faces, heads)
+            self._act = self._acted(frame, faces, heads, request)
         with stage("draw"):
             pixels = self._figure.draw(self._act)
         return replace(frame, pixels=pixels)
 
-    def _acted(self, frame: Frame, faces: list[Face], heads: list[Head]) -> Act:
+    def _acted(
+        self, frame: Frame, faces: list[Face], heads: list[Head], request: PoseRequest
+    ) -> Act:
         if not heads:
             return self._director.rest()
         face, head = faces[0], heads[0]
@@ -154,7 +156,8 @@ class Puppeteer(FramePath):
             self._rest.take(now)
             self._calibrate = False
         rest = self._rest.update(now)
-        return self._director.act(now, rest, head.presence)
+        added = np.array([request.yaw, request.pitch, request.roll])
+        return self._director.act(now, rest, head.presence, added)
 
     def _plain(self, frame: Frame) -> Frame:
         return replace(frame, pixels=self._portrait.pixels)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("voltface")
 
 MOST_ROWS = 1080
-_NODES = 160
+_NODES = 128
 _LEAST_EYES_PX = 24.0  # between the outer corners of the eyes
 _MOST_YAW = 50.0
 _RIGHT_CORNER, _LEFT_CORNER = 33, 263

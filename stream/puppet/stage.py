@@ -72,7 +72,8 @@ class _Drawable:
     ) -> None:  # fmt: skip
         self.program = program
         self.static = context.buffer(np.ascontiguousarray(static, np.float32).tobytes())
-        self._indices = context.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
+        some = triangles if len(triangles) else np.zeros((1, 3))  # no buffer may be empty
+        self._indices = context.buffer(np.ascontiguousarray(some, np.int32).tobytes())
         layout = " ".join(f"{n}f" if name in program else f"{n}x4" for name, n in _STATIC)
         names = [name for name, _ in _STATIC if name in program]
         content = [(self.static, layout, *names), (offsets, "3f", "offset_mm")]
@@ -147,19 +148,23 @@ class Stage:
         self._make_clothes()
 
     def _make_clothes(self) -> None:
+        """Lay every other node of the grid under the clothes, which hardly move."""
         context, portrait = self._context, self._portrait
-        depth, near = portrait.mesh.depth, portrait.mesh.sheet("near")
-        columns, rows = depth.grid.columns, depth.grid.rows
-        size = columns - 1, rows - 1
-        cover = cv2.resize(portrait.clothes[..., 3], size, interpolation=cv2.INTER_AREA)
+        near = portrait.mesh.sheet("near")
+        chosen = np.ix_(*(_every_other(length) for length in near.share.shape))
+        rows, columns = near.share[chosen].shape
+        worn = (portrait.clothes[..., 3] > 0).astype(np.float32)
+        cover = cv2.resize(worn, (columns - 1, rows - 1), interpolation=cv2.INTER_AREA)
         some = cv2.dilate(cover, np.ones((3, 3), np.uint8)).ravel() > 0
         level = np.full_like(near.yield_mm, -_CLOTH_YIELD_MM)
-        still = np.zeros_like(near.share)
-        sheet = replace(near, yield_mm=level, share=still)
+        sheet = replace(near, yield_mm=level, share=np.zeros_like(near.share))
+        static = _static(sheet).reshape(*near.share.shape, -1)[chosen].reshape(-1, _STATIC_FLOATS)
         triangles = grid_triangles(rows, columns)[np.tile(some, 2)]
-        self._body_moving = context.buffer(np.zeros((rows * columns, 3), np.float32).tobytes())
+        numbers = np.arange(near.share.size).reshape(near.share.shape)
+        self._worn = numbers[chosen].ravel()
+        self._body_moving = context.buffer(reserve=len(self._worn) * 12)
         program = self._programs["face"]
-        self._clothes = _Drawable(context, program, _static(sheet), triangles, self._body_moving)
+        self._clothes = _Drawable(context, program, static, triangles, self._body_moving)
 
     def _make_face(
         self, face: FaceMesh, windows: list[tuple[np.ndarray, Region]],
@@ -200,7 +205,7 @@ class Stage:
         """
         context = self._context
         self._moving.write(np.ascontiguousarray(grid_mm, np.float32))
-        self._body_moving.write(np.ascontiguousarray(body_mm, np.float32))
+        self._body_moving.write(np.ascontiguousarray(body_mm[self._worn], np.float32))
         self._face_moving.write(np.ascontiguousarray(face_mm, np.float32))
         self._target.use()
         self._target.clear(depth=1.0)
@@ -295,6 +300,11 @@ class Stage:
 
 _CLOTH_YIELD_MM = 6.0
 FACE_YIELD_MM, PATCH_YIELD_MM = 9.0, 8.0  # before the grid, which spans the openings
+
+
+def _every_other(length: int) -> np.ndarray:
+    """Return every other number below a length, and the last."""
+    return np.unique(np.append(np.arange(0, length, 2), length - 1))
 
 
 def _static(sheet: Sheet) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The mesh of a face for moving it: the tracked points, triangulated, open at lids and lips.
 
 The tracked points lie on the margins of lids and lips themselves, so a mesh over them can be cut
-there. It is refined twice by Loop's subdivision (smooth inside); its borders are interpolated by
+there. It is refined by Loop's subdivision (smooth inside); its borders are interpolated by
 four points, and keep their corners.
 """
 
@@ -14,7 +14,6 @@ from scipy.spatial import Delaunay
 from stream.head_model import HeadModel
 
 POINTS = 468  # without the irises
-_ROUNDS = 2
 _PARTED = 0.6  # of jawOpen, at which the lips are far apart
 _DRAWN_IN = 0.12  # share of the way to the middle of the mouth
 
@@ -106,13 +105,13 @@ def face_triangles(model: HeadModel) -> np.ndarray:
     return triangles
 
 
-def face_layout(model: HeadModel) -> FaceLayout:
-    """Return the refined mesh for the tracked points of a head model."""
+def face_layout(model: HeadModel, rounds: int = 2) -> FaceLayout:
+    """Return the mesh for the tracked points of a head model, refined so many times."""
     triangles = face_triangles(model)
     borders = list(OPENINGS)
     corners = {int(end) for opening in OPENINGS for end in (opening.upper[0], opening.upper[-1])}
     refine = sparse.identity(POINTS, format="csr")
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         step, triangles, middles = _subdivided(triangles, refine.shape[0], corners)
         refine = (step @ refine).tocsr()
         borders = [

@@ -19,6 +19,7 @@ _GAIN = 1.4  # largest |log| of the light of one side over the other's
 _LIGHT, _LIGHT_BLUR = 16, 1.5  # it is found at this fraction of the chart's size, and blurred
 _DARK = 12.0  # grey levels that damp the ratio of dark colours
 _SMALL = 4  # smooth fills are made at a fraction of the chart's size
+_SURE = 0.75  # share of a kind, above which a place shows its colours
 _WORSE = 0.35  # a place that its mirror shows so much better is taken from there
 _ANGLES, _RADII = 720, 512  # of the polar picture in which hair is continued
 _STRAND_MM = 9.0  # what changes over less is strands, over more is shading
@@ -32,12 +33,14 @@ class Chart:
     Attributes:
         colours: (S, S, 3) float32, as the picture shows them.
         weight: (S, S) float32 0…1, how well it does.
+        shown: (S, S, 3) float32 0…1, how far the picture shows hair, clothes, skin there.
         hairy, clothed: (S, S) float32 0…1, whether it is hair, and whether it is clothes.
         places_mm: (S, S, 3) float32 places in space, nan beside the surface.
     """
 
     colours: np.ndarray
     weight: np.ndarray
+    shown: np.ndarray
     hairy: np.ndarray
     clothed: np.ndarray
     places_mm: np.ndarray
@@ -50,31 +53,35 @@ def completed(chart: Chart, centre_uv: tuple[float, float]) -> np.ndarray:
         chart: what is known.
         centre_uv: the place in the chart from which rays go outwards.
     """
-    colours, weight = _with_mirror(chart)
+    colours, weight, shown = _with_mirror(chart)
     hair = np.clip((chart.hairy - 0.35) / 0.3, 0, 1)
     cloth = np.clip((chart.clothed - 0.35) / 0.3, 0, 1) * (1 - hair)
-    filling = _filling(colours, weight, [hair, cloth, 1 - hair - cloth])
-    strands = _strands(colours, weight, hair, chart.places_mm, centre_uv)
+    kinds = np.dstack([hair, cloth, 1 - hair - cloth])
+    sure = weight[..., None] * (shown > _SURE) * (kinds > 0.5)
+    filling = _filling(colours, weight, sure, kinds)
+    strands = _strands(colours, sure[..., 0], chart.places_mm, centre_uv)
     filling = filling + strands * hair[..., None]
     filled = filling + weight[..., None] * (colours - filling)
     return np.clip(filled, 0, 255).astype(np.uint8)
 
 
-def _filling(colours: np.ndarray, weight: np.ndarray, kinds: list[np.ndarray]) -> np.ndarray:
+def _filling(
+    colours: np.ndarray, weight: np.ndarray, sure: np.ndarray, kinds: np.ndarray
+) -> np.ndarray:
     """Return (S, S, 3) float32 smooth colours, each kind of surface from what is seen of it."""
-    fills = [_smooth(colours, weight * (kind > 0.8)) for kind in kinds]
+    fills = [_smooth(colours, sure[..., kind]) for kind in range(kinds.shape[2])]
     known = [fill for fill in fills if fill is not None]
     if not known:
         spare = _smooth(colours, weight)
         return np.full_like(colours, 128.0) if spare is None else spare
     total = np.zeros_like(colours)
-    for kind, fill in zip(kinds, fills, strict=True):
-        total += kind[..., None] * (known[-1] if fill is None else fill)
+    for kind, fill in enumerate(fills):
+        total += kinds[..., kind, None] * (known[-1] if fill is None else fill)
     return total
 
 
-def _with_mirror(chart: Chart) -> tuple[np.ndarray, np.ndarray]:
-    """Return colours and weights with the mirror half where it is seen better."""
+def _with_mirror(chart: Chart) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return colours, weights and kinds with the mirror half where it is seen better."""
     own, known = chart.colours, chart.weight
     other, also = own[:, ::-1], known[:, ::-1]
     also = also * (np.abs(chart.hairy - chart.hairy[:, ::-1]) < 0.5)
@@ -84,7 +91,8 @@ def _with_mirror(chart: Chart) -> tuple[np.ndarray, np.ndarray]:
     borrowed = (1 - known) * also
     total = known + borrowed
     share = (borrowed / np.maximum(total, 1e-6))[..., None]
-    return own + share * (other - own), total
+    shown = chart.shown + share * (chart.shown[:, ::-1] - chart.shown)
+    return own + share * (other - own), total, shown
 
 
 def _light_ratio(
@@ -121,16 +129,15 @@ def _smooth(colours: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
 
 
 def _strands(
-    colours: np.ndarray, weight: np.ndarray, hair: np.ndarray, places_mm: np.ndarray,
-    centre_uv: tuple[float, float],
-) -> np.ndarray:  # fmt: skip
+    colours: np.ndarray, known: np.ndarray, places_mm: np.ndarray, centre_uv: tuple[float, float]
+) -> np.ndarray:
     """Return (S, S, 3) float32 what strands add to smooth hair, where hair is not seen."""
-    side = len(weight)
+    side = len(known)
     centre = centre_uv[0] * side, centre_uv[1] * side
     size, reach, flags = (_RADII, _ANGLES), 0.75 * side, cv2.WARP_POLAR_LINEAR | cv2.INTER_LINEAR
     rays = cv2.warpPolar(colours, size, centre, reach, flags)
-    known = (weight * hair).astype(np.float32)
-    seen = cv2.warpPolar(known, size, centre, reach, flags) > 0.9
+    share = cv2.warpPolar(known.astype(np.float32), size, centre, reach, flags)
+    seen = _without_islands(share > 0.9)
     places = cv2.warpPolar(np.nan_to_num(places_mm), size, centre, reach, flags)
     steps = np.linalg.norm(np.diff(places, axis=1, prepend=places[:, :1]), axis=2)
     along_mm = np.cumsum(np.minimum(steps, 5.0), axis=1)
@@ -155,6 +162,12 @@ def _strands(
     fine = (rays - base) * share
     moved = cv2.remap(fine, column, np.ascontiguousarray(row), cv2.INTER_LINEAR)
     return cv2.warpPolar(moved, (side, side), centre, reach, flags | cv2.WARP_INVERSE_MAP)
+
+
+def _without_islands(seen: np.ndarray) -> np.ndarray:
+    """Drop specks and fill slits of an (A, R) mask along its rays."""
+    grown = cv2.morphologyEx(seen.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 7), np.uint8))
+    return cv2.morphologyEx(grown, cv2.MORPH_CLOSE, np.ones((3, 31), np.uint8)) > 0
 
 
 def _bands(seen: np.ndarray, along_mm: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -9,15 +9,13 @@ import numpy as np
 
 from stream.reconstruct.maps import contract_labels
 from stream.region import NodeGrid, Region
-from stream.sight import BACKGROUND, BODY
+from stream.sight import BACKGROUND, BODY, HAIR
 
 if TYPE_CHECKING:
     from stream.head_model import HeadModel
     from stream.raster import DepthRaster
     from stream.reconstruct.look import HeadLook
     from stream.reconstruct.surface import Surface
-
-_LOOSE_PX = 3  # loose hair takes the depth maps' word so far from the surface's outline
 
 
 def depth_and_labels(
@@ -42,6 +40,7 @@ def depth_and_labels(
     is_head = ~np.isin(labels, (BACKGROUND, BODY))
     size = region.width, region.height
     loose = cv2.resize(surface.maps.front_mm, size, interpolation=cv2.INTER_LINEAR)
+    loose = np.where(labels == HAIR, loose, continued(drawn))
     depth = np.where(is_head, np.where(covered, drawn, loose), np.nan)
     height, width = look.pixels.shape[:2]
     whole = np.full((height, width), np.nan, np.float32)
@@ -49,6 +48,17 @@ def depth_and_labels(
     region.crop(whole)[:] = depth
     region.crop(named)[:] = labels
     return whole, named
+
+
+def continued(depth_mm: np.ndarray) -> np.ndarray:
+    """Return (h, w) depth that is everywhere: beside the surface that of its nearest pixel."""
+    beside = (depth_mm <= 0).astype(np.uint8)
+    _, nearest = cv2.distanceTransformWithLabels(
+        beside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of_label = np.zeros(int(nearest.max()) + 1, depth_mm.dtype)
+    of_label[nearest[beside == 0]] = depth_mm[beside == 0]
+    return of_label[nearest]
 
 
 def surface_depth(

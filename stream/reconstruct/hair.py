@@ -36,20 +36,14 @@ class HairShape:
     """Grows hair on heads of one topology.
 
     Args:
-        triangles: (T, 3) of the surface.
+        laplacian: (S, S) graph Laplacian of the surface.
         labels: (S,) of the head model at its vertices.
     """
 
-    def __init__(self, triangles: np.ndarray, labels: np.ndarray) -> None:
-        self._labels = labels
-        ends = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-        both = np.concatenate([ends, ends[:, ::-1]])
-        count = len(labels)
-        graph = sparse.coo_matrix((np.ones(len(both)), both.T), (count, count)).tocsr()
-        graph.data[:] = 1.0
-        degree = np.asarray(graph.sum(axis=1)).ravel()
-        self._laplacian = (sparse.diags(degree) - graph).tocsc()
-        self._mean = sparse.diags(1 / np.maximum(degree, 1)) @ graph
+    def __init__(self, laplacian: sparse.csc_matrix, labels: np.ndarray) -> None:
+        self._labels, self._laplacian = labels, laplacian
+        degree = laplacian.diagonal()
+        self._mean = sparse.diags(1 / degree) @ (sparse.diags(degree) - laplacian)
 
     def grown(
         self, skin: np.ndarray, head: Head, maps: HeadMaps, front_model_mm: np.ndarray
@@ -84,7 +78,7 @@ class HairShape:
         self, skin: np.ndarray, away: np.ndarray, head: Head, maps: HeadMaps,
         front_model_mm: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-        """Return (S,) growth that the picture tells, mm, how surely; whether it is hair, clothes."""
+        """Return (S,) growth in mm as the picture tells, how surely, and what is hair and cloth."""
         pose, camera = head.camera_from_head, head.camera
         rays = skin[:, None] + _REACH_MM[:, None] * away[:, None]
         seen = transform_points(pose, rays)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -148,7 +148,7 @@ def _detailed(look: HeadLook, surface: Surface) -> Surface:
 
     settings, camera = DetailSettings(), look.head.camera
     matrix, fine = divided(surface.vertices_mm, surface.triangles, camera, settings)
-    fields = {
+    fields: dict[str, Any] = {
         name: np.asarray(matrix @ getattr(surface, name))
         for name in ("vertices_mm", "uv", "growth_mm", "hairy", "clothed", "relief")
     }

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream.geometry import transform_points
+from stream.geometry import invert_rigid, transform_points
 from stream.raster import DepthRaster
+from stream.reconstruct.anchor import Anchors
 from stream.reconstruct.hair import HairShape
 from stream.reconstruct.maps import SIDE, HeadMaps, head_maps
 from stream.reconstruct.template import EAR, FACE, NECK, Template
@@ -60,9 +61,10 @@ class SurfaceBuilder:
         self.model = model
         self.template = Template(model, 1 if coarse else 2)
         labels = self.template.refined(np.eye(7)[self.template.skin_labels()], 0, 1).argmax(axis=1)
-        self._hair = HairShape(self.template.levels[0].triangles, labels)
+        self._anchors = Anchors(model, self.template)
+        self._hair = HairShape(self.template.laplacian(1), labels)
         self._raster = DepthRaster(context, model.triangles)
-        self._uv = self.template.refined(model.uv[self.template.skin])
+        self._uv = self.template.refined(self.template.chart())
         skin = np.isin(self.template.skin_labels(), (FACE, EAR, NECK)).astype(float)
         self._skin = self.template.refined(skin)
 
@@ -75,7 +77,10 @@ class SurfaceBuilder:
         head, template = look.head, self.template
         maps = head_maps(look, self.model)
         shape = self.model.shape(head.identity, head.expression)
-        skin = template.refined(template.closed(shape), 0, 1)
+        closed = transform_points(head.camera_from_head, template.closed(shape))
+        closed = self._anchors.laid(closed, look.face, head)
+        in_head = transform_points(invert_rigid(head.camera_from_head), closed)
+        skin = template.refined(in_head, 0, 1)
         grid = NodeGrid(look.region, SIDE, SIDE)
         bare = self._raster.front(transform_points(head.camera_from_head, shape), head.camera, grid)
         grown, *fields = self._hair.grown(skin, head, maps, bare)

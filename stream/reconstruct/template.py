@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FACE, SCALP, EAR, NECK, MOUTH, EYES = 1, 2, 3, 4, 5, 6  # labels of the head model
 _MOUTH_RECESS = 0.5  # of the opening of the lips: so far behind them the mouth is closed
+_FACE_ROOM, _RINGS, _MARGIN = 2.0, 40, 0.015  # of the texture chart
 _TUCK_MM = 0.4  # so far the eye stays behind the rim of the lids
 
 
@@ -93,6 +94,37 @@ class Template:
     def skin_labels(self) -> np.ndarray:
         """Return (S,) uint8 labels of the head model at the skin's vertices."""
         return self._labels
+
+    def chart(self) -> np.ndarray:
+        """Return (S, 2) texture places that give each part of the head room as it has skin.
+
+        The head model's map is a disc with the face in its middle, which leaves a narrow ring to
+        scalp and neck. Moved along its radii so that every ring has as much room as skin, with
+        the face counted twice, it stays symmetric and no triangle folds.
+        """
+        uv = self._model.uv[self.skin].astype(np.float64)
+        low, high = uv.min(axis=0), uv.max(axis=0)
+        middle, reach = (low + high) / 2, (high[0] - low[0]) / 2
+        a, b, c = (self._model.vertices[self.skin][self.triangles[:, k]] for k in range(3))
+        area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+        area *= np.where((self._labels[self.triangles] == FACE).all(axis=1), _FACE_ROOM, 1.0)
+        radius = np.linalg.norm(uv - middle, axis=1) / reach
+        of_triangle = radius[self.triangles].mean(axis=1)
+        rings = np.linspace(0, max(radius.max(), 1.0), _RINGS)
+        room = np.histogram(of_triangle, rings, weights=area)[0] + 1e-3 * area.sum() / _RINGS
+        wanted = np.sqrt(np.concatenate([[0], np.cumsum(room)]) / room.sum())
+        factor = np.interp(radius, rings, wanted) / np.maximum(radius, 1e-9)
+        spread = (uv - middle) / reach * factor[:, None] * (0.5 - _MARGIN)
+        return spread + 0.5
+
+    def laplacian(self, steps: int = 0) -> sparse.csc_matrix:
+        """Return the (S, S) graph Laplacian of the skin after some steps of refinement."""
+        triangles = self.levels[steps - 1].triangles if steps else self.triangles
+        edges = _half_edges(triangles)
+        count = int(triangles.max()) + 1
+        graph = _graph(np.concatenate([edges, edges[:, ::-1]]), count)
+        graph.data[:] = 1.0
+        return (sparse.diags(np.asarray(graph.sum(axis=1)).ravel()) - graph).tocsc()
 
     def closed(self, vertices: np.ndarray) -> np.ndarray:
         """Return the (S, 3) skin of (V, 3) vertices of the head model, its hollows closed.

@@ -62,7 +62,7 @@ class Texturer:
     """
 
     def __init__(
-        self, context: moderngl.Context, centre_uv: tuple[float, float] = (0.5, 0.44)
+        self, context: moderngl.Context, centre_uv: tuple[float, float] = (0.5, 0.5)
     ) -> None:
         self._context, self._centre_uv = context, centre_uv
 
@@ -102,8 +102,16 @@ class Texturer:
         seen = sight.weight(flat[:, :3], flat[:, 3], hairy.ravel()[near])
         weight, colours = np.zeros(side * side, np.float32), np.zeros((side * side, 3), np.float32)
         weight[near], colours[near] = np.clip(seen / _WELL, 0, 1), sight.colours(flat[:, :3])
-        square = weight.reshape(side, side), colours.reshape(side, side, 3)
-        known = Chart(square[1], square[0], hairy, clothed, drawn[..., :3])
+        shown = np.zeros((side * side, 3), np.float32)
+        shown[near] = sight.kinds(flat[:, :3])
+        known = Chart(
+            colours.reshape(side, side, 3),
+            weight.reshape(side, side),
+            shown.reshape(side, side, 3),
+            hairy,
+            clothed,
+            drawn[..., :3],
+        )
         whole = completed(known, self._centre_uv)
         return _with_gutter(whole, there)
 

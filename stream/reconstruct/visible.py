@@ -20,6 +20,7 @@ _HELD = (0.2, 0.6)
 _OTHER_KIND = (0.35, 0.75)  # share of hair where skin is, or of skin where hair is
 _STEP_MM = 12.0  # steps in depth between nodes are outlines
 _FROM_OUTLINE_MM = (1.5, 4.5)  # the model's outline is not quite the picture's
+_OBLIQUE = 0.5  # cosine
 _ROWS = 16_384  # that OpenCV's remap takes at once, with room to spare
 
 
@@ -38,6 +39,8 @@ class Visibility:
         # The outline of the matte is half background, and so are its neighbours' pixels.
         self._person = cv2.erode(maps.person, np.ones((5, 5), np.uint8))
         self._inside_mm = _from_outline(front_mm, look)
+        # A single lock before the far cheek is thinner than the fit is true.
+        self._near_hair = cv2.dilate(maps.hair, np.ones((7, 7), np.uint8))
 
     def weight(self, points: np.ndarray, facing: np.ndarray, hairy: np.ndarray) -> np.ndarray:
         """Return (N,) float32 0…1, how well each place is seen.
@@ -56,13 +59,20 @@ class Visibility:
         )
         hidden = (points[:, 2] - sampled(self._front_mm, node)) * np.clip(facing, 0.2, 1)
         at = self._maps.places(places)
-        hair, skin = sampled(self._maps.hair, at), sampled(self._maps.skin, at)
+        skin, hair = sampled(self._maps.skin, at), sampled(self._maps.hair, at)
+        hair = np.where(facing < _OBLIQUE, sampled(self._near_hair, at), hair)
         other = np.where(hairy > 0.6, skin, np.where(hairy < 0.4, hair, 0))
         weight = smoothstep(facing, *_FACING) * (1 - smoothstep(hidden, *_HIDDEN_MM))
         weight *= smoothstep(sampled(self._person, at), *_PERSON)
         weight *= 1 - smoothstep(sampled(self._maps.held, at), *_HELD)
         weight *= smoothstep(sampled(self._inside_mm, node), *_FROM_OUTLINE_MM)
         return weight * (1 - smoothstep(other, *_OTHER_KIND))
+
+    def kinds(self, points: np.ndarray) -> np.ndarray:
+        """Return (N, 3) float32 0…1, how far the picture shows hair, clothes, skin at places."""
+        at = self._maps.places(project(points.astype(np.float32), self._camera))
+        maps = np.dstack([self._maps.hair, self._maps.body, self._maps.skin])
+        return sampled(maps, at)
 
     def colours(self, points: np.ndarray) -> np.ndarray:
         """Return (N, 3) float32 what the picture shows at (N, 3) places."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stream.closing import Closing
-from stream.swap.likeness import SAME, Likeness
+from stream.swap.likeness import DOUBTFUL, LIKELY, Likeness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,15 +115,13 @@ class Casting:
             looks: descriptors of those that were looked at.
         """
         self._retire(across)
-        for face, role in self._cast.items():
-            if face in looks:
-                self._last[role] = looks[face]
         self._cast_alike(across, looks)
         self._cast_by_place(across)
         anyone = next((n for n, role in enumerate(self._roles) if role.for_anyone), None)
         for face in across:
             if face not in self._cast and anyone is not None:
                 self._cast[face] = anyone
+        self._last |= {role: looks[face] for face, role in self._cast.items() if face in looks}
 
     def _open(self) -> list[int]:
         """Return the roles that are meant for somebody and nobody has."""
@@ -163,7 +161,8 @@ class Casting:
             if face in faces and role in self._waiting():
                 rivals = [scores[other, role] for other in faces if other != face]
                 alike = scores[face, role]
-                if alike > SAME or (rivals and alike > max(rivals) + _CLEARLY):
+                clearly = rivals and alike > max(max(rivals) + _CLEARLY, DOUBTFUL)
+                if alike > LIKELY or clearly:
                     self._replace(face, role)
                     faces.remove(face)
 

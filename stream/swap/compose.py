@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MARGIN = 0.22  # of the face's size, around it
 _SNAP_PX = 16
-_RIM = 0.08  # of the distance of the eyes: how far inside of its outline a face is whole
+_RIM = 0.10  # of the distance of the eyes: how far inside of its outline a face is whole
 
 
 def face_region(shape: FaceShape, model: HeadModel, size: tuple[int, int]) -> Region:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import cv2
 import moderngl
 import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from stream.flatten import smoothstep, texture_uv
-from stream.swap.shape import EAR, NECK, SCALP, SKIN
+from stream.swap.shape import EAR, EYES, MOUTH, NECK, SCALP, SKIN
 from stream.swap.texture_map import SameModel
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from stream.swap.shape import FaceShape
 
 _FEATURES = slice(17, 68)  # of the iBUG points: brows, nose, eyes, lips
-_CORE_MM = (18.0, 36.0)  # from those: belongs to them, and does not
+_CORE_MM = (10.0, 24.0)  # from those: belongs to them, and does not
 _VERTEX = """
 #version 330
 uniform vec4 region;         // x0, y0, width, height in frame pixels
@@ -75,7 +77,7 @@ class FaceDrawer:
     def __init__(self, context: moderngl.Context, model: HeadModel) -> None:
         self._context = context
         self._program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
-        triangles = skin_triangles(model)
+        triangles = drawn_triangles(model)
         self._used, numbers = np.unique(triangles, return_inverse=True)
         self._triangles = context.buffer(numbers.astype(np.int32).tobytes())
         self._uv = context.buffer(texture_uv(model)[self._used].astype(np.float32).tobytes())
@@ -175,9 +177,19 @@ class FaceDrawer:
         self._context.release()
 
 
-def skin_triangles(model: HeadModel) -> np.ndarray:
-    """Return (T, 3) the triangles of the face's skin alone."""
-    return model.triangles[(model.labels == SKIN)[model.triangles].all(axis=1)]
+def drawn_triangles(model: HeadModel) -> np.ndarray:
+    """Return (T, 3) the triangles of the face's skin and of what it lines inside.
+
+    Behind lids and lips the surface goes on into eye sockets and mouth. Nothing of that is shown,
+    but the soft edges of what stays the target's have colours to fade from.
+    """
+    inside = np.isin(model.labels, (SKIN, MOUTH, EYES))[model.triangles].all(axis=1)
+    triangles = model.triangles[inside]
+    ends = np.concatenate([triangles[:, :2], triangles[:, 1:]])
+    count = len(model.vertices)
+    graph = sparse.coo_matrix((np.ones(len(ends)), ends.T), (count, count))
+    _, patch = connected_components(graph, directed=False)
+    return triangles[patch[triangles[:, 0]] == np.bincount(patch).argmax()]
 
 
 def soft_border(model: HeadModel, softness: float, seen: np.ndarray) -> np.ndarray:
@@ -205,7 +217,9 @@ def seen_at_vertices(model: HeadModel, seen: np.ndarray) -> np.ndarray:
         seen: (S, S) uint8, 255 where a photo showed a texel.
     """
     size = len(seen)
-    eroded = cv2.erode(seen, np.ones((size // 40, size // 40), np.uint8))
+    # Small gaps, as in the folds of a smile, were filled from close by and are no guesses.
+    small, large = (np.ones((size // part, size // part), np.uint8) for part in (14, 40))
+    eroded = cv2.erode(cv2.morphologyEx(seen, cv2.MORPH_CLOSE, small), large)
     soft = cv2.GaussianBlur(eroded.astype(np.float32) / 255, (0, 0), size / 60)
     places = texture_uv(model) * size - 0.5
     return cv2.remap(soft, places[:, 0], places[:, 1], cv2.INTER_LINEAR).ravel()
@@ -213,9 +227,10 @@ def seen_at_vertices(model: HeadModel, seen: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _distances(key: SameModel) -> tuple[np.ndarray, np.ndarray]:
-    """Return (V,) mm to hairline, ears or neck, 0 off the skin; and (V,) mm to the features."""
+    """Return (V,) mm to hairline, ears or neck, 0 beyond; and (V,) mm to the features."""
     model = key.model
     border = model.vertices[np.isin(model.labels, (SCALP, EAR, NECK))]
     away = cKDTree(border).query(model.vertices)[0]
     features = cKDTree(model.points68()[_FEATURES]).query(model.vertices)[0]
-    return np.where(model.labels == SKIN, away, 0).astype(np.float32), features
+    outside = np.isin(model.labels, (SCALP, EAR, NECK))
+    return np.where(outside, 0, away).astype(np.float32), features

@@ -31,6 +31,7 @@ _BROWS = (
 _SUBPIXEL_BITS = 4
 _CALM = 0.012  # of the distance of the eyes: width of the soft edge
 _LID_MARGIN = 0.012  # the hole of the eye reaches so far beyond the lids' edges
+_LIP_MARGIN = 0.015  # likewise of the mouth
 _BLINK = (0.06, 0.2)  # height over width of an eye: shut, and open
 _BLINK_MARGIN = 0.11  # of the distance of the eyes: a lid that comes down is the target's own
 
@@ -50,7 +51,7 @@ def kept_mask(shape: FaceShape, region: Region, settings: SwapSettings) -> np.nd
     if settings.mouth:
         _fill(mask, points[_OUTER_LIPS], 0.02 * shape.eyes_px)
     else:
-        _fill(mask, points[_INNER_LIPS], -0.004 * shape.eyes_px)
+        _fill(mask, points[_INNER_LIPS], _LIP_MARGIN * shape.eyes_px)
     if settings.keep_brows:
         for brow in _BROWS:
             _fill(mask, points[brow], 0.05 * shape.eyes_px)

@@ -30,16 +30,17 @@ if TYPE_CHECKING:
     from stream.swap.options import SwapSettings
     from stream.swap.shape import FaceShape
 
-_FUNCTIONS = 48
+_FUNCTIONS = 36
 _LIGHT_FUNCTIONS = 16  # light itself varies no faster
 _STIFFNESS = 0.004  # of the fastest light, of the sum of all weights; falls with the eigenvalue
 _LIFT = 12.0  # grey levels added before the logarithm: noise in the dark is no light
+_TINT_STIFFNESS = 0.02  # likewise of what varies faster
 _ASTRAY = 0.18  # of the logarithm: what differs more from the smooth light is no plain skin
 _ROUNDS = 3
 _EVERY = 2  # vertices
 _HEAD = 0.5  # of the face's size, to every side: the head with its hair
 _DARK_SIZE, _DARK_PERCENT, _CLEAR_BLACK = (128, 128), 0.5, 25.0
-_LEAST_WEIGHT = 0.01  # of what was completed, beside what was seen
+_LEAST_WEIGHT = 0.15  # of what was completed, beside what was seen
 _LEAST_SEEN = 0.08  # of the skin
 _LIGHT_SHARE = 0.3  # of a new frame's light in what is used
 _BLUR = 0.09  # of the distance of the eyes: over which skin is averaged
@@ -47,7 +48,7 @@ _TEXTURE_BLUR = 0.012  # of its side
 _FACING = (0.15, 0.55)  # cosine to the camera: says nothing, and counts in full
 _RISE = 0.5
 _LUMA = np.array([0.3, 0.59, 0.11], np.float32)
-_FEATURES_MM = ((range(36, 48), 9.0), (range(17, 27), 8.0), (range(48, 60), 5.0),
+_FEATURES_MM = ((range(36, 48), 9.0), (range(17, 27), 8.0), (range(48, 68), 10.0),
                 (range(31, 36), 5.0))  # fmt: skip
 
 
@@ -68,7 +69,7 @@ class LightBasis:
         self.plain = _plain_skin(model)
         self.inner = _inner(model, self.plain)
         self._looks = self.functions[self.plain].astype(np.float32)
-        self._stiffness = _STIFFNESS * slowness
+        self._slowness = slowness
 
     def fit(self, colours: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
         """Fit the light to colours of the plain skin.
@@ -100,7 +101,7 @@ class LightBasis:
         """
         wanted, weights = np.log(colours + _LIFT), np.maximum(weights, _LEAST_WEIGHT)
         slow, share = self._robust(wanted, weights)
-        fast = self._solved(wanted, share, _FUNCTIONS)
+        fast = self._solved(wanted, share, _FUNCTIONS, _TINT_STIFFNESS)
         return fast + (slow - fast).mean(axis=1, keepdims=True)
 
     def _robust(self, wanted: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,11 +116,13 @@ class LightBasis:
             share = (weights / weights.sum() / (1 + (rest / _ASTRAY) ** 2)).astype(np.float32)
         return found, share
 
-    def _solved(self, wanted: np.ndarray, share: np.ndarray, count: int) -> np.ndarray:
+    def _solved(
+        self, wanted: np.ndarray, share: np.ndarray, count: int, stiffness: float = _STIFFNESS
+    ) -> np.ndarray:
         """Return (K, 3) weighted least squares in the first functions; the others are 0."""
         looks = self._looks[:, :count]
         weighted = looks * share[:, None]
-        normal = weighted.T @ looks + share.sum() * np.diag(self._stiffness[:count])
+        normal = weighted.T @ looks + share.sum() * stiffness * np.diag(self._slowness[:count])
         found = np.zeros((_FUNCTIONS, 3), np.float32)
         found[:count] = np.linalg.solve(normal, weighted.T @ wanted)
         return found

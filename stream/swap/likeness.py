@@ -6,6 +6,7 @@ identity that was fitted to the tracked points.
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from engines.engine import Engine
     from stream.frame import Head
     from stream.head_model import HeadModel
+
+_log = logging.getLogger("voltface")
 
 TRIANGLES = 640  # of bare skin, at which colours are read
 FEATURES = 128
 LENGTH = FEATURES + 80  # of a descriptor
-# Of pairs of different people, one in twenty is more alike than the first (in clips; one in fifty
-# in synthetic pictures); below the second it takes other evidence, such as that nobody else is
+# Of pairs of different people, one in twenty is more alike than the first in clips, and fewer
+# among synthetic people; above the second it takes other evidence, such as that nobody else is
 # more alike (docs/networks/face_identity.md).
 LIKELY, DOUBTFUL = 0.6, 0.45
 
@@ -53,10 +57,11 @@ class Likeness(Closing):
 
     def __init__(self, choice: str = "auto", weights: Path = WEIGHTS) -> None:
         self._model = load_head_model()
+        self._engine: Engine | None = None
         try:
             self._engine = open_engine(SPECS["face_identity"], choice, threads=1, weights=weights)
         except NotShippedError:
-            self._engine = None
+            _log.debug("face_identity is not shipped: faces are told apart by their shape")
 
     def close(self) -> None:
         """Give the network back; closing twice does no harm."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stream.head_model import HeadModel
     from stream.swap.source_face import SourceFace
 
-SKIN, SCALP, EAR, NECK = 1, 2, 3, 4
+SKIN, SCALP, EAR, NECK, MOUTH, EYES = range(1, 7)
 _TRACKED = 468  # points on the skin; the rest are irises
 _ALIGNED = np.r_[17:48, 48, 54]  # iBUG points by which two heads are laid over each other
 _LIDS = np.r_[36:48]

@@ -15,6 +15,7 @@ from stream.swap.likeness import Likeness
 from stream.swap.source_cache import SourceCache, source_key
 from stream.swap.source_face import SourceFace
 from stream.swap.source_photo import PhotoReader, PhotoSpec
+from stream.swap.source_shape import lasting
 from stream.swap.source_skin import fitted_vertices, photo_skin
 from stream.swap.texture_complete import completed, with_margins, with_mouth_inside
 from stream.swap.texture_light import display_from_linear
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from stream.head_model import HeadModel
     from stream.swap.source_photo import SourcePhoto
-    from stream.swap.source_skin import PhotoSkin
+from stream.swap.source_skin import PhotoSkin
 
 __all__ = ["SIZE", "SourceFace", "flat_picture", "make_source", "prepare_source"]
 
@@ -158,7 +159,7 @@ def fused(
     offset = np.tensordot(trust, np.stack([skin.offset_mm for skin in skins]), 1)
     return SourceFace(
         identity=photos[0].head.identity,
-        offset_mm=offset.astype(np.float32),
+        offset_mm=lasting(offset, model),
         texture=texture,
         seen=np.round(255 * seen).astype(np.uint8),
         skin_mean=shown.mean(axis=0).astype(np.float32),

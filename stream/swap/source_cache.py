@@ -12,7 +12,7 @@ import io
 import logging
 from dataclasses import fields
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stream.swap.source_photo import PhotoSpec
 
 _log = logging.getLogger("voltface")
-_VERSION = 1  # of what is stored and how it is made
+_VERSION = 3  # of what is stored and how it is made
 _MADE_WITH = (
     "head_model.npz",
     "texture_map.npz",
@@ -56,10 +56,11 @@ class SourceCache:
         path = self._file(key)
         try:
             with np.load(path, allow_pickle=False) as stored:
-                arrays = {item.name: stored[item.name] for item in fields(SourceFace)}
+                arrays: dict[str, Any] = {f.name: stored[f.name] for f in fields(SourceFace)}
             path.touch()  # what was used last is kept longest
-            words = {name: tuple(str(word) for word in arrays.pop(name)) for name in _WORDS}
-            return SourceFace(**arrays, **words)
+            for name in _WORDS:
+                arrays[name] = tuple(str(word) for word in arrays[name])
+            return SourceFace(**arrays)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:

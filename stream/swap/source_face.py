@@ -15,8 +15,8 @@ class SourceFace:
 
     Attributes:
         identity: (80,) float32, standard deviations of the head model.
-        offset_mm: (V, 3) float32, head space: what the model leaves out of this face; to be
-            added to ``model.shape(identity, expression)``.
+        offset_mm: (V, 3) float32, head space: what the model leaves out of this face at
+            rest, nothing at lips and lids; to be added to ``model.shape(identity, expression)``.
         texture: (S, S, 3) uint8 RGB in the map of `texture_uv`, evenly lit, without gaps.
         seen: (S, S) uint8, 255 where a photo showed the texel, 0 where it was completed.
         skin_mean: (3,) float32 mean colour of the skin in the texture, 0…255.

@@ -161,5 +161,5 @@ def _facing_camera(photo: SourcePhoto) -> np.ndarray:
 
 
 def _gap(points: np.ndarray, upper: int, lower: int, one: int, other: int) -> float:
-    height = np.linalg.norm(points[upper] - points[lower])
-    return float(height / max(np.linalg.norm(points[one] - points[other]), 1e-6))
+    height = float(np.linalg.norm(points[upper] - points[lower]))
+    return height / max(float(np.linalg.norm(points[one] - points[other])), 1e-6)

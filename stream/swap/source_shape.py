@@ -16,16 +16,15 @@ from stream.geometry import project, transform_points
 from stream.swap.texture_map import SameModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from stream.frame import Face, Head
     from stream.head_model import HeadModel
 
 _IRIS_START = 468
 _FACING = (0.15, 0.5)  # cosine to the ray: a point that is seen more obliquely says nothing
 _STIFFNESS = 1.0  # of the surface, against one point
-_RIDGE = 2e-4  # brings the residual to rest far from all points
+_RIDGE = 2e-5  # brings the residual to rest far from all points
 _MOST_MM = 8.0
+_MOVING, _MOVING_MM = slice(36, 68), (6.0, 25.0)  # lids and lips; where the residual lasts
 _NEIGHBOURS = 60  # skin vertices that carry an eyeball or teeth along
 
 
@@ -51,11 +50,21 @@ def residual_offset(model: HeadModel, head: Head, face: Face) -> np.ndarray:
     apart_px = face.points_px[:, :2] - project(points, head.camera)
     across = np.zeros((POINT_COUNT, 3))
     across[:, :2] = apart_px * points[:, 2:] / head.camera[0, 0]
-    across *= _trust(model, vertices, points, head)[:, None]
     wanted = across @ head.camera_from_head[:3, :3]  # into head space: Rᵀ · d
     length = np.linalg.norm(wanted, axis=1, keepdims=True)
     wanted *= np.minimum(1, _MOST_MM / np.maximum(length, 1e-6))
-    return _spread(SameModel(model))(wanted[:_IRIS_START]).astype(np.float32)
+    trust = _trust(model, vertices, points, head)
+    return _spread(model, wanted[:_IRIS_START], trust[:_IRIS_START]).astype(np.float32)
+
+
+def lasting(offset: np.ndarray, model: HeadModel) -> np.ndarray:
+    """Return the part of a residual (V, 3) that belongs to the person, not to the moment.
+
+    Around lips and lids it mends the fitted expression more than the shape, and fades out.
+    """
+    moving = model.points68()[_MOVING]
+    away = np.linalg.norm(model.vertices[:, None] - moving, axis=2).min(axis=1)
+    return (offset * smoothstep(away, *_MOVING_MM)[:, None]).astype(np.float32)
 
 
 def _trust(model: HeadModel, vertices: np.ndarray, points_mm: np.ndarray, head: Head) -> np.ndarray:
@@ -68,24 +77,25 @@ def _trust(model: HeadModel, vertices: np.ndarray, points_mm: np.ndarray, head: 
     return smoothstep(-(normal * rays).sum(axis=1), *_FACING)
 
 
+def _spread(model: HeadModel, wanted: np.ndarray, trust: np.ndarray) -> np.ndarray:
+    """Return the smoothest offset (V, 3) near wanted ones (468, 3), trusted by (468,)."""
+    bending, points, carried = _surface(SameModel(model))
+    weighted = points.T @ sparse.diags(trust)
+    offset = splu((bending + weighted @ points).tocsc()).solve(weighted @ wanted)
+    for members, carriers in carried:
+        offset[members] = offset[carriers].mean(axis=0)
+    return offset
+
+
 @lru_cache(maxsize=2)
-def _spread(key: SameModel) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the map from offsets of the 468 points to those of all vertices."""
+def _surface(
+    key: SameModel,
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix, list[tuple[np.ndarray, np.ndarray]]]:
+    """Return what does not change from face to face: stiffness, points, and what goes along."""
     model = key.model
     laplacian, island = _laplacian(model)
-    points = _interpolation(model)
-    bending = _STIFFNESS * (laplacian.T @ laplacian)
-    system = bending + points.T @ points + _RIDGE * sparse.identity(len(model.vertices))
-    solve = splu(system.tocsc()).solve
-    carried = _carriers(model, island)
-
-    def spread(wanted: np.ndarray) -> np.ndarray:
-        offset = solve(points.T @ wanted)
-        for members, carriers in carried:
-            offset[members] = offset[carriers].mean(axis=0)
-        return offset
-
-    return spread
+    bending = _STIFFNESS * (laplacian.T @ laplacian) + _RIDGE * sparse.identity(len(island))
+    return bending.tocsr(), _interpolation(model), _carriers(model, island)
 
 
 def _laplacian(model: HeadModel) -> tuple[sparse.csr_matrix, np.ndarray]:

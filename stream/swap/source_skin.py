@@ -10,10 +10,17 @@ import cv2
 import numpy as np
 
 from stream.face_3dmm import load_skin_model
-from stream.flatten import FlatTexture, SampleGrid, flatten, sample_grid, smoothstep, vertex_normals
+from stream.flatten import (
+    FlatTexture,
+    SampleGrid,
+    flatten_by,
+    sample_grid,
+    smoothstep,
+    vertex_normals,
+)
 from stream.geometry import transform_points
 from stream.pose import ray_rotation
-from stream.sight import EAR, EYES, FACE, MOUTH, NECK, OCCLUDER
+from stream.sight import EAR, EYES, FACE, HAIR, MOUTH, NECK, OCCLUDER
 from stream.swap.source_quality import Quality, judge
 from stream.swap.source_shape import residual_offset
 from stream.swap.texture_light import (
@@ -21,6 +28,7 @@ from stream.swap.texture_light import (
     linear_from_display,
     shading,
     without_broad_error,
+    without_creases,
     without_gloss,
     without_shading,
     without_uneven_light,
@@ -31,11 +39,18 @@ if TYPE_CHECKING:
     from stream.head_model import HeadModel
     from stream.swap.source_photo import SourcePhoto
 
-_SKIN, _EAR, _NECK = 1, 3, 4
+_SKIN, _EAR, _NECK, _MOUTH = 1, 3, 4, 5
 _SHOWN = (FACE, EAR, NECK, MOUTH, EYES)  # what the networks may call a texel that is kept
 _SURE = (0.55, 0.95)  # share of those
+_SMILE = ("mouthSmileLeft", "mouthSmileRight")
+_SMILING, _FOLD_SHARE = (0.1, 0.4), 0.9  # strength at which folds show, and are raised in full
+_FOLD_POINTS = ((129, 203, 206, 216, 212), (358, 423, 426, 436, 432))  # nose wing to mouth corner
+_FOLD_MM = 12.0
 _LEAST_SEEN = 0.05
+_HAIR_RIM = 7  # pixels of the crop as the networks see it, about 1.5 mm each
+_BEARD_MM = (38.0, 48.0)  # from the middle of the face: a beard, and hair that hangs
 _THINGS = 2.0  # how much an uncertain thing counts
+_LIGHT_TEXELS = 30_000  # are plenty for 27 numbers
 _ENOUGH = 0.02  # of the texels, to know the light by
 _STRANGE_REACH = 0.006  # of the texture's side, around what is strange
 _STRANGE = (0.3, 0.65)  # of log colour: from skin to what is surely hair, collar or a cap
@@ -74,11 +89,13 @@ def photo_skin(photo: SourcePhoto, model: HeadModel, size: int) -> PhotoSkin:
     """
     head = photo.head
     offset, vertices = fitted_vertices(photo, model)
-    flat = flatten(photo.pixels, vertices, head.camera, model, size)
-    seen = flat.seen * kept_share(photo, sample_grid(vertices, head.camera, model, size))
+    grid = sample_grid(vertices, head.camera, model, size)
+    flat = flatten_by(grid, photo.pixels)
+    seen = flat.seen * kept_share(photo, grid, model)
     expected = expected_albedo(photo, model, size)
     normals = ray_normals(vertices, head.camera_from_head, model, size)
     albedo, usable = _unlit(flat, seen, expected, normals, model)
+    albedo = without_creases(albedo, seen, smile_folds(head.expression, model, size))
     seen = seen * _plausible(albedo, linear_from_display(flat.colours))
     level = _level(albedo, expected, usable)
     seen = seen * _familiar(albedo, expected * level, seen, model)
@@ -106,7 +123,9 @@ def _unlit(
     usable = seen * skin > 0.3
     if usable.mean() < _ENOUGH:
         return linear, usable
-    light = estimate_light(linear[usable], expected[usable], normals[usable], seen[usable])
+    some = np.flatnonzero(usable)[:: max(1, int(usable.sum()) // _LIGHT_TEXELS)]
+    rows = (part.reshape(-1, 3)[some] for part in (linear, expected, normals))
+    light = estimate_light(*rows, seen.ravel()[some])
     shade = shading(light, normals)
     albedo = without_shading(linear, shade, expected, seen * skin)
     albedo = without_gloss(albedo, seen, skin)
@@ -120,18 +139,39 @@ def _plausible(albedo: np.ndarray, linear: np.ndarray) -> np.ndarray:
     return 1 - _RAISED_DISTRUST * smoothstep(raised, *np.log(_RAISED))
 
 
-def kept_share(photo: SourcePhoto, grid: SampleGrid) -> np.ndarray:
-    """Return (S, S) 0…1, where the photo shows the head itself and not hair or things."""
-    share, things = photo.sight.share(*_SHOWN), photo.sight.share(OCCLUDER)
-    if share is None or things is None:
+def kept_share(photo: SourcePhoto, grid: SampleGrid, model: HeadModel) -> np.ndarray:
+    """Return (S, S) 0…1, where the photo shows the head itself and not hair or things.
+
+    Around mouth and chin, hair is a beard and stays; above, it colours the skin beside it.
+    """
+    sight = photo.sight
+    share, things, hair = sight.share(*_SHOWN), sight.share(OCCLUDER), sight.share(HAIR)
+    if share is None or things is None or hair is None:
         return np.ones(grid.seen.shape, np.float32)
-    things = cv2.dilate(things, np.ones((3, 3), np.uint8))  # frames of glasses are thin
-    share = np.minimum(cv2.erode(share, np.ones((3, 3), np.uint8)), 1 - _THINGS * things)
+    things = _THINGS * cv2.dilate(things, np.ones((3, 3), np.uint8))  # frames of glasses are thin
+    near_hair = cv2.dilate(hair, np.ones((_HAIR_RIM, _HAIR_RIM), np.uint8))
+    bare = np.minimum(cv2.erode(share, np.ones((3, 3), np.uint8)), 1 - near_hair)
     region = photo.region
     corner = np.array([region.x0, region.y0], np.float32)
     scale = np.array(share.shape[::-1], np.float32) / (region.width, region.height)
     in_crop = SampleGrid(((grid.places_px - corner) * scale).astype(np.float32), grid.seen)
-    return smoothstep(in_crop.sample(share), *_SURE)
+    with_beard, without = (
+        smoothstep(in_crop.sample(np.minimum(part, 1 - things).astype(np.float32)), *_SURE)
+        for part in (share + hair, bare)
+    )
+    beard = _beard_region(SameModel(model), len(grid.seen))
+    return without + beard * (np.maximum(with_beard, without) - without)
+
+
+@lru_cache(maxsize=4)
+def _beard_region(key: SameModel, size: int) -> np.ndarray:
+    """Return (S, S) float32, 1 from under the nose to the chin."""
+    model, points = key.model, key.model.points68()
+    x, y = np.abs(model.vertices[:, 0]), model.vertices[:, 1]
+    low = smoothstep(y - points[33, 1], -4.0, 4.0)
+    inner = 1 - smoothstep(x, *_BEARD_MM)
+    region = np.where(np.isin(model.labels, (_SKIN, _MOUTH)), low * inner, 0.0)
+    return texel_map(model, size).painted(region[:, None])[..., 0]
 
 
 def expected_albedo(photo: SourcePhoto, model: HeadModel, size: int) -> np.ndarray:
@@ -157,6 +197,29 @@ def ray_normals(
     normals = vertex_normals(vertices, model.triangles) @ ray_rotation(camera_from_head[:3, 3])
     painted = texel_map(model, size).painted(normals)
     return painted / np.maximum(np.linalg.norm(painted, axis=2, keepdims=True), 1e-6)
+
+
+def smile_folds(expression: np.ndarray, model: HeadModel, size: int) -> np.ndarray:
+    """Return (S, S) 0…1: where a smile folds the cheeks, by how much the face smiles.
+
+    The folds of a smile are not part of the skin: on a face that does not smile they look wrong.
+    """
+    units = [
+        model.expression_names.index(name) for name in _SMILE if name in model.expression_names
+    ]
+    strength = float(expression[units].mean()) if units else 0.0
+    return _FOLD_SHARE * smoothstep(strength, *_SMILING) * _folds(SameModel(model), size)
+
+
+@lru_cache(maxsize=4)
+def _folds(key: SameModel, size: int) -> np.ndarray:
+    model = key.model
+    line = model.points478_mean[list(_FOLD_POINTS)]
+    steps = np.linspace(0, 1, 6)[:, None, None]
+    dense = (line[:, :-1] + steps[..., None] * (line[:, 1:] - line[:, :-1])).reshape(-1, 3)
+    away = np.linalg.norm(model.vertices[:, None] - dense, axis=2).min(axis=1)
+    near = np.where(model.labels == _SKIN, np.exp(-((away / _FOLD_MM) ** 2)), 0.0)
+    return texel_map(model, size).painted(near[:, None])[..., 0]
 
 
 def _level(albedo: np.ndarray, expected: np.ndarray, usable: np.ndarray) -> np.ndarray:

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from stream.flatten import smoothstep
+
 if TYPE_CHECKING:
     from stream.region import Region
     from stream.swap.shape import FaceShape
 
 _CELLS_PER_EYES = 14.0  # grid cells along the distance of the eyes
 _NEAR, _WIDE = 0.8, 3.5  # cells: width of the kernels that spread the motion
-_LEAST = 0.02  # of a vertex's weight: the wide kernel dies out below
+_LEAST = 0.06  # of a vertex's weight: the wide kernel dies out below
 _FACING = 0.05
 _LARGEST = 0.16  # of the distance of the eyes: longer motions would bend what is behind
 _SLIGHT_PX = 0.05
+_BORDER = 4.0  # cells
 
 
 def surround_motion(shape: FaceShape, follows: np.ndarray, region: Region) -> np.ndarray | None:
@@ -60,8 +63,20 @@ def surround_motion(shape: FaceShape, follows: np.ndarray, region: Region) -> np
     mean = mean.reshape(rows, columns, 3).astype(np.float32)
     near, wide = (cv2.GaussianBlur(mean, (0, 0), width) for width in (_NEAR, _WIDE))
     weight = near[..., :1] + 0.05 * wide[..., :1]
-    fade = wide[..., :1] / (wide[..., :1] + _LEAST)
+    fade = wide[..., :1] / (wide[..., :1] + _LEAST) * _border_window(rows, columns)
     return (near[..., 1:] + 0.05 * wide[..., 1:]) / np.maximum(weight, 1e-6) * fade
+
+
+def _border_window(rows: int, columns: int) -> np.ndarray:
+    """Return (rows, columns, 1), 0 on the border of the grid, 1 a few cells inside.
+
+    The frame outside of the region does not move, so what lies on its border may not, either.
+    """
+    down, across = (
+        smoothstep(np.minimum(np.arange(count), count - 2 - np.arange(count)), 0.0, _BORDER)
+        for count in (rows, columns)
+    )  # the last row and column reach over the region's border
+    return (down[:, None] * across)[..., None]
 
 
 class Surround(NamedTuple):

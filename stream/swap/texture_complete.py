@@ -17,6 +17,7 @@ _MIRROR_TRUST = 0.9
 _DARK = 0.004
 _GAINS = (0.4, 2.5)
 _BORDER, _BORDER_TRUST = 0.01, 0.25  # of the side: as far as a mirrored colour takes on a level
+_LEVEL, _HUE = 0.35, 0.06  # of log colour: how far what is continued may lie from the mean
 _MOUTH, _EYES = 5, 6
 # Linear albedo of what lips and lids hide.
 _LINING, _SOCKET = np.array([0.16, 0.045, 0.045]), np.array([0.25, 0.10, 0.08])
@@ -42,12 +43,22 @@ def completed(
         (S, S, 3) float32 linear; equal to ``albedo`` where ``seen`` is 1.
     """
     result, known = with_mirror(albedo, seen)
-    ratio = np.log(np.maximum(result, _DARK) / np.maximum(expected, _DARK))
+    ratio = _calm(np.log(np.maximum(result, _DARK)) - np.log(np.maximum(expected, _DARK)), known)
     filled = np.zeros_like(ratio)
     for part in islands(model, len(albedo)):
         inside = pull_push(ratio, known * part)
         filled = np.where(part[..., None] > 0, inside, filled)
-    return np.clip(np.exp(filled) * np.maximum(expected, _DARK), 0, 1).astype(np.float32)
+    guess = np.exp(filled) * np.maximum(expected, _DARK)
+    share = known[..., None]
+    return np.clip(share * result + (1 - share) * guess, 0, 1).astype(np.float32)
+
+
+def _calm(ratio: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Bound log ratios (S, S, 3) about their mean: what is wild shall not be continued."""
+    mean = (ratio * known[..., None]).sum(axis=(0, 1)) / max(float(known.sum()), 1e-6)
+    apart = ratio - mean
+    level = apart.mean(axis=2, keepdims=True)
+    return mean + np.clip(level, -_LEVEL, _LEVEL) + np.clip(apart - level, -_HUE, _HUE)
 
 
 def with_mirror(albedo: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

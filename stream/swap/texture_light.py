@@ -24,6 +24,7 @@ _BROAD = 0.05  # of the texture's side: what is smoother is light, not skin
 _SHARE = 0.5  # of broad differences from the expected skin that are held to be light
 _LOCAL = 0.03  # of the texture's side: around a texel, for the regression
 _SURE_OF_LIGHT = 0.02  # of squared log colour: smaller shading is believed
+_CREASE, _CREASE_AROUND = 0.004, 0.03  # of the texture's side: width of creases, and beside
 _GLOSS_SCALE = 0.012  # of the texture's side
 _GLOSS_AROUND, _TINT = 4.0, 2.0  # surroundings of a highlight, in its scale; how soon they tint it
 
@@ -202,3 +203,21 @@ def without_gloss(linear: np.ndarray, seen: np.ndarray, skin: np.ndarray) -> np.
     tinted = matte.mean(axis=2, keepdims=True) * hue
     share = np.clip(_TINT * spot, 0, 1)[..., None]
     return (matte + share * (tinted - matte)).astype(np.float32)
+
+
+def without_creases(albedo: np.ndarray, seen: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Raise dark creases to the level of the skin beside them; pores and stubble stay.
+
+    Args:
+        albedo: (S, S, 3) linear.
+        seen: (S, S) trust.
+        where: (S, S) 0…1, how far creases are raised.
+
+    Returns:
+        (S, S, 3) linear.
+    """
+    logs = np.log(np.maximum(albedo, _DARK))
+    around = broad(logs, np.maximum(seen, 1e-4), _CREASE_AROUND * len(albedo))
+    soft = cv2.GaussianBlur(logs, (0, 0), _CREASE * len(albedo))
+    depth = np.clip(around - soft, 0, None)  # each channel by itself: creases are redder, too
+    return (albedo * np.exp(where[..., None] * depth)).astype(np.float32)

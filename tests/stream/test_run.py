@@ -61,6 +61,9 @@ class FakeReposer:
             self.on_frame(frame)
         return frame
 
+    def bypassed(self, frame):
+        return frame
+
 
 def go(source=None, sink=None, reposer=None, request_at=None, report=None, frames_max=None):
     source, sink, reposer = source or FakeSource(), sink or FakeSink(), reposer or FakeReposer()

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from engines.spec import WEIGHTS
+from stream.demo import CLIP
 from stream.errors import UserError
 from training.depthnets.evaluate import measure_shipped
 from training.depthnets.export import export as export_network
@@ -19,6 +20,7 @@ from training.depthnets.loaders import LOADERS
 from training.depthnets.models import MODELS
 from training.depthnets.pictures import figure_2, figure_3
 from training.depthnets.rotation import figure_1
+from training.depthnets.swap_figures import figure_4, figure_5
 from training.depthnets.swap_report import as_table, compare
 from training.depthnets.tables import Bench, Table, table_1, table_2, table_3
 from training.depthnets.train import TrainConfig, train_aign, train_depthnet
@@ -155,28 +157,34 @@ def _keep(made: Table, path: Path) -> None:
 
 @app.command
 def figure(
-    number: tyro.conf.Positional[Literal[1, 2, 3]],
+    number: tyro.conf.Positional[Literal[1, 2, 3, 4, 5]],
     picture: Out,
     *,
     sources: tuple[Path, ...] = (),
+    clip: Path = CLIP,
     out: Path = Path("depthnets"),
     faces: Faces,
     config: How,
 ) -> None:
-    """Draw Figure 1 (right), 2 (depth heat maps) or 3 (coloured depths).
+    """Draw Figure 1 (right), 2 (depth heat maps), 3 (coloured depths), 4 (background) or 5 (swaps).
 
-    Figure 1 is drawn with the shipped network, the others with those of Table 3.
+    Figures 2 and 3 are drawn with the networks of Table 3, the others with those that ship.
 
     Args:
         number: of the figure.
         picture: the file to write.
-        sources: pictures with a face each, for figure 1.
+        sources: pictures with a face each, for figures 1 and 5.
+        clip: video, for figure 5; the one that comes with voltface unless given.
         out: folder of the checkpoints.
         faces: where the faces come from.
         config: how to train what is missing.
     """
     if number == 1:
         figure_1(sources, LOADERS[faces.layout](faces.others(), _LARGE), picture)
+    elif number == 4:
+        figure_4(faces.others(), picture)
+    elif number == 5:
+        figure_5(sources, clip, picture)
     elif number == 2:
         figure_2(_bench(faces, config, out, 3), picture)
     else:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 import tyro
 
 from stream.errors import UserError
-from training.evaluate_swap import sheet, speed, table
+from training.evaluate_swap import pictures, sheet, speed, table
 
 TOOLS: dict[str, Callable[..., None]] = {
     "table": table.run,
     "sheet": sheet.run,
     "speed": speed.run,
+    "pictures": pictures.run,
 }
 
 

@@ -11,8 +11,8 @@ and how many pairs of one person exceed it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tyro
@@ -25,6 +25,9 @@ from stream.swap.source_shape import residual_offset
 from stream.track import FaceTracker
 from training.evaluate_repose import media
 from training.synthetic.dataset import VIEWS_PER_PERSON, Synthesiser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SIZE, _SEED, _FRAMES = 384, 9, 6
 _SEVERAL_PEOPLE = ("fr_short_hamilton",)

@@ -54,7 +54,7 @@ def _fitted(picture: np.ndarray) -> np.ndarray:
 
 def _around_face(name: str) -> np.ndarray:
     """Return the part of a photo around its largest face."""
-    pixels, _ = read_picture(name.split("#")[0])
+    pixels, _ = read_picture(name.partition("#")[0])
     points = face_points(pixels)
     if points is None:
         return pixels

@@ -187,20 +187,19 @@ def main(data: Path = Path("../shared/data"), people: int = 12, seed: int = 5) -
     rows: dict[str, list[float]] = defaultdict(list)
     studio = Studio(data, seed)
     networks = Networks(NetworkSettings(hair_depth=False, refine=False))
-    with networks, PhotoReader(load_head_model(), networks) as reader:
-        with tempfile.TemporaryDirectory() as folder:
-            for number in range(people):
-                try:
-                    found = measure(studio.shots(number), reader, Path(folder))
-                except UserError as error:
-                    print(f"person {number} is left out: {error}")
-                    continue
-                for name, value in found.items():
-                    rows[name].append(value)
+    reading = PhotoReader(load_head_model(), networks)
+    with networks, reading as reader, tempfile.TemporaryDirectory() as folder:
+        for number in range(people):
+            try:
+                found = measure(studio.shots(number), reader, Path(folder))
+            except UserError as error:
+                print(f"person {number} is left out: {error}")
+                continue
+            for name, value in found.items():
+                rows[name].append(value)
     for name, values in rows.items():
-        print(
-            f"{name:32s} {np.nanmean(values):7.2f}   (median {np.nanmedian(values):.2f}, n {len(values)})"
-        )
+        middle = f"median {np.nanmedian(values):.2f}, n {len(values)}"
+        print(f"{name:32s} {np.nanmean(values):7.2f}   ({middle})")
 
 
 if __name__ == "__main__":

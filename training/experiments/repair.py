@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from training.learn.prepared import PreparedSet
 
 _WIDTHS, _DEPTHS, _FOLD = (24, 40, 64, 96), (1, 1, 2, 2), 4
-# As in CycleGAN, but that the discriminators count five times as much beside the cycle (its
+# As in CycleGAN, but that the discriminators count four times as much beside the cycle (its
 # pictures are −1…1): a generator that begins by changing nothing needs a push.
-_RATES = {"cycle": 1.0, "identity": 0.5, "adversarial": 0.25, "truth": 10.0}
+_RATES = {"cycle": 0.5, "identity": 0.25, "adversarial": 0.1, "truth": 10.0}
 _SLIGHT = 0.02
+_ALONE = 1000  # steps in which the truth alone teaches
 _POOL = 50
-_PART = 128  # side of what is learnt from at a time
 
 
 class Translator(nn.Module):
@@ -92,10 +92,17 @@ class Cycle(nn.Module):
 
 
 class Judges(nn.Module):
-    """A discriminator for each domain; they see the masks beside the picture."""
+    """A discriminator for each domain; they see the masks beside the picture.
+
+    Attributes:
+        steps: of the training so far, kept with the weights.
+    """
+
+    steps: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self.real, self.pasted = PatchGan(5), PatchGan(5)
 
 
@@ -126,8 +133,7 @@ class Repair:
     ) -> dict[str, np.ndarray]:
         """Return `picture`, `masks`, `truth`, `kind`, and `other`, `other_masks` of another one.
 
-        The other picture is a real one, unpaired, with where a face would be pasted into it. For
-        training, parts are cut out.
+        The other picture is a real one, unpaired, with where a face would be pasted into it.
         """
         arrays = [np.asarray(data[name][index]) for name in ("pasted", "masks", "real")]
         kind = np.array(int(data["kind"][index]), np.int64)
@@ -135,48 +141,60 @@ class Repair:
             other = [arrays[2], arrays[1]]
         else:
             at = int(rng.integers(data.count))
-            other = _part([np.asarray(data[name][at]) for name in ("real", "masks")], rng)
+            other = _mirrored([np.asarray(data[name][at]) for name in ("real", "masks")], rng)
             both = recoloured(np.vstack([arrays[0], arrays[2]]), rng, 0.6)
-            arrays = _part([both[:SIZE], arrays[1], both[SIZE:]], rng)
+            arrays = _mirrored([both[:SIZE], arrays[1], both[SIZE:]], rng)
         names = ("picture", "masks", "truth", "other", "other_masks")
         example = {n: np.ascontiguousarray(a) for n, a in zip(names, arrays + other, strict=True)}
         return example | {"kind": kind}
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the terms of CycleGAN (its eq. 3, with the identity term of §5.2), and truth."""
+        """Return the terms of CycleGAN (its eq. 3, with the identity term of §5.2), and truth.
+
+        The first steps learn from the truth alone: they cost a sixth.
+        """
         pasted, masks = batch["picture"], batch["masks"].float() / 255
+        as_real = network(pasted, masks)
+        own = (batch["kind"] == SELF).float().view(-1, 1, 1, 1)
+        truth = tolerant(as_real, batch["truth"].float() / 255, own * _near(masks))
+        terms = {"truth": _RATES["truth"] * truth}
+        self._made = {}
+        if self._judges is not None and int(self._judges.steps) < _ALONE:
+            return terms
         real, real_masks = batch["other"].float() / 255, batch["other_masks"].float() / 255
-        as_real, as_pasted = network(pasted, masks), network(real, real_masks, True)
+        as_pasted = network(real, real_masks, True)
         cycle = _apart(network(as_real, masks, True), pasted)
         cycle = cycle + _apart(network(as_pasted, real_masks), real)
-        same = _apart(network(real, real_masks), real) + _apart(
-            network(pasted, masks, True), pasted
-        )
-        own = (batch["kind"] == SELF).float().view(-1, 1, 1, 1)
-        weight = own * _near(masks)
-        terms = {
-            "cycle": _RATES["cycle"] * cycle,
-            "identity": _RATES["identity"] * same,
-            "truth": _RATES["truth"] * tolerant(as_real, batch["truth"].float() / 255, weight),
-        }
+        same = _apart(network(real, real_masks), real)
+        same = same + _apart(network(pasted, masks, True), pasted)
+        terms |= {"cycle": _RATES["cycle"] * cycle, "identity": _RATES["identity"] * same}
         if self._judges is not None:
             seen = {
                 "real": torch.cat([as_real.float(), masks], 1),
                 "pasted": torch.cat([as_pasted.float(), real_masks], 1),
             }
             self._made = {name: made.detach() for name, made in seen.items()}
-            self._judges.requires_grad_(False)
-            told = self._judges.real(seen["real"]).float(), self._judges.pasted(seen["pasted"])
-            fooled = maker_loss(told[0], _near(masks))
-            fooled = fooled + maker_loss(told[1].float(), _near(real_masks))
-            terms["adversarial"] = _RATES["adversarial"] * fooled
-            self._judges.requires_grad_(True)
+            terms["adversarial"] = _RATES["adversarial"] * self._fooled(self._judges, seen)
         return terms
 
+    def _fooled(self, judges: Judges, seen: dict[str, torch.Tensor]) -> torch.Tensor:
+        """How far both discriminators tell what was made: least squares (CycleGAN §4)."""
+        judges.requires_grad_(False)
+        pairs = (judges.real, seen["real"]), (judges.pasted, seen["pasted"])
+        terms = [maker_loss(judge(made).float(), _near(made[:, 3:])) for judge, made in pairs]
+        judges.requires_grad_(True)
+        return terms[0] + terms[1]
+
     def adversary_loss(self, judge: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return what the discriminators make of real pictures and of made ones, old and new."""
-        if not self._made or not isinstance(judge, Judges):
-            raise ValueError("Repair.adversary_loss: comes after loss, on one process")
+        """Return what the discriminators make of real pictures and of made ones, old and new.
+
+        While the generator learns from the truth alone they wait.
+        """
+        if not isinstance(judge, Judges):
+            raise ValueError("Repair.adversary_loss: runs on one process")
+        judge.steps += 1
+        if not self._made:
+            return {"judge_real": 0.0 * judge.real.body[0].weight.sum()}
         masks, real_masks = (batch[n].float() / 255 for n in ("masks", "other_masks"))
         whole = {
             "real": torch.cat([batch["other"].float() / 255, real_masks], 1),
@@ -278,8 +296,6 @@ def _near(masks: torch.Tensor) -> torch.Tensor:
     return functional.max_pool2d(masks.amax(dim=1, keepdim=True), 9, 1, 4)
 
 
-def _part(arrays: list[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
-    """Cut the same part out of all, mirrored or not."""
-    x, y = rng.integers(0, SIZE - _PART + 1, 2)
-    cut = [array[y : y + _PART, x : x + _PART] for array in arrays]
-    return [array[:, ::-1] for array in cut] if rng.random() < 0.5 else cut
+def _mirrored(arrays: list[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+    """Mirror all, or none."""
+    return [array[:, ::-1] for array in arrays] if rng.random() < 0.5 else arrays

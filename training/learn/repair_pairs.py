@@ -49,7 +49,9 @@ FIELDS: dict[str, tuple[tuple[int, ...], str]] = {
     "real": ((SIZE, SIZE, 3), "uint8"),  # before; the truth where the kind is SELF
     "kind": ((), "uint8"),
 }
-_SHARES = (0.5, 0.3, 0.2)  # of the kinds
+_SHARES = (0.35, 0.5, 0.15)  # of the kinds
+_SAME_PICTURE = 0.6  # share of faces laid on themselves that come from the very same picture
+_SLOPE, _BLUR_PX, _GRAIN = 0.35, 1.2, 12.0  # most light from one side (logarithm), blur, noise
 _LEAST_SIDE = 95.0  # pixels of a face: a smaller one is all blur
 _MOST_YAW = 55.0
 _LEAST_SEEN = 0.6  # of the points of a synthetic face
@@ -103,7 +105,7 @@ class Paster:
         )
         points = self._noisy(source.points)
         depth = self._depth(_with_depth(points))
-        coloured = recoloured(source.pixels, rng, _RECOLOURED)
+        coloured = recoloured(worsened(source.pixels, rng), rng, _RECOLOURED)
         face = cropped_face(coloured, points, depth)
         aimed = self._noisy(target.points)
         mesh = swapped_mesh(face, aimed)
@@ -138,6 +140,20 @@ class Paster:
 
     def _noisy(self, points: np.ndarray) -> np.ndarray:
         return points + self._rng.normal(0, _NOISE * face_side(points), points.shape)
+
+
+def worsened(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Let light come from another side, and blur a picture or give it grain."""
+    height, width = pixels.shape[:2]
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    angle, slope = rng.uniform(0, 2 * np.pi), rng.uniform(0, _SLOPE)
+    light = np.exp(slope * 3 * (np.cos(angle) * x + np.sin(angle) * y)).astype(np.float32)
+    out = pixels * light[..., None]
+    if rng.random() < 0.5:
+        out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.2, _BLUR_PX))
+    else:
+        out = out + rng.normal(0, rng.uniform(0, _GRAIN), out.shape)
+    return np.rint(out).clip(0, 255).astype(np.uint8)
 
 
 def _with_depth(points: np.ndarray, depth: np.ndarray | None = None) -> np.ndarray:
@@ -240,8 +256,9 @@ def example_of(
     if kind == FRONTAL:
         return paster.frontalised(target)
     own = [one for one in people[target.person] if one is not target]
-    if kind == SELF and own:
-        return paster.swapped(own[rng.integers(len(own))], target, SELF)
+    if kind == SELF:
+        alone = not own or rng.random() < _SAME_PICTURE
+        return paster.swapped(target if alone else own[rng.integers(len(own))], target, SELF)
     source = others[rng.integers(len(others))]
     same = source.person == target.person
     return paster.swapped(source, target, SELF if same else SWAPPED)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import multiprocessing
+import os
+import time
+from pathlib import Path
 
 import cv2
 import mediapipe as mp
@@ -10,9 +13,6 @@ import numpy as np
 
 from training.synthetic.dataset import stream
 from training.synthetic.scene import Label
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _LABEL_RGB = np.array(
     [(0, 0, 0), (230, 180, 150), (120, 70, 30), (250, 120, 90), (200, 140, 110), (200, 30, 60),
@@ -96,6 +96,18 @@ def is_free(arrays: dict[str, np.ndarray]) -> bool:
     own = np.isfinite(arrays["canonical_mm"][..., 0])  # beards have a place on the head
     covered = np.isin(arrays["labels"], (Label.HAIR, Label.OCCLUDER)) & ~own
     return bool(covered[face].mean() < 0.2) if face.any() else False
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process and its running workers; 0 off Linux."""
+    workers = [process.pid for process in multiprocessing.active_children()]
+    files = [Path(f"/proc/{pid}/stat") for pid in workers]
+    if not Path("/proc/self/stat").is_file():
+        return 0.0
+    # After the name in brackets: state is field 3, user and system time are 14 and 15.
+    ticks = [file.read_text().rpartition(")")[2].split()[11:13] for file in files]
+    own = time.process_time()
+    return own + sum(int(tick) for pair in ticks for tick in pair) / os.sysconf("SC_CLK_TCK")
 
 
 def _summary(errors: list[float]) -> dict[str, float]:

@@ -19,6 +19,7 @@ _SHADOW_REACH_MM = 260.0  # half the side of what the shadowed lamp lights
 _TEXTURES_KEPT = 48
 MOST_LAMPS = 4
 _ON_SKIN = ("brows", "lashes")  # part of the skin for the truth
+_SHADOWLESS = ("teeth", "tongue", "eyes", "brows", "lashes")  # too thin, or inside the head
 _LAYOUT = "3f 3f 2f 1f 3f 2f"
 _NAMES = ("position", "normal", "uv", "label", "canonical", "head_uv")
 
@@ -189,7 +190,7 @@ class SceneRenderer(Closing):
         self._shadow_target.clear(depth=1.0)
         self._shadow_target.use()
         for item in drawn:
-            if not item.surface.material.lens:
+            if not item.surface.material.lens and item.surface.name not in _SHADOWLESS:
                 item.texture.use(0)
                 self._cast["cutoff"].value = item.surface.material.cutoff
                 array.render(vertices=item.count, first=item.first)

@@ -155,15 +155,16 @@ def test_of_several_faces_the_user_says_which(frames, networks, tmp_path):
         make_source([f"{path}#3"], networks, size=SIZE)
 
 
+def emptied(pixels):
+    return np.full_like(pixels, 90)
+
+
+def tiny(pixels):
+    return cv2.resize(pixels, None, fx=0.12, fy=0.12, interpolation=cv2.INTER_AREA)
+
+
 @pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda pixels: np.full_like(pixels, 90), "no face found"),
-        (
-            lambda pixels: cv2.resize(pixels, None, fx=0.12, fy=0.12, interpolation=cv2.INTER_AREA),
-            "apart|no face",
-        ),
-    ],
+    ("spoil", "words"), [(emptied, "no face found"), (tiny, "apart|no face found")]
 )
 def test_photos_that_will_not_do_are_refused(frames, networks, tmp_path, spoil, words):
     path = tmp_path / "bad.png"

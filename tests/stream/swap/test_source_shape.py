@@ -11,7 +11,8 @@ from stream.geometry import (
     transform_points,
 )
 from stream.head_model import load_head_model
-from stream.swap.source_shape import residual_offset
+from stream.swap.source_shape import lasting, residual_offset
+from stream.swap.texture_map import islands_of
 
 
 def fitted(yaw=0.0):
@@ -49,7 +50,7 @@ def test_far_from_the_face_nothing_moves_and_eyes_go_along():
     model, head, points = fitted()
     points[:, 0] += 4.0
     offset = residual_offset(model, head, Face(0, points))
-    eyes = offset[model.labels == 6]
+    eyes = offset[np.unique(model.triangles[np.isin(islands_of(model), (1, 2))])]
     lids = on_points(model, offset)[[33, 133, 362, 263]]
     assert np.abs(eyes.mean(axis=0) - lids.mean(axis=0)).max() < 1.0
     back = model.vertices[:, 2] > np.quantile(model.vertices[:, 2], 0.97)
@@ -60,3 +61,10 @@ def test_wild_points_are_bounded():
     model, head, points = fitted()
     points[:, 1] += 400
     assert np.abs(residual_offset(model, head, Face(0, points))).max() < 12
+
+
+def test_what_lasts_is_nothing_at_the_lips_and_all_on_the_forehead():
+    model = load_head_model()
+    kept = on_points(model, lasting(np.ones_like(model.vertices), model))
+    assert np.abs(kept[[13, 14, 61, 291, 159, 386]]).max() < 0.1
+    assert kept[[10, 234, 454, 152]].min() > 0.9

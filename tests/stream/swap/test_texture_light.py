@@ -13,6 +13,7 @@ from stream.swap.texture_light import (
     linear_from_display,
     shading,
     without_broad_error,
+    without_creases,
     without_gloss,
     without_shading,
     without_uneven_light,
@@ -121,3 +122,17 @@ def test_broad_continues_into_what_was_not_seen():
     values = np.full((64, 64, 3), 0.7, np.float32)
     values[:, 20:] = 99.0
     assert broad(values, weight, 4.0) == pytest.approx(0.7, abs=1e-3)
+
+
+def test_creases_are_raised_where_wanted_and_pores_stay():
+    rng = np.random.default_rng(2)
+    albedo = np.full((256, 256, 3), 0.3, np.float32)
+    albedo *= np.exp(0.08 * rng.normal(size=(256, 256, 1))).astype(np.float32)
+    albedo[:, 126:130] *= 0.5
+    where = np.zeros((256, 256), np.float32)
+    where[:128] = 1
+    raised = without_creases(albedo, np.ones_like(where), where)
+    assert np.array_equal(raised[128:], albedo[128:])
+    assert raised[20:108, 126:130].mean() > 1.3 * albedo[20:108, 126:130].mean()
+    plain = slice(20, 108), slice(10, 100)
+    assert np.log(raised[plain]).std() > 0.9 * np.log(albedo[plain]).std()

@@ -1,0 +1,215 @@
+import logging
+from dataclasses import replace
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from stream.errors import UserError
+from stream.frame import Frame
+from stream.media import open_source, read_picture
+from stream.media.base import StreamInfo
+from stream.pose import PoseRequest
+from stream.puppet import path as puppet_module
+from stream.puppet import portrait as portrait_module
+from stream.puppet.path import Puppeteer, PuppetOptions, puppet_path
+from stream.puppet.portrait import read_photo
+from stream.session import Job, perform
+from stream.settings import Settings
+from stream.stats import StageTimer
+
+ASSETS = puppet_module.__file__.rsplit("/puppet/", 1)[0] + "/assets"
+FACE, DEMO = f"{ASSETS}/face.jpg", f"{ASSETS}/demo.mp4"  # a face alone; a person in a room
+REQUEST = PoseRequest()
+
+
+def opened(photo=FACE, still=False, **options):
+    info = StreamInfo(640, 480, 25.0, still=still, name="driver")
+    return Puppeteer(photo, PuppetOptions(**options), Settings(), info, StageTimer())
+
+
+@pytest.fixture(scope="module")
+def frames():
+    with open_source(DEMO) as source:
+        return [frame for frame, _ in zip(source, range(24), strict=False)]
+
+
+@pytest.fixture(scope="module")
+def photo(frames, tmp_path_factory):
+    return write(tmp_path_factory.mktemp("photo"), frames[0].pixels)
+
+
+@pytest.fixture(scope="module")
+def path(photo):
+    with opened(photo) as path:
+        yield path
+
+
+def psnr(a, b):
+    error = ((a.astype(float) - b) ** 2).mean()
+    return 10 * np.log10(255**2 / max(error, 1e-9))
+
+
+def write(tmp_path, pixels, name="photo.png"):
+    file = tmp_path / name
+    cv2.imwrite(str(file), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    return str(file)
+
+
+def test_photo_at_rest_comes_out_as_it_is(path, photo):
+    shown, right = path._figure.draw(path._director.rest()), read_photo(photo)
+    assert shown.shape == right.shape
+    assert psnr(shown, right) > 40
+
+
+def test_nothing_moves_while_no_driver_is_seen(path, photo):
+    blank = Frame(np.zeros((480, 640, 3), np.uint8), 0, 0.0)
+    path._heads.reset()
+    shown = path.process(blank, REQUEST)
+    assert psnr(shown.pixels, read_photo(photo)) > 40
+    assert path.last_faces == 0
+
+
+def test_eyes_close_and_mouth_opens(path):
+    rest = path._director.rest()
+    figure = path._figure
+    still, photo = figure.points_px(rest), figure.draw(rest)
+    shut = figure.points_px(replace(rest, eyes=(0.0, 0.0)))
+    gap, closed = still[145, 1] - still[159, 1], shut[145, 1] - shut[159, 1]
+    assert gap > 2
+    assert abs(closed) < 0.05 * gap
+    spoken = replace(rest, mouth=0.25)
+    lips = figure.points_px(spoken)
+    eyes_px = np.linalg.norm(still[33] - still[263])
+    assert (lips[14] - lips[13])[1] == pytest.approx(0.25 * eyes_px, rel=0.2)
+    change = np.abs(figure.draw(spoken).astype(int) - photo).max(axis=2)
+    middle = ((lips[13] + lips[14]) / 2).astype(int)
+    assert change[middle[1] - 3 : middle[1] + 4, middle[0] - 3 : middle[0] + 4].mean() > 30
+    assert change[: int(still[:, 1].min())].max() < 12
+
+
+def test_turned_head_moves_as_expected(path):
+    rest = path._director.rest()
+    still = path._figure.points_px(rest)
+    turned = path._figure.points_px(replace(rest, angles=rest.angles + np.array([15.0, 0, 0])))
+    shift = turned - still
+    assert shift[1, 0] > shift[454, 0] + 3  # the tip of the nose against the left cheek
+    assert shift[1, 0] > 8
+
+
+def test_driver_moves_the_photo_and_is_let_go_within_five_frames(frames):
+    photo = read_photo(FACE)
+    with opened() as path:
+        for frame in frames:
+            shown = path.process(frame, REQUEST)
+        assert psnr(shown.pixels, photo) < 38
+        assert not path._failed
+        last = frames[-1]
+        blank = np.full_like(last.pixels, 90)
+        for number in range(1, 8):
+            gone = Frame(blank, last.index + number, last.time_s + number / 25)
+            shown = path.process(gone, REQUEST)
+        assert psnr(shown.pixels, photo) > 40
+
+
+def test_calibration_key_takes_the_present_face_for_rest(frames):
+    photo = read_photo(FACE)
+    with opened() as path:
+        for frame in frames:
+            shown = path.process(frame, REQUEST)
+        before = psnr(shown.pixels, photo)
+        path.press("x")
+        path.press("c")
+        shown = path.process(frames[-1], REQUEST)
+        assert psnr(shown.pixels, photo) > before + 3
+
+
+def test_request_turns_the_head_on_top(path, frames):
+    path._heads.reset()
+    for frame in frames[:6]:
+        path.process(frame, REQUEST)
+    plain = path.expected_points_px()
+    path.process(frames[6], PoseRequest(yaw=12.0))
+    assert path.expected_points_px()[1, 0] > plain[1, 0] + 5
+
+
+def test_failing_stage_shows_the_photo(frames, caplog, monkeypatch):
+    with opened() as path:
+        monkeypatch.setattr(path._figure, "draw", lambda act: 1 / 0)
+        with caplog.at_level(logging.ERROR, "voltface"):
+            shown = path.process(frames[0], REQUEST)
+        assert (shown.pixels == read_photo(FACE)).all()
+        assert "division" in caplog.text
+        assert (path.bypassed(frames[0]).pixels == read_photo(FACE)).all()
+
+
+def test_video_has_the_photos_size_and_the_drivers_sound(tmp_path):
+    target = tmp_path / "out.mp4"
+    outcome = perform(Job(DEMO, str(target), quiet=True, build=puppet_path(FACE)))
+    assert outcome.stats.frames_out == 150
+    assert outcome.stats.faces_tracked >= 1
+    with av.open(str(target)) as made, av.open(DEMO) as driver:
+        height, width = read_photo(FACE).shape[:2]
+        video, sound = made.streams.video[0], made.streams.audio[0]
+        assert (video.width, video.height) == (width, height)
+        spans = [float(one.duration * one.time_base) for one in (video, sound)]
+        before = float(driver.streams.audio[0].duration * driver.streams.audio[0].time_base)
+        assert spans[1] == pytest.approx(before, abs=0.06)
+        assert spans[0] == pytest.approx(6.0, abs=0.05)
+
+
+def test_picture_drives_a_picture(tmp_path):
+    driver, _ = read_picture(FACE)
+    target = tmp_path / "out.png"
+    mirrored = write(tmp_path, np.ascontiguousarray(driver[:, ::-1]), "driver.png")
+    perform(Job(mirrored, str(target), quiet=True, build=puppet_path(FACE)))
+    made, _ = read_picture(target)
+    assert made.shape == read_photo(FACE).shape
+    blank = write(tmp_path, np.full((200, 200, 3), 99, np.uint8), "blank.png")
+    with pytest.raises(UserError, match="no face"):
+        perform(Job(blank, str(target), quiet=True, build=puppet_path(FACE)))
+
+
+def test_photo_without_a_face_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no face found in the photo photo"):
+        opened(write(tmp_path, np.full((240, 240, 3), 120, np.uint8)))
+
+
+def test_photo_with_a_small_face_is_refused(tmp_path):
+    small = cv2.resize(read_photo(FACE), (40, 40), interpolation=cv2.INTER_AREA)
+    wall = np.full((300, 300, 3), 150, np.uint8)
+    wall[100:140, 100:140] = small
+    with pytest.raises(UserError, match="too small"):
+        opened(write(tmp_path, wall))
+
+
+def test_photo_from_the_side_is_refused(monkeypatch):
+    monkeypatch.setattr(portrait_module, "seen_angles", lambda pose: np.array([62.0, 0, 0]))
+    with pytest.raises(UserError, match="turned too far"):
+        opened()
+
+
+def test_photo_that_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        opened(str(tmp_path / "absent.jpg"))
+
+
+def test_largest_of_two_faces_is_moved_and_said(tmp_path, caplog):
+    face = read_photo(FACE)
+    small = cv2.resize(face, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    both = np.full((face.shape[0], face.shape[1] + small.shape[1], 3), 128, np.uint8)
+    both[: small.shape[0], : small.shape[1]] = small
+    both[:, small.shape[1] :] = face
+    with caplog.at_level(logging.WARNING, "voltface"), opened(write(tmp_path, both)) as path:
+        nose = path._portrait.face.points_px[1]
+    assert "2 faces" in caplog.text
+    assert nose[0] > small.shape[1]
+
+
+def test_large_photo_is_scaled_down_and_said(tmp_path, caplog):
+    large = np.zeros((1501, 1201, 3), np.uint8)
+    with caplog.at_level(logging.WARNING, "voltface"):
+        pixels = read_photo(write(tmp_path, large))
+    assert pixels.shape == (1080, 864, 3)
+    assert "864 x 1080" in caplog.text

@@ -1,0 +1,89 @@
+"""What of a photo is skin, and what is left out."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from stream.flatten import sample_grid
+from stream.geometry import pinhole_camera, project
+from stream.head_model import load_head_model
+from stream.region import Region
+from stream.sight import FACE, HAIR, OCCLUDER, Sight
+from stream.swap.source_skin import front_of_face, kept_share, smile_folds
+from stream.swap.texture_map import label_map, texel_map
+
+SIZE = 256
+
+
+def scene(paint):
+    """Return the kept share where `paint` labels the parts of a frontal head's crop."""
+    model, camera = load_head_model(), pinhole_camera(256, 256)
+    vertices = model.vertices + np.float32([0, 0, 600])
+    grid = sample_grid(vertices, camera, model, SIZE)
+    labels = np.zeros((9, 256, 256), np.float32)
+    labels[FACE] = 1
+    paint(labels, project(model.points68() + np.float32([0, 0, 600]), camera))
+    sight = Sight(np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32), labels)
+    photo = SimpleNamespace(sight=sight, region=Region(0, 0, 256, 256))
+    at = texel_map(model, SIZE).painted(model.vertices)
+    seen = (label_map(model, SIZE) == 1) & (grid.seen > 0.8)
+    return kept_share(photo, grid, model), at, seen, model.points68()
+
+
+def label(labels, rows, columns, kind):
+    labels[:, rows, columns] = 0
+    labels[kind, rows, columns] = 1
+
+
+def test_all_that_is_face_is_kept():
+    kept, _, seen, _ = scene(lambda labels, points: None)
+    assert kept[seen].min() == 1
+
+
+def test_hair_over_the_forehead_goes_with_a_rim_and_a_beard_stays():
+    def paint(labels, points):
+        label(labels, slice(0, int(points[19, 1]) - 8), slice(None), HAIR)
+        low, high = int(points[51, 1]), int(points[8, 1])
+        label(labels, slice(low - 6, high), slice(118, 138), HAIR)
+
+    kept, at, seen, points = scene(paint)
+    assert kept[seen & (at[..., 1] < points[19, 1] - 25)].max() < 0.05
+    chin = seen & (at[..., 1] > points[57, 1] + 5) & (np.abs(at[..., 0]) < 20)
+    assert kept[chin & (at[..., 1] < points[8, 1] - 8)].min() > 0.9
+    brows = seen & (np.abs(at[..., 1] - points[19, 1]) < 3) & (np.abs(at[..., 0]) < 40)
+    assert kept[brows].mean() > 0.8
+
+
+def test_things_go_even_over_the_mouth():
+    def paint(labels, points):
+        x, y = points[33].astype(int)
+        label(labels, slice(y + 3, y + 40), slice(x - 15, x + 16), OCCLUDER)
+
+    kept, at, seen, points = scene(paint)
+    covered = seen & (np.abs(at[..., 1] - points[57, 1] - 4) < 8) & (np.abs(at[..., 0]) < 15)
+    assert kept[covered].max() < 0.05
+
+
+def test_without_labels_everything_is_kept():
+    model, camera = load_head_model(), pinhole_camera(256, 256)
+    grid = sample_grid(model.vertices + np.float32([0, 0, 600]), camera, model, 64)
+    sight = Sight(np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32))
+    photo = SimpleNamespace(sight=sight, region=Region(0, 0, 256, 256))
+    assert kept_share(photo, grid, model).min() == 1
+
+
+def test_folds_are_raised_on_a_face_that_smiles():
+    model = load_head_model()
+    units = np.zeros(len(model.expression_names), np.float32)
+    assert smile_folds(units, model, 128).max() == 0
+    for name in ("mouthSmileLeft", "mouthSmileRight"):
+        units[model.expression_names.index(name)] = 0.6
+    folds = smile_folds(units, model, 128)
+    assert folds.max() > 0.7 and (folds > 0.3).mean() < 0.08
+    assert np.abs(folds - folds[:, ::-1]).mean() < 0.01
+
+
+def test_the_front_of_the_face_is_in_the_middle_and_symmetric():
+    front = front_of_face(load_head_model(), 128)
+    assert 0.1 < front.mean() < 0.5
+    assert (front == front[:, ::-1]).mean() > 0.98
