@@ -221,6 +221,25 @@ _FACE_IDENTITY = NetSpec(
     precisions=("fp32", "fp16"),
 )
 
+_FACE_DEPTH = NetSpec(
+    "face_depth",
+    inputs=(
+        _picture(192),
+        TensorSpec(
+            "face_depth",
+            (None, 2, 192, 192),
+            "0: depth of the fitted head model, 0.75 - 1.5 r with r how far a point lies behind "
+            "the tip of the nose, in crop sides at the nose's distance, and 0 where there is no "
+            "head; 1: 1 where the model is, else 0",
+        ),
+    ),
+    outputs=(
+        TensorSpec(
+            "depth", (None, 1, 192, 192), "depth of the face in the same unit", low=-0.5, high=1.2
+        ),
+    ),
+)
+
 SPECS: dict[str, NetSpec] = {
     spec.name: spec
     for spec in (
@@ -230,6 +249,7 @@ SPECS: dict[str, NetSpec] = {
         _FACE_IDENTITY,
         _REFINE,
         _KEYPOINT_DEPTH,
+        _FACE_DEPTH,
         _REPAIR,
     )
 }

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 _RINGS = ((1.0, 1.0), (1.04, 0.97), (1.18, 0.8), (1.42, 0.45), (1.75, 0.15), (2.1, 0.0))
 _MESHED = 468
 _BEHIND = 0.25  # of the face's depth: rings lie behind it, the farther out the more
-_GAIN_SHARE = 0.2  # of a new frame in what is remembered of the light of the two sides
+_SIDES_EVERY = 3  # frames: what is hidden, and the light of the two sides, change slowly
+_GAIN_SHARE = 0.4  # of a new look in what is remembered of them
 _SMOOTH_DEPTH = SmoothSettings(1.0, 2.0, 2.0)
 _SMOOTH_TURN = SmoothSettings(1.5, 16.0, 3.0)
 
@@ -53,6 +54,7 @@ class _Followed:
     depth: OneEuro = field(default_factory=lambda: OneEuro(_SMOOTH_DEPTH))
     turn: OneEuroRotation = field(default_factory=lambda: OneEuroRotation(_SMOOTH_TURN))
     sides: LiftedFace | None = None  # of the last frame
+    age: int = 0  # frames
 
 
 class AffineReposer(FramePath):
@@ -151,10 +153,12 @@ class AffineReposer(FramePath):
 
     def _textured(self, pixels: np.ndarray, lifted: np.ndarray, followed: _Followed) -> LiftedFace:
         """Return the face as its own texture; light of the two sides changes slowly."""
-        own = lifted_face(pixels, lifted[:, :2], lifted[:, 2], mirror=self._options.mirror)
         last = followed.sides
+        look = self._options.mirror and followed.age % _SIDES_EVERY == 0
+        own = lifted_face(pixels, lifted[:, :2], lifted[:, 2], mirror=look)
+        followed.age += 1
         if last is not None:
-            share = np.float32(_GAIN_SHARE)
+            share = np.float32(_GAIN_SHARE if look else 0)
             gain = last.gain + share * (own.gain - last.gain)
             mirrored = last.mirrored + share * (own.mirrored - last.mirrored)
             own = replace(own, gain=gain, mirrored=mirrored)

@@ -20,7 +20,7 @@ from stream.keypoint_mesh import EYES, INNER_LIPS, OUTER_LIPS, OVAL, face_triang
 POINTS = 478
 _MESHED = 468  # the irises are no part of the mesh
 _SEEN = (0.3, 0.6)  # cosine to the sight, at which a point begins to be, and is, seen well
-_COMPARED = (0.1, 0.4)  # the same, so that its light can be compared with the other side's
+_COMPARED = (0.15, 0.45)  # the same, so that its light can be compared with the other side's
 _GAP = 0.02  # of the face's height: so much nearer is what hides a point
 _BETTER = (0.1, 0.3)  # by so much the partner must be seen better
 _DARK = 12.0  # grey levels that damp the ratio of dark colours

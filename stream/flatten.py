@@ -166,7 +166,7 @@ def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     )
 
 
-def smoothstep(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def smoothstep(values: np.ndarray | float, low: float, high: float) -> np.ndarray:
     """Return 0 below low, 1 above high, and a smooth rise between them, float32."""
     share = np.clip((values - low) / (high - low), 0, 1)
     return np.asarray(share * share * (3 - 2 * share), np.float32)

@@ -27,6 +27,8 @@ _KEYS = {
     **dict.fromkeys((ord("m"), ord("M")), "m"),
     **dict.fromkeys((ord("q"), ord("Q"), 27), "q"),
     ord(" "): "space",
+    # What a path of its own takes: see stream.swap.controls.
+    **{ord(key): key for key in "12345678zxet"},
 }
 _CHARACTER = 0xFF
 

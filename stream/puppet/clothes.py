@@ -90,15 +90,20 @@ def under_clothes(
     Returns:
         (h, w, 3) uint8 picture and (h, w) uint8 matte of the person without clothes.
     """
-    worn = cv2.dilate((share > _WORN).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    worn = _with_edge(share)
     known = ((matte > _OPAQUE) & ~worn).astype(np.float32)
     if not known.any():
         return picture, matte
     skin = np.rint(pull_push(picture.astype(np.float32), known)).astype(np.uint8)
     inside = cv2.erode((matte > _OPAQUE).astype(np.uint8), np.ones((5, 5), np.uint8))
-    bare = np.where(((share > _WORN) & (matte > _OPAQUE))[..., None], skin, picture)
+    bare = np.where((worn & (matte > _OPAQUE))[..., None], skin, picture)
     outline = (1 - cv2.blur(inside.astype(np.float32), (3, 3))) * np.clip(share / 0.5, 0, 1)
     return bare, np.asarray(np.rint(matte * (1 - outline)), np.uint8)
+
+
+def _with_edge(share: np.ndarray) -> np.ndarray:
+    """Return (h, w) bool, where clothes are or mix their colour into what is beside them."""
+    return cv2.dilate((share > _WORN).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
 
 def clothes_layer(
@@ -118,9 +123,10 @@ def clothes_layer(
     cover = share * matte
     # Where D shines through brighter than the picture is, there is more cloth than that.
     least = 255 * (1 - ((picture + 1.0) / (behind + 1.0)).min(axis=2))
-    cover = np.where(cover > 255 * _WORN, np.clip(np.maximum(cover, least), 0, 255), 0)
+    worn = _with_edge(share) & (matte > 255 * _WORN)
+    cover = np.where(worn, np.clip(np.maximum(cover, least), 0, 255), 0)
     colours = picture - (1 - cover[..., None] / 255) * behind
-    colours = np.where(cover[..., None] > 0, np.clip(colours, 0, 255), 0)
+    colours = np.where(worn[..., None], np.clip(colours, 0, 255), 0)
     return np.asarray(np.rint(np.dstack([colours, cover])), np.uint8)
 
 

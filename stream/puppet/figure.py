@@ -40,6 +40,7 @@ _LARGE_PX = 170  # between the eyes' outer corners: larger faces want a finer me
 _ROWS = 6  # of vertices across an opening
 _FRINGE_PX = 1.0  # over which borders of lids and lips are soft
 _MIRROR_YIELD_MM = 40.0
+_UPPER_SHADOW, _LOWER_SHADOW, _SHADOW_MM = 0.55, 0.25, 3.0
 _TEETH_BEHIND_MM = 7.0
 _CHEEKS = np.array([50, 280, 205, 425, 5, 195])
 _EYE_CORNERS = np.array([33, 263])
@@ -133,9 +134,10 @@ class Figure(Closing):
         px_per_mm = camera[0, 0] / mouth_mm[2]
         behind = _TEETH_BEHIND_MM * _slant(motion, mouth_mm) * px_per_mm
         jaw = jaw_mm[:2] * px_per_mm
+        shade = _shade_of_lips(meshes[0], _ROWS) if self._fields.mouth_shut else None
         patches = [
-            _patch(meshes[0], places[0], places[0] + behind - jaw),
-            _patch(meshes[0], places[0], places[0] + behind),
+            _patch(meshes[0], places[0], places[0] + behind - jaw, shade),
+            _patch(meshes[0], places[0], places[0] + behind, shade),
         ]
         gaze = head.camera_from_head[:2, :2] @ act.gaze
         for n, slit in ((1, self._fields.right_eye), (2, self._fields.left_eye)):
@@ -156,8 +158,22 @@ def _behind_the_face(mesh: HeadMesh, fields: FaceFields) -> HeadMesh:
     return replace(mesh, sheets=tuple(sheets))
 
 
-def _patch(mesh_mm: np.ndarray, places_px: np.ndarray, colours_px: np.ndarray) -> Patch:
-    return Patch(places_px, mesh_mm[:, 2], colours_px, np.ones(len(mesh_mm), np.float32))
+def _patch(
+    mesh_mm: np.ndarray, places_px: np.ndarray, colours_px: np.ndarray,
+    shade: np.ndarray | None = None,
+) -> Patch:  # fmt: skip
+    lit = np.ones(len(mesh_mm), np.float32) if shade is None else shade
+    return Patch(places_px, mesh_mm[:, 2], colours_px, lit)
+
+
+def _shade_of_lips(mesh_mm: np.ndarray, rows: int) -> np.ndarray:
+    """Return (rows · columns,) how the lips take the light from what lies behind them."""
+    grid = mesh_mm.reshape(rows, -1, 3)
+    gap_mm = np.linalg.norm(grid[-1] - grid[0], axis=1)
+    below = np.linspace(0, 1, rows)[:, None] * gap_mm
+    above = np.linspace(1, 0, rows)[:, None] * gap_mm
+    shade = 1 - _UPPER_SHADOW * np.exp(-below / _SHADOW_MM)
+    return (shade * (1 - _LOWER_SHADOW * np.exp(-above / _SHADOW_MM))).ravel()
 
 
 def _slant(motion: HeadMotion, place_mm: np.ndarray) -> np.ndarray:

@@ -107,7 +107,7 @@ def mouth_pictures(
     window = _window(pixels, opening_px, *_MOUTH_MARGIN)
     corner = np.array([window.x0, window.y0])
     ends = opening_px[[0, len(opening_px) // 2]] - corner
-    light = float(np.clip(skin @ (0.3, 0.59, 0.11) / 170.0, 0.15, 1.15))
+    light = float(np.clip(skin @ (0.3, 0.59, 0.11) / 185.0, 0.15, 1.0))
     light_of = np.clip(light * skin / max(skin.mean(), 1.0), 0, 1.3) * 0.35 + light * 0.65
     size = window.height, window.width
     jaw, skull = (

@@ -59,9 +59,11 @@ uniform sampler2D layer;
 uniform vec4 window;         // of the photo, spanned by the layer
 in vec2 source_px;
 in float cover;
+in vec3 tint;                // shade of what is around
 out vec4 colour;
 void main() {
     colour = cover * texture(layer, (source_px - window.xy) / window.zw);
+    colour.rgb *= tint;
     if (colour.a < 0.002) discard;
 }
 """

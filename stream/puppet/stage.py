@@ -54,13 +54,13 @@ class Patch:
     Attributes:
         places_px, depth_mm: (N, 2), (N,) float32 where its vertices are before the head's motion.
         colours_px: (N, 2) float32 places in the frame that give them their colours.
-        opacity: (N,) float32.
+        shade: (N,) float32, 1 in full light.
     """
 
     places_px: np.ndarray
     depth_mm: np.ndarray
     colours_px: np.ndarray
-    opacity: np.ndarray
+    shade: np.ndarray
 
 
 class _Drawable:
@@ -269,8 +269,9 @@ class Stage:
         for patch, (drawable, _), (texture, window) in rows:
             count = len(patch.places_px)
             static = np.column_stack(
-                [patch.places_px, patch.depth_mm, np.ones(count), patch.colours_px, patch.opacity,
-                 np.full(count, -PATCH_YIELD_MM), np.ones((count, 3))]
+                [patch.places_px, patch.depth_mm, np.ones((count, 1)), patch.colours_px,
+                 np.ones((count, 1)), np.full(count, -PATCH_YIELD_MM),
+                 np.repeat(patch.shade[:, None], 3, axis=1)]
             )  # fmt: skip
             drawable.static.write(static.astype(np.float32))
             program = drawable.program

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stream.reconstruct.normals import vertex_normals
 from stream.reconstruct.template import boundary_loop
-from stream.reconstruct.texture import vertex_normals
 
 if TYPE_CHECKING:
     from stream.reconstruct.texture import Textured

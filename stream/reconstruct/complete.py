@@ -21,8 +21,11 @@ _DARK = 12.0  # grey levels that damp the ratio of dark colours
 _SMALL = 4  # smooth fills are made at a fraction of the chart's size
 _SURE = 0.75  # share of a kind, above which a place shows its colours
 _WORSE = 0.35  # a place that its mirror shows so much better is taken from there
+# Without filling, OpenCV leaves what lies outside of the picture as memory happens to be.
+_POLAR = cv2.WARP_POLAR_LINEAR | cv2.INTER_LINEAR | cv2.WARP_FILL_OUTLIERS
 _ANGLES, _RADII = 720, 512  # of the polar picture in which hair is continued
 _STRAND_MM = 9.0  # what changes over less is strands, over more is shading
+_STRONGEST = 45.0  # grey levels that a strand differs from the hair around it
 _LEAST_BAND_MM, _MOST_BAND_MM = 8.0, 70.0  # of seen hair that is reflected
 
 
@@ -134,7 +137,7 @@ def _strands(
     """Return (S, S, 3) float32 what strands add to smooth hair, where hair is not seen."""
     side = len(known)
     centre = centre_uv[0] * side, centre_uv[1] * side
-    size, reach, flags = (_RADII, _ANGLES), 0.75 * side, cv2.WARP_POLAR_LINEAR | cv2.INTER_LINEAR
+    size, reach, flags = (_RADII, _ANGLES), 0.5 * side, _POLAR
     rays = cv2.warpPolar(colours, size, centre, reach, flags)
     share = cv2.warpPolar(known.astype(np.float32), size, centre, reach, flags)
     seen = _without_islands(share > 0.9)
@@ -156,10 +159,10 @@ def _strands(
     ).astype(np.float32)
     row = np.broadcast_to(np.arange(_ANGLES, dtype=np.float32)[:, None], column.shape)
     share = seen.astype(np.float32)[..., None]
-    spread = _STRAND_MM / max(float(np.median(steps[seen])), 1e-3)
+    spread = float(np.clip(_STRAND_MM / max(float(np.median(steps[seen])), 0.1), 2.0, 24.0))
     total = cv2.GaussianBlur(rays * share, (0, 0), spread)
     base = total / np.maximum(cv2.GaussianBlur(share[..., 0], (0, 0), spread), 0.05)[..., None]
-    fine = (rays - base) * share
+    fine = np.clip(rays - base, -_STRONGEST, _STRONGEST) * share
     moved = cv2.remap(fine, column, np.ascontiguousarray(row), cv2.INTER_LINEAR)
     return cv2.warpPolar(moved, (side, side), centre, reach, flags | cv2.WARP_INVERSE_MAP)
 

@@ -4,10 +4,12 @@ Learning Monocular Face Reconstruction using Multi-View Supervision (Shu et al. 
 §III-D, with the paper's normalised depth (eq. 7). The network sees a square around the face and
 the depth of the fitted head model there, the paper's D_S, and answers with the depth of the face.
 
-Normalised depth is D' = a · r + c, where r is how far a point lies behind the tip of the nose
-along the optical axis, in crop sides at the nose's distance: r = (D − ξ) · f / (ξ · side), with ξ
-the depth of the tip, f the focal length and side that of the crop in pixels. So it says nothing
-of distance and size, which one picture does not tell. D' is 0 where there is no face.
+Normalised depth is D' = a · r + c, where r is how far a point lies behind the tip of the nose,
+in crop sides at the nose's distance: r = (D − ξ) · f / (ξ · side), with ξ the depth of the tip, f
+the focal length and side that of the crop in pixels. So it says nothing of distance and size,
+which one picture does not tell. Depth D counts along the ray through the crop's middle, as if the
+camera were turned there: where the crop lies in the picture, and whether the picture was cropped
+before, cannot be seen in it either. D' is 0 where there is no face.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import cv2
 import numpy as np
 
 from stream.face_3dmm import CROP_PER_FACE as _LOOSE
-from stream.face_3dmm import SIZE, Crop, cut, face_crop, network_input
+from stream.face_3dmm import SIZE, Crop, crop_ray, cut, face_crop, network_input
 from stream.geometry import transform_points
 from stream.region import NodeGrid, Region
 
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from stream.raster import DepthRaster
 
 __all__ = [
-    "CROP_PER_FACE", "GAIN", "NOSE_TIP", "OFFSET", "SIZE", "FaceDepth", "depth_crop",
-    "denormalised", "model_depth", "normalised",
+    "CROP_PER_FACE", "GAIN", "NOSE_TIP", "OFFSET", "SIZE", "FaceDepth", "along_ray", "depth_crop",
+    "denormalised", "model_depth", "normalised", "unit_ray",
 ]  # fmt: skip
 
 CROP_PER_FACE = 1.5  # the crop's side over the longer extent of the tracked face
@@ -45,12 +47,36 @@ def depth_crop(points_px: np.ndarray) -> Crop:
     return Crop(loose.x, loose.y, loose.side * CROP_PER_FACE / _LOOSE)
 
 
+def unit_ray(crop: Crop, camera: np.ndarray) -> np.ndarray:
+    """Return the (3,) unit ray in camera space through the middle of a crop."""
+    ray = crop_ray(crop, camera)
+    return ray / np.linalg.norm(ray)
+
+
+def along_ray(crop: Crop, camera: np.ndarray, size: int = SIZE) -> np.ndarray:
+    """Return what turns depth along the optical axis into depth along the crop's ray.
+
+    Args:
+        crop: where.
+        camera: (3, 3) intrinsics of the frame.
+        size: side of the result, pixels.
+
+    Returns:
+        (size, size) float64 factors at the middles of the crop's pixels, about 1.
+    """
+    steps = ((np.arange(size) + 0.5) / size - 0.5) * crop.side
+    x = (crop.x + steps - camera[0, 2]) / camera[0, 0]
+    y = (crop.y + steps - camera[1, 2]) / camera[1, 1]
+    ray = unit_ray(crop, camera)
+    return ray[0] * x[None] + ray[1] * y[:, None] + ray[2]
+
+
 def normalised(depth_mm: np.ndarray, tip_mm: float, focal_px: float, side_px: float) -> np.ndarray:
-    """Turn depth in mm from the camera into normalised depth (eq. 7).
+    """Turn depth in mm along the crop's ray into normalised depth (eq. 7).
 
     Args:
         depth_mm: any shape.
-        tip_mm: depth of the tip of the nose, the paper's ξ.
+        tip_mm: depth of the tip of the nose along the same ray, the paper's ξ.
         focal_px: focal length, in pixels of the frame.
         side_px: of the crop, likewise.
     """
@@ -58,14 +84,14 @@ def normalised(depth_mm: np.ndarray, tip_mm: float, focal_px: float, side_px: fl
 
 
 def denormalised(value: np.ndarray, tip_mm: float, focal_px: float, side_px: float) -> np.ndarray:
-    """Turn normalised depth into mm from the camera; undoes `normalised`."""
+    """Turn normalised depth into mm along the crop's ray; undoes `normalised`."""
     return tip_mm + (value - OFFSET) / GAIN * (tip_mm * side_px / focal_px)
 
 
 def model_depth(
     raster: DepthRaster, vertices_mm: np.ndarray, camera: np.ndarray, crop: Crop, size: int = SIZE
 ) -> np.ndarray:
-    """Draw the depth of the fitted head at the pixels of a crop (D_S of eq. 10).
+    """Draw the depth of the fitted head at the pixels of a crop, for D_S of eq. 10.
 
     Args:
         raster: draws the model's triangles.
@@ -75,7 +101,7 @@ def model_depth(
         size: side of the result, pixels.
 
     Returns:
-        (size, size) float32 mm, 0 where the head is not.
+        (size, size) float32 mm along the optical axis, 0 where the head is not.
     """
     seen = np.vstack([crop.matrix(size), [0.0, 0.0, 1.0]]) @ camera
     seen[:2, 2] -= 0.5  # nodes of this grid are the pixels' centres
@@ -123,7 +149,7 @@ class FaceDepth:
         )  # fmt: skip
 
     def in_crop(self, pixels: np.ndarray, head: Head, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
-        """Return depth in a crop: (SIZE, SIZE) mm of the fitted head, and of the network.
+        """Return depth in a crop: (SIZE, SIZE) mm from the camera, of the fit and of the network.
 
         The first is 0 where the head is not; there the second means nothing.
         """
@@ -131,10 +157,11 @@ class FaceDepth:
         vertices_mm = transform_points(head.camera_from_head, shape)
         fitted_mm = model_depth(self._raster, vertices_mm, head.camera, crop)
         tip = self._model.points478(head.identity, head.expression)[NOSE_TIP]
-        tip_mm = float(transform_points(head.camera_from_head, tip)[2])
+        ray, along = unit_ray(crop, head.camera), along_ray(crop, head.camera)
+        tip_mm = float(transform_points(head.camera_from_head, tip) @ ray)
         scale = (tip_mm, float(head.camera[0, 0]), crop.side)
         there = fitted_mm > 0
-        given = np.stack([np.where(there, normalised(fitted_mm, *scale), 0.0), there])
+        given = np.stack([np.where(there, normalised(fitted_mm * along, *scale), 0.0), there])
         picture = network_input(cut(pixels, crop)[None])
         found = self._engine(picture=picture, face_depth=given[None].astype(np.float32))["depth"]
-        return fitted_mm, denormalised(found[0, 0], *scale)
+        return fitted_mm, denormalised(found[0, 0], *scale) / along

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engines.errors import NotShippedError
+from engines.opening import open_engine
+from engines.spec import SPECS
 from stream.closing import Closing
 from stream.composite import head_region
 from stream.frame import Frame
@@ -24,11 +27,13 @@ from stream.segment import PersonSegmenter
 from stream.sight import HeadSight, Sight
 
 if TYPE_CHECKING:
+    from engines.engine import Engine
     from stream.frame import Face, Head
     from stream.settings import Settings
 
 _NODES = 160  # along a region's longer side: a picture has time for more than a frame
 _MATTE_SIZE = 512
+_THREADS = 2  # of a network
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class HeadLooker(Closing):
             self.context, self.model.triangles, self.model.triangles_of(1, 2, 3, 4)
         )
         self.networks = Networks(replace(settings.networks, refine=False), settings.engine)
+        self.face_depth = _opened("face_depth", settings.engine)
         self._segmenter = PersonSegmenter()
         self._sight = HeadSight(self._segmenter, self.networks.get("head_segmentation"))
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
@@ -81,6 +87,8 @@ class HeadLooker(Closing):
         self._beside.shutdown()
         self._segmenter.close()
         self.networks.close()
+        if self.face_depth is not None:
+            self.face_depth.close()
         self._raster.release()
         self.context.release()
 
@@ -89,6 +97,8 @@ class HeadLooker(Closing):
         """What runs each network, as really executed."""
         mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
         own = self.networks.as_stats
+        if self.face_depth is not None:
+            own |= {"face_depth": self.face_depth.as_stats}
         return {"face_mesh": dict(mediapipe), "person_segmentation": dict(mediapipe), **own}
 
     def look(self, pixels: np.ndarray) -> list[HeadLook]:
@@ -124,3 +134,13 @@ class HeadLooker(Closing):
         engine, settings = self.networks.get("hair_depth"), self._settings
         network = HairNetwork(engine, self._raster, settings.hair_network) if engine else None
         return HairDepth(self.model, self._raster, settings.hair, network)
+
+
+def _opened(name: str, choice: str) -> Engine | None:
+    """Open a network that only reconstruction needs; None where it is not shipped."""
+    if name not in SPECS:
+        return None
+    try:
+        return open_engine(SPECS[name], choice, threads=_THREADS)
+    except NotShippedError:
+        return None

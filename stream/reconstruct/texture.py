@@ -17,6 +17,7 @@ from stream.geometry import project
 from stream.raster import DepthRaster
 from stream.reconstruct.chart import draw_chart
 from stream.reconstruct.complete import Chart, completed
+from stream.reconstruct.normals import vertex_normals
 from stream.reconstruct.template import boundary_loop
 from stream.reconstruct.visible import Visibility
 from stream.region import NodeGrid
@@ -189,15 +190,3 @@ def _atlas(look: HeadLook, surface: Surface, in_picture: np.ndarray, chart: np.n
     corners = np.where(in_picture[:, None, None], in_photo[triangles], in_chart[triangles])
     swatch = (np.array([x, y]) + 0.004 * side) / scale
     return Textured(corners.astype(np.float32), in_picture, picture, swatch)
-
-
-def vertex_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Return (F, 3) unit normals that point outside, weighted by area."""
-    a, b, c = (points[triangles[:, k]] for k in range(3))
-    faces = np.cross(b - a, c - a)
-    normals = np.empty_like(points)
-    for axis in range(3):
-        normals[:, axis] = np.bincount(
-            triangles.ravel(), np.repeat(faces[:, axis], 3), minlength=len(points)
-        )
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)

@@ -17,22 +17,25 @@ if TYPE_CHECKING:
     from stream.swap.shape import FaceShape
     from stream.swap.surround import Surround
 
-_MARGIN = 0.22  # of the face's size, around it
+AROUND, CLOSE = 0.22, 0.01  # of the face's size: margin of what may change, and of the face
 _SNAP_PX = 16
 _RIM = 0.10  # of the distance of the eyes: how far inside of its outline a face is whole
 
 
-def face_region(shape: FaceShape, model: HeadModel, size: tuple[int, int]) -> Region:
-    """Return the part of a frame that a swap may change.
+def face_region(
+    shape: FaceShape, model: HeadModel, size: tuple[int, int], margin: float = AROUND
+) -> Region:
+    """Return the part of a frame that a swap may change, or that the face itself lies in.
 
     Args:
         shape: the geometry of the face.
         model: the head model.
         size: (width, height) of the frame.
+        margin: of the face's size, around it.
     """
     places = shape.drawn_px[model.labels == SKIN]
     low, high = places.min(axis=0), places.max(axis=0)
-    slack = _MARGIN * float((high - low).max())
+    slack = margin * float((high - low).max())
     x0, y0 = (np.floor((low - slack) / _SNAP_PX).astype(int) * _SNAP_PX).tolist()
     x1, y1 = (np.ceil((high + slack) / _SNAP_PX).astype(int) * _SNAP_PX).tolist()
     return Region(x0, y0, x1, y1).clipped(*size)

@@ -39,6 +39,7 @@ _WORN, _OFF = 9.0, 5.0  # grey levels of the line over the bridge: put on, and t
 _FAINT_SHARE, _FAINT = 0.16, (3.5, 9.0)  # of that line, and grey levels: faintest part of a line
 _STRONG_PX = 6  # of a line that is surely one
 _SHARE = 0.2  # of a new frame
+_BARE_EVERY = 3  # frames between two looks at a face without
 _GROWN_PX = 3
 
 
@@ -47,7 +48,7 @@ class Glasses:
 
     def __init__(self) -> None:
         self._lines: np.ndarray | None = None
-        self._bridge = 0.0
+        self._bridge, self._frames = 0.0, 0
         self.worn = False
 
     def __call__(self, pixels: np.ndarray, shape: FaceShape, region: Region) -> np.ndarray | None:
@@ -58,6 +59,9 @@ class Glasses:
             shape: the geometry of the face.
             region: of the frame.
         """
+        self._frames += 1
+        if not self.worn and self._frames % _BARE_EVERY and self._frames > _BARE_EVERY:
+            return None
         patch_from_frame = _patch_from_frame(shape.tracked_px)
         way = cv2.INTER_AREA if np.linalg.det(patch_from_frame[:, :2]) < 1 else cv2.INTER_LINEAR
         patch = cv2.warpAffine(pixels, patch_from_frame, (_WIDTH, _HEIGHT), flags=way,

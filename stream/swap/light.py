@@ -43,6 +43,7 @@ _DARK_SIZE, _DARK_PERCENT, _CLEAR_BLACK = (128, 128), 0.5, 25.0
 _LEAST_WEIGHT = 0.15  # of what was completed, beside what was seen
 _LEAST_SEEN = 0.08  # of the skin
 _LIGHT_SHARE = 0.3  # of a new frame's light in what is used
+_BLACK_EVERY = 5  # frames
 _BLUR = 0.09  # of the distance of the eyes: over which skin is averaged
 _TEXTURE_BLUR = 0.012  # of its side
 _FACING = (0.15, 0.55)  # cosine to the camera: says nothing, and counts in full
@@ -146,14 +147,16 @@ def relit(target: np.ndarray, source: np.ndarray, black: np.ndarray) -> np.ndarr
         black: (3,) colour of what is darkest around the target, 0…255.
 
     Returns:
-        (V, 6) float32: factors of red, green and blue, and what is added to them, of 0…1.
+        (V, 7) float32: factors of red, green and blue, what is added to them, of 0…1, and how
+        bright the source's skin is, of 0…1.
     """
     goal, start = np.exp(target) - _LIFT, np.exp(source) - _LIFT
     rise = np.maximum((target - source) @ _LUMA, 0)[:, None]
     contrast = np.exp((_RISE - 1) * rise)
     gain = np.maximum(goal - black, 1) / np.maximum(start, 4)
     added = contrast * black + (1 - contrast) * goal
-    return np.hstack([contrast * gain, added / 255]).astype(np.float32)
+    bright = np.maximum(start @ _LUMA, 4)[:, None]
+    return np.hstack([contrast * gain, added / 255, bright / 255]).astype(np.float32)
 
 
 class LiveLight:
@@ -166,7 +169,7 @@ class LiveLight:
     def __init__(self, basis: LightBasis) -> None:
         self._basis = basis
         self._light: np.ndarray | None = None
-        self._black = np.zeros(3)
+        self._black, self._frames = np.zeros(3), 0
 
     def __call__(
         self,
@@ -201,18 +204,24 @@ class LiveLight:
             colours = blurred_colours(
                 region.crop(pixels), places - region[:2], _BLUR * shape.eyes_px
             )
-            self._follow(self._basis.fit(colours, weights), _darkest(wide.crop(pixels)))
+            self._follow(self._basis.fit(colours, weights))
+            self._follow_black(wide.crop(pixels))
         goal = source if self._light is None else self._basis.at_vertices(self._light)
         if settings.colour_match < 1:
             goal = goal + (1 - settings.colour_match) * _tone_apart(goal[plain], source[plain])
         return relit(goal, source, self._black)
 
-    def _follow(self, found: np.ndarray | None, black: np.ndarray) -> None:
-        share = 1.0 if self._light is None else _LIGHT_SHARE
-        self._black += share * (black - self._black)
+    def _follow(self, found: np.ndarray | None) -> None:
         if found is not None:
             last = found if self._light is None else self._light
-            self._light = last + share * (found - last)
+            self._light = last + _LIGHT_SHARE * (found - last)
+
+    def _follow_black(self, head: np.ndarray) -> None:
+        """Look once in a while: haze comes and goes slowly."""
+        if self._frames % _BLACK_EVERY == 0:
+            share = 1.0 if self._frames == 0 else _LIGHT_SHARE
+            self._black += share * (_darkest(head) - self._black)
+        self._frames += 1
 
 
 def _darkest(crop: np.ndarray) -> np.ndarray:

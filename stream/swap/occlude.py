@@ -87,7 +87,7 @@ def covered(front: Front, shape: FaceShape, region: Region, crop: np.ndarray) ->
 
 def _with_edges(shares: np.ndarray, crop: np.ndarray, eyes_px: float) -> np.ndarray:
     """Bring the borders of shares to the edges of the picture (He, Sun, Tang 2010)."""
-    factor = max(1, round(eyes_px / 60))  # finer than that no border is known
+    factor = max(1, round(eyes_px / 45))  # finer than that no border is known
     size = (max(8, crop.shape[1] // factor), max(8, crop.shape[0] // factor))
     guide = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
     small = cv2.resize(shares, size, interpolation=cv2.INTER_AREA)

@@ -46,7 +46,8 @@ class FaceShape:
         own_px: (V, 2) float32, where the target's vertices lie in the frame.
         drawn_px: (V, 2) float32, where the swapped ones are drawn.
         depth_mm: (V,) float32, of the drawn ones.
-        facing: (V,) float32, cosine between normal and the direction to the camera.
+        facing: (V,) float32, cosine between the normal of the face at rest and the direction to
+            the camera.
         points_px: (478, 2) float32, the tracked points of the drawn face.
         tracked_px: (478, 2) float32, those of the target.
         eyes_px: distance of the outer corners of the eyes if the face looked at the camera.
@@ -69,12 +70,14 @@ class _Known:
         source: who is drawn.
         identity: (K,) of the target.
         neutral: (V, 3) mm, its head at rest.
+        normals: (V, 3) of that.
         difference: (V, 3) mm from there to the source's head, as far as vertices go there.
     """
 
     source: SourceFace
     identity: np.ndarray
     neutral: np.ndarray
+    normals: np.ndarray
     difference: np.ndarray
 
 
@@ -122,12 +125,12 @@ class ShapeBlender:
             other_mm = own_mm + change @ pose[:3, :3].T
             moved = project(other_mm, camera) - project(own_mm, camera)
         drawn_px = own_px + moved
-        normals = vertex_normals(other_mm, model.triangles)
         rays = other_mm / np.linalg.norm(other_mm, axis=1, keepdims=True)
+        facing = -((known.normals @ pose[:3, :3].T) * rays).sum(axis=1)
         points = np.einsum("nc,ncd->nd", model.points478_bary,
                            drawn_px[model.triangles[model.points478_triangle]])  # fmt: skip
         return FaceShape(
-            own_px, drawn_px, other_mm[:, 2], -(normals * rays).sum(axis=1), points,
+            own_px, drawn_px, other_mm[:, 2], facing, points,
             face.points_px[:, :2], float(eyes_px),
         )  # fmt: skip
 
@@ -137,7 +140,8 @@ class ShapeBlender:
         if known is None or known.source is not source or (known.identity != head.identity).any():
             neutral = self._model.shape(head.identity)
             difference = self._difference(head.identity, neutral, source)
-            known = self._known = _Known(source, head.identity, neutral, difference)
+            normals = vertex_normals(neutral, self._model.triangles)
+            known = self._known = _Known(source, head.identity, neutral, normals, difference)
         return known
 
     def _difference(

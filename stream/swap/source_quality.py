@@ -12,6 +12,7 @@ from stream.errors import UserError
 from stream.face_3dmm import face_crop
 from stream.geometry import angles_from_rotation
 from stream.pose import ray_rotation
+from stream.sight import OCCLUDER
 
 if TYPE_CHECKING:
     from stream.swap.source_photo import SourcePhoto
@@ -24,6 +25,8 @@ _LEAST_SHARP, _GOOD_SHARP = 0.012, 0.04
 _SHARP_SIDE = 192
 _OPEN_EYE, _OPEN_MOUTH = 0.12, 0.35
 _DIM, _BRIGHT = 0.12, 0.97
+_GLASSES = 0.015
+_BAND = (70, 300, 116, 345)  # ends of the brows and of the cheekbones
 _LIDS = ((159, 145, 33, 133), (386, 374, 362, 263))  # upper, lower, corners
 _LIPS = (13, 14, 61, 291)
 
@@ -40,6 +43,7 @@ class Quality:
         eye_opening: of the more closed eye, height over width.
         mouth_opening: height over width of the gap between the lips.
         level: brightness of the skin, 0…1.
+        before_eyes: share of the band of the eyes that a thing covers, such as glasses.
     """
 
     eyes_px: float
@@ -49,6 +53,7 @@ class Quality:
     eye_opening: float
     mouth_opening: float
     level: float
+    before_eyes: float = 0.0
 
     @property
     def weight(self) -> float:
@@ -79,6 +84,7 @@ class Quality:
             (self.sharpness < _GOOD_SHARP, "the photo is blurred"),
             (self.seen < _GOOD_SEEN, "much of the face is covered, that part is guessed"),
             (self.eye_opening < _OPEN_EYE, "the eyes are closed"),
+            (self.before_eyes > _GLASSES, "glasses or a thing before the eyes: take them off"),
             (self.mouth_opening > _OPEN_MOUTH, "the mouth is wide open"),
             (self.level < _DIM, "the photo is very dark"),
             (self.level > _BRIGHT, "the photo is overexposed"),
@@ -133,6 +139,7 @@ def judge(photo: SourcePhoto, seen: float, level: float) -> Quality:
         eye_opening=min(lids),
         mouth_opening=_gap(points, *_LIPS),
         level=level,
+        before_eyes=_before_eyes(photo),
     )
 
 
@@ -158,6 +165,19 @@ def _facing_camera(photo: SourcePhoto) -> np.ndarray:
     """Return the head's rotation as seen along the ray to it."""
     pose = photo.head.camera_from_head
     return ray_rotation(pose[:3, 3]).T @ pose[:3, :3]
+
+
+def _before_eyes(photo: SourcePhoto) -> float:
+    """Return the share of the band of the eyes that the networks call a thing."""
+    things = photo.sight.share(OCCLUDER)
+    if things is None:
+        return 0.0
+    region = photo.region
+    corners = photo.face.points_px[list(_BAND), :2] - [region.x0, region.y0]
+    corners = corners * np.array(things.shape[::-1]) / (region.width, region.height)
+    (left, top), (right, bottom) = corners.min(axis=0).astype(int), corners.max(axis=0).astype(int)
+    band = things[max(top, 0) : bottom + 1, max(left, 0) : right + 1]
+    return float((band > 0.3).mean()) if band.size else 0.0
 
 
 def _gap(points: np.ndarray, upper: int, lower: int, one: int, other: int) -> float:

@@ -124,8 +124,8 @@ def _unlit(
     if usable.mean() < _ENOUGH:
         return linear, usable
     some = np.flatnonzero(usable)[:: max(1, int(usable.sum()) // _LIGHT_TEXELS)]
-    rows = (part.reshape(-1, 3)[some] for part in (linear, expected, normals))
-    light = estimate_light(*rows, seen.ravel()[some])
+    colours, skins, facing = (part.reshape(-1, 3)[some] for part in (linear, expected, normals))
+    light = estimate_light(colours, skins, facing, seen.ravel()[some])
     shade = shading(light, normals)
     albedo = without_shading(linear, shade, expected, seen * skin)
     albedo = without_gloss(albedo, seen, skin)
@@ -142,7 +142,7 @@ def _plausible(albedo: np.ndarray, linear: np.ndarray) -> np.ndarray:
 def kept_share(photo: SourcePhoto, grid: SampleGrid, model: HeadModel) -> np.ndarray:
     """Return (S, S) 0…1, where the photo shows the head itself and not hair or things.
 
-    Around mouth and chin, hair is a beard and stays; above, it colours the skin beside it.
+    Around mouth and chin, hair is a beard and stays; elsewhere, it colours the skin beside it.
     """
     sight = photo.sight
     share, things, hair = sight.share(*_SHOWN), sight.share(OCCLUDER), sight.share(HAIR)
@@ -155,23 +155,25 @@ def kept_share(photo: SourcePhoto, grid: SampleGrid, model: HeadModel) -> np.nda
     corner = np.array([region.x0, region.y0], np.float32)
     scale = np.array(share.shape[::-1], np.float32) / (region.width, region.height)
     in_crop = SampleGrid(((grid.places_px - corner) * scale).astype(np.float32), grid.seen)
-    with_beard, without = (
-        smoothstep(in_crop.sample(np.minimum(part, 1 - things).astype(np.float32)), *_SURE)
-        for part in (share + hair, bare)
-    )
-    beard = _beard_region(SameModel(model), len(grid.seen))
-    return without + beard * (np.maximum(with_beard, without) - without)
+    beards, brows = _hairy_regions(SameModel(model), len(grid.seen))
+    kept = np.zeros_like(grid.seen)
+    for part, where in ((share + hair, beards), (share, brows), (bare, 1 - beards - brows)):
+        allowed = np.minimum(part, 1 - things).astype(np.float32)
+        kept += where * smoothstep(in_crop.sample(allowed), *_SURE)
+    return kept
 
 
 @lru_cache(maxsize=4)
-def _beard_region(key: SameModel, size: int) -> np.ndarray:
-    """Return (S, S) float32, 1 from under the nose to the chin."""
+def _hairy_regions(key: SameModel, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return two (S, S) float32: 1 from under the nose to the chin, and 1 about the brows."""
     model, points = key.model, key.model.points68()
     x, y = np.abs(model.vertices[:, 0]), model.vertices[:, 1]
-    low = smoothstep(y - points[33, 1], -4.0, 4.0)
-    inner = 1 - smoothstep(x, *_BEARD_MM)
-    region = np.where(np.isin(model.labels, (_SKIN, _MOUTH)), low * inner, 0.0)
-    return texel_map(model, size).painted(region[:, None])[..., 0]
+    beard = smoothstep(y - points[33, 1], -4.0, 4.0) * (1 - smoothstep(x, *_BEARD_MM))
+    above = np.abs(y - np.interp(x, *_brow_line(points)))
+    brow = 1 - smoothstep(np.maximum(above - 4.0, x - np.abs(points[26, 0])), 0.0, 4.0)
+    where = np.isin(model.labels, (_SKIN, _MOUTH))
+    painted = texel_map(model, size).painted(np.stack([beard * where, brow * where], axis=1))
+    return painted[..., 0], painted[..., 1]
 
 
 def expected_albedo(photo: SourcePhoto, model: HeadModel, size: int) -> np.ndarray:

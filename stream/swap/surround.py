@@ -85,6 +85,11 @@ class Surround(NamedTuple):
     x: np.ndarray
     y: np.ndarray
 
+    def part(self, region: Region, inner: Region) -> Surround:
+        """Return what belongs to a part of the region."""
+        part = inner.moved_into(region)
+        return Surround(part.crop(self.x), part.crop(self.y))
+
     def of(self, picture: np.ndarray, corner: tuple[int, int] = (0, 0)) -> np.ndarray:
         """Sample a picture, (H, W, …) uint8 whose first pixel lies at a corner of the frame."""
         x, y = self.x - np.float32(corner[0]), self.y - np.float32(corner[1])

@@ -15,12 +15,13 @@ import numpy as np
 from stream.allocator import keep_freed_memory
 from stream.composite import head_region
 from stream.gl import create_context
+from stream.governor import HIGH
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
 from stream.networks import Networks
 from stream.path import FramePath
 from stream.swap.casting import Casting, Looks
-from stream.swap.compose import covering, face_region, laid
+from stream.swap.compose import CLOSE, covering, face_region, laid
 from stream.swap.controls import pressed
 from stream.swap.draw import FaceDrawer, seen_at_vertices, soft_border
 from stream.swap.fade import Fade, turned_degrees
@@ -114,6 +115,7 @@ class Swapper(FramePath):
         self._casting = Casting(roles)
         self._looks = Looks(settings.engine) if self._casting.needs_looks else None
         self._followed: dict[int, _Followed] = {}
+        self._frames = 0
 
     def close(self) -> None:
         """Give back the networks and the OpenGL context."""
@@ -173,17 +175,21 @@ class Swapper(FramePath):
                 light = followed.light(frame.pixels, shape, front, self._lights[number], options)
             with stage("surround"):
                 around = surround_of(shape, followed.blender.follows, region, level)
-                under = region.crop(pixels).copy() if around is None else around.of(pixels)
+                if around is not None:
+                    region.crop(pixels)[:] = around.of(pixels)
             with stage("draw"):
+                inner = face_region(shape, self._model, frame.size, CLOSE)
                 border = soft_border(self._model, options.softness, self._seen[number])
                 blur = followed.finish.blur
-                drawn = self._drawer.draw(number, shape, light, border, region, blur)
+                drawn = self._drawer.draw(number, shape, light, border, inner, blur)
             with stage("composite"):
-                hidden = self._hidden(frame, shape, region, front, followed)
-                cover = covering(drawn, shape, region, hidden, around, options)
+                hidden = self._hidden(frame, shape, inner, front, followed)
+                moved = None if around is None else around.part(region, inner)
+                cover = covering(drawn, shape, inner, hidden, moved, options)
+                under = inner.crop(pixels)
                 skin = followed.finish(drawn, under, cover, options)
-                region.crop(pixels)[:] = laid(skin, under, cover, level)
-            self.covers.append((region, cover))
+                under[:] = laid(skin, under, cover, level)
+            self.covers.append((inner, cover))
         return replace(frame, pixels=pixels)
 
     def _track(self, frame: Frame) -> list[Face]:
@@ -208,7 +214,13 @@ class Swapper(FramePath):
         return self._followed[face_id]
 
     def _look_ahead(self, frame: Frame) -> None:
-        """Look for what is in front of heads where they were, while the tracker runs."""
+        """Look for what is in front of heads where they were, while the tracker runs.
+
+        Where quality is low, what was seen in the last frames must do for the next.
+        """
+        self._frames += 1
+        if self._frames % max(1, self.quality.hair_every // HIGH.hair_every):
+            return
         for followed in self._followed.values():
             followed.front = None
             if followed.region is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stream.flatten import flatten, sample_grid, texture_uv, vertex_normals
+from stream.flatten import flatten, flatten_by, sample_grid, texture_uv, vertex_normals
 from stream.geometry import pinhole_camera, project, rotation_from_angles
 from stream.head_model import load_head_model
 from stream.swap.texture_map import label_map, texel_map
@@ -98,6 +98,15 @@ def test_a_finer_picture_is_averaged():
     picture = np.repeat(checks[..., None], 3, axis=2).astype(np.uint8)
     flat = flatten(picture, vertices, camera, model, 64)
     assert np.abs(flat.colours[flat.seen > 0.9] - 127.5).max() < 20
+
+
+def test_a_grid_serves_several_pictures():
+    model, vertices, camera = head_at(yaw=10)
+    grid = sample_grid(vertices, camera, model, SIZE)
+    for picture in (ramp(), 255 - ramp()):
+        whole, by_grid = flatten(picture, vertices, camera, model, SIZE), flatten_by(grid, picture)
+        assert np.array_equal(whole.colours, by_grid.colours)
+        assert np.array_equal(whole.seen, by_grid.seen)
 
 
 def test_other_vertices_and_heads_behind_the_camera_are_refused():

@@ -215,6 +215,7 @@ def pair_example(
         "pair_intrinsics": (lifted @ pairs["intrinsics"][index]).astype(np.float32).reshape(2, 9),
         "pair_camera_from_head": np.float32(pairs["camera_from_head"][index]).reshape(2, 16),
         "pair_tip_mm": np.float32(pairs["tip_mm"][index]),
+        "pair_ray": np.float32(pairs["ray"][index]),
     }
 
 
@@ -260,6 +261,7 @@ def _view(batch: Batch, pictures: torch.Tensor, number: int) -> View:
         camera_from_head=batch["pair_camera_from_head"][:, number].float().view(-1, 4, 4),
         tip_mm=batch["pair_tip_mm"][:, number].float(),
         side_px=torch.full((len(pictures),), float(SIZE), device=pictures.device),
+        ray=batch["pair_ray"][:, number].float(),
     )
 
 

@@ -39,7 +39,7 @@ _WIDTHS, _DEPTHS, _FOLD = (24, 40, 64, 96), (1, 1, 2, 2), 4
 # pictures are −1…1): a generator that begins by changing nothing needs a push.
 _RATES = {"cycle": 0.5, "identity": 0.25, "adversarial": 0.1, "truth": 10.0}
 _SLIGHT = 0.02
-_ALONE = 1000  # steps in which the truth alone teaches
+_ALONE = 2500  # steps in which the truth alone teaches
 _POOL = 50
 
 
@@ -50,6 +50,8 @@ class Translator(nn.Module):
         variant: `light` runs live; `resnet` is the generator of the CycleGAN paper.
     """
 
+    soft: torch.Tensor
+
     def __init__(self, variant: str) -> None:
         super().__init__()
         self.light = variant == "light"
@@ -59,11 +61,9 @@ class Translator(nn.Module):
         last = self.body.head[-1]
         for weights in last.parameters():
             nn.init.zeros_(weights)  # begins by changing nothing
-        # Over the joints of what is unfolded.
-        self.smooth = nn.Conv2d(3, 3, 3, padding=1, bias=False)
         soft = torch.tensor([0.25, 0.5, 0.25])
-        with torch.no_grad():
-            self.smooth.weight.copy_(torch.einsum("io,y,x->ioyx", torch.eye(3), soft, soft))
+        kernel = torch.outer(soft, soft).expand(3, 1, 3, 3).contiguous()
+        self.register_buffer("soft", kernel)  # over the joints of what is unfolded
 
     def forward(self, picture: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Return the (N, 3, H, W) picture, 0…1; not clipped while training.
@@ -73,7 +73,10 @@ class Translator(nn.Module):
             masks: (N, 2, H, W) 0…1: pasted, unknown.
         """
         found = self.body(torch.cat([picture - 0.45, masks - 0.3], dim=1))
-        out = picture + (self.smooth(found) if self.light else found)
+        if self.light:
+            # As a layer that learns, it goes to 0 in the first steps and takes the rest along.
+            found = functional.conv2d(found, self.soft.to(found.dtype), padding=1, groups=3)
+        out = picture + found
         return out if self.training else out.clamp(0, 1)
 
 
@@ -194,7 +197,7 @@ class Repair:
             raise ValueError("Repair.adversary_loss: runs on one process")
         judge.steps += 1
         if not self._made:
-            return {"judge_real": 0.0 * judge.real.body[0].weight.sum()}
+            return {"judge_real": 0.0 * next(judge.real.parameters()).sum()}
         masks, real_masks = (batch[n].float() / 255 for n in ("masks", "other_masks"))
         whole = {
             "real": torch.cat([batch["other"].float() / 255, real_masks], 1),

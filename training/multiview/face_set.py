@@ -15,7 +15,14 @@ import cv2
 import numpy as np
 
 from stream.face_3dmm import Crop
-from stream.reconstruct.face_depth import NOSE_TIP, SIZE, depth_crop, normalised
+from stream.reconstruct.face_depth import (
+    NOSE_TIP,
+    SIZE,
+    along_ray,
+    depth_crop,
+    normalised,
+    unit_ray,
+)
 from training.learn.prepared import DEPTH_UNIT_MM, PreparedSet, open_set
 from training.multiview.fits import LandmarkFits
 from training.synthetic.scene import Label
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 
 STORED = 256  # side of the stored crops, pixels; the network sees SIZE of them
 MARGIN = STORED / SIZE
+_LEAST_FACE, _ASTRAY = 1000, 0.12  # pixels; mean error of the fit, normalised depth
 _FIELDS = {"pixels": "uint8", "labels": "uint8", "depth": "float16", "model_depth": "float16"}
 
 
@@ -40,15 +48,15 @@ class Known:
         pixels: (H, W, 3) uint8 RGB.
         depth_mm: (H, W) float32 from the camera, inf or nan where nothing is.
         labels: (H, W) uint8, `Label`.
-        tip_mm: depth of the tip of the nose.
-        focal_px: focal length.
+        tip: (3,) the tip of the nose, camera space, mm.
+        camera: (3, 3) intrinsics.
     """
 
     pixels: np.ndarray
     depth_mm: np.ndarray
     labels: np.ndarray
-    tip_mm: float
-    focal_px: float
+    tip: np.ndarray
+    camera: np.ndarray
 
 
 def stored_crop(points_px: np.ndarray) -> tuple[Crop, float]:
@@ -72,7 +80,8 @@ def example(known: Known, fitted: FittedFace, fits: LandmarkFits) -> dict[str, n
     crop, side = stored_crop(fitted.face.points_px)
     finite = np.where(np.isfinite(known.depth_mm), known.depth_mm, 0).astype(np.float32)
     depth_mm = warped(finite, crop, STORED, cv2.INTER_NEAREST)
-    value = normalised(depth_mm, known.tip_mm, known.focal_px, side)
+    along, tip_mm = along_ray(crop, known.camera, STORED), known.tip @ unit_ray(crop, known.camera)
+    value = normalised(depth_mm * along, float(tip_mm), float(known.camera[0, 0]), side)
     return {
         "pixels": warped(known.pixels, crop, STORED, cv2.INTER_LINEAR),
         "labels": warped(known.labels, crop, STORED, cv2.INTER_NEAREST),
@@ -81,16 +90,26 @@ def example(known: Known, fitted: FittedFace, fits: LandmarkFits) -> dict[str, n
     }
 
 
+def astray(one: dict[str, np.ndarray]) -> bool:
+    """Return whether a fit lies so far off that it is a failure of the tracker, or unseen."""
+    face = np.isin(one["labels"], (Label.FACE, Label.EYES))
+    both = face & np.isfinite(one["depth"]) & np.isfinite(one["model_depth"])
+    off = np.abs(one["depth"].astype(np.float32) - one["model_depth"])[both]
+    return bool(both.sum() < _LEAST_FACE or off.mean() > _ASTRAY)
+
+
 def known_people(source: PreparedSet, rows: Iterable[int]) -> Iterator[Known]:
     """Give the pictures of a set of synthetic people (`python -m training prepare`)."""
     for row in rows:
         centre = float(source["camera_from_head"][row][2, 3])
+        camera = source["intrinsics"][row].astype(np.float64)
+        x, y, z = source["points478"][row][NOSE_TIP].astype(np.float64)
         yield Known(
             pixels=np.array(source["pixels"][row]),
             depth_mm=source["depth"][row].astype(np.float32) * DEPTH_UNIT_MM + centre,
             labels=np.array(source["labels"][row]),
-            tip_mm=float(source["points478"][row][NOSE_TIP, 2]),
-            focal_px=float(source["intrinsics"][row][0, 0]),
+            tip=z * (np.linalg.inv(camera) @ [x, y, 1.0]),
+            camera=camera,
         )
 
 
@@ -104,7 +123,7 @@ def known_scan(view: ScanView) -> Known:
     """Take a scan's truth over: its face is labelled, the rest of the head counts as neck."""
     head = np.where(np.isfinite(view.depth_mm), Label.NECK, Label.BACKGROUND)
     labels = np.where(view.face, Label.FACE, head).astype(np.uint8)
-    return Known(view.pixels, view.depth_mm, labels, view.tip_mm, float(view.camera[0, 0]))
+    return Known(view.pixels, view.depth_mm, labels, view.tip, view.camera)
 
 
 def prepare_faces(
@@ -116,7 +135,9 @@ def prepare_faces(
     held_out: bool = False,
     progress: Callable[[Iterable], Iterable] | None = None,
 ) -> PreparedSet:
-    """Track, fit and crop pictures, and keep them as a set; those without a face are left out.
+    """Track, fit and crop pictures, and keep them as a set; what has no face is left out.
+
+    So are pictures where the tracker failed: the fit is far from the truth.
 
     Args:
         pictures: with their truth.
@@ -138,9 +159,10 @@ def prepare_faces(
     with LandmarkFits() as fits:
         for known in progress(pictures) if progress else pictures:
             fitted = fits.fit(known.pixels)
-            if fitted is None:
+            one = None if fitted is None else example(known, fitted, fits)
+            if one is None or astray(one):
                 continue
-            for name, value in example(known, fitted, fits).items():
+            for name, value in one.items():
                 fields[name][count] = value
             count += 1
     for array in fields.values():

@@ -18,7 +18,13 @@ from stream.geometry import transform_points
 from stream.gl import create_context
 from stream.head_model import load_head_model
 from stream.raster import DepthRaster
-from stream.reconstruct.face_depth import NOSE_TIP, model_depth, normalised
+from stream.reconstruct.face_depth import (
+    NOSE_TIP,
+    along_ray,
+    model_depth,
+    normalised,
+    unit_ray,
+)
 from stream.track import FaceTracker
 from training.evaluate_fit import unsmoothed
 
@@ -35,12 +41,12 @@ class FittedFace:
     Attributes:
         face: the tracked points.
         head: the fitted head.
-        tip_mm: depth of the fitted tip of the nose.
+        tip: (3,) the fitted tip of the nose, camera space, mm.
     """
 
     face: Face
     head: Head
-    tip_mm: float
+    tip: np.ndarray
 
 
 class LandmarkFits(Closing):
@@ -106,7 +112,7 @@ class LandmarkFits(Closing):
     def placed(self, face: Face, head: Head) -> FittedFace:
         """Add to a fit where its nose is."""
         tip = self.model.points478(head.identity, head.expression)[NOSE_TIP]
-        return FittedFace(face, head, float(transform_points(head.camera_from_head, tip)[2]))
+        return FittedFace(face, head, transform_points(head.camera_from_head, tip))
 
     def depth(self, fitted: FittedFace, crop: Crop, size: int, side: float) -> np.ndarray:
         """Draw the normalised depth of a fit (eq. 7).
@@ -124,5 +130,7 @@ class LandmarkFits(Closing):
         shape = self.model.shape(head.identity, head.expression)
         placed = transform_points(head.camera_from_head, shape)
         depth_mm = model_depth(self.raster, placed, head.camera, crop, size)
-        value = normalised(depth_mm, fitted.tip_mm, float(head.camera[0, 0]), side)
+        tip_mm = float(fitted.tip @ unit_ray(crop, head.camera))
+        along = along_ray(crop, head.camera, size)
+        value = normalised(depth_mm * along, tip_mm, float(head.camera[0, 0]), side)
         return np.where(depth_mm > 0, value, np.float32(np.inf))

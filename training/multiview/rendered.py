@@ -13,11 +13,16 @@ from stream.geometry import transform_points
 from stream.gl import create_context
 from stream.head_model import load_head_model
 from stream.raster import DepthRaster
-from stream.reconstruct.face_depth import NOSE_TIP, model_depth, normalised
+from stream.reconstruct.face_depth import (
+    NOSE_TIP,
+    along_ray,
+    model_depth,
+    normalised,
+    unit_ray,
+)
 from training.experiments.face_3dmm import OUTPUTS
 from training.learn.prepared import PAIRS, PreparedSet, open_set
 from training.multiview.face_set import STORED
-from training.multiview.face_set import SIZE as SEEN_SIDE
 from training.multiview.model_net import batch_of
 
 if TYPE_CHECKING:
@@ -53,9 +58,11 @@ def render_models(data: PreparedSet, source: Path, out: Path, network: nn.Module
             pose = pose_in_camera(found["rotation"][number], found["place"][number], whole, seen)
             identity, expression = found["identity"][number], found["expression"][number]
             placed = transform_points(pose, model.shape(identity, expression))
-            tip = transform_points(pose, model.points478(identity, expression)[NOSE_TIP])[2]
+            tip = transform_points(pose, model.points478(identity, expression)[NOSE_TIP])
+            tip = float(tip @ unit_ray(crop, camera))
             depth_mm = model_depth(raster, placed, camera, crop, STORED)
-            value = normalised(depth_mm, float(tip), float(camera[0, 0]), SEEN_SIDE)
+            along = along_ray(crop, camera, STORED)
+            value = normalised(depth_mm * along, tip, float(camera[0, 0]), SIZE)
             fields["model_depth"][row, number] = np.where(depth_mm > 0, value, np.inf)
             fields["camera_from_head"][row, number] = pose
             fields["tip_mm"][row, number] = tip

@@ -26,6 +26,7 @@ class View(NamedTuple):
         camera_from_head: (N, 4, 4), mm.
         tip_mm: (N,) ξ of eq. 7.
         side_px: (N,) of the crop that normalised depth refers to, in pixels of the picture.
+        ray: (N, 3) unit, camera space: along which depth counts.
     """
 
     picture: torch.Tensor
@@ -33,14 +34,15 @@ class View(NamedTuple):
     camera_from_head: torch.Tensor
     tip_mm: torch.Tensor
     side_px: torch.Tensor
+    ray: torch.Tensor
 
     def depth_mm(self, value: torch.Tensor) -> torch.Tensor:
-        """Turn normalised depth (N, H, W) into mm from the camera: undoes eq. 7."""
+        """Turn normalised depth (N, H, W) into mm along the ray: undoes eq. 7."""
         scale = self._side_mm()
         return self.tip_mm[:, None, None] + (value - OFFSET) / GAIN * scale[:, None, None]
 
     def normalised(self, depth_mm: torch.Tensor) -> torch.Tensor:
-        """Turn mm from the camera (N, …) into normalised depth (eq. 7)."""
+        """Turn mm along the ray (N, …) into normalised depth (eq. 7)."""
         scale = self._side_mm()
         shape = (-1, *[1] * (depth_mm.ndim - 1))
         return GAIN * (depth_mm - self.tip_mm.view(shape)) / scale.view(shape) + OFFSET
@@ -73,7 +75,7 @@ def reprojected(
     v, u = torch.meshgrid(rows, columns, indexing="ij")
     pixels = torch.stack([u, v, torch.ones_like(u)], dim=-1).view(1, -1, 3)
     rays = pixels @ torch.linalg.inv(first.intrinsics).mT
-    points = rays / rays[..., 2:] * depth_mm.view(count, -1, 1)
+    points = rays / (rays @ first.ray[..., None]) * depth_mm.view(count, -1, 1)
     motion = second.camera_from_head @ torch.linalg.inv(first.camera_from_head)
     moved = points @ motion[:, :3, :3].mT + motion[:, None, :3, 3]
     image = moved @ second.intrinsics.mT
@@ -81,7 +83,7 @@ def reprojected(
     grid = places / places.new_tensor([width, height]) * 2 - 1
     return (
         grid.view(count, height, width, 2),
-        second.normalised(moved[..., 2]).view(count, height, width),
+        second.normalised((moved @ second.ray[..., None])[..., 0]).view(count, height, width),
     )
 
 

@@ -51,7 +51,7 @@ class ScanView:
         depth_mm: (H, W) float32, nan where the head is not.
         face: (H, W) bool, skin of the face and eyes.
         camera: (3, 3) intrinsics.
-        tip_mm: depth of the tip of the nose.
+        tip: (3,) tip of the nose, camera space, mm.
         yaw_deg: turn of the head.
     """
 
@@ -59,7 +59,7 @@ class ScanView:
     depth_mm: np.ndarray
     face: np.ndarray
     camera: np.ndarray
-    tip_mm: float
+    tip: np.ndarray
     yaw_deg: float
 
 
@@ -112,7 +112,7 @@ class IctScans(Closing):
             depth_mm=depth,
             face=face,
             camera=camera,
-            tip_mm=float(placed[self._tip, 2]),
+            tip=placed[self._tip].astype(np.float64),
             yaw_deg=float(yaw),
         )
 

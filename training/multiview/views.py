@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from stream.frame import Face, Frame, Head
+from stream.reconstruct.face_depth import unit_ray
 from training.clips import clip_files, clip_pairs
 from training.learn.prepared import PAIRS
 from training.multiview.face_set import STORED, stored_crop, warped
@@ -32,7 +33,7 @@ _STEP_S = 0.3  # between looks of a joint fit: longer than a gap that is smoothe
 _LOOKS = 8
 _FIELDS = {
     "pixels": "uint8", "model_depth": "float16", "intrinsics": "float32",
-    "camera_from_head": "float32", "tip_mm": "float32", "side_px": "float32",
+    "camera_from_head": "float32", "tip_mm": "float32", "ray": "float32",
     "points478": "float32", "identity": "float32", "expression": "float32",
 }  # fmt: skip
 
@@ -114,8 +115,8 @@ def _view_arrays(fits: LandmarkFits, picture: Picture, fitted: FittedFace) -> di
         "model_depth": fits.depth(fitted, crop, STORED, side),
         "intrinsics": matrix @ head.camera,
         "camera_from_head": head.camera_from_head,
-        "tip_mm": np.float32(fitted.tip_mm),
-        "side_px": np.float32(side * matrix[0, 0]),
+        "tip_mm": np.float32(fitted.tip @ unit_ray(crop, head.camera)),
+        "ray": unit_ray(crop, head.camera),
         "points478": points,
         "identity": identity,
         "expression": expression,

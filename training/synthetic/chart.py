@@ -21,7 +21,7 @@ _NUMBERS = (
     ("yaw", "yaw, degrees", (-70, 70), 28), ("pitch", "pitch, degrees", (-40, 40), 20),
     ("roll", "roll, degrees", (-30, 30), 20), ("distance_mm", "distance, mm", (350, 1500), 23),
     ("tone", "skin: CIELAB L* of the cheek", (20, 80), 20),
-    ("age", "age: 0.5 young adult, 1 old", (0.2, 1.0), 16),
+    ("age", "age: 0.19 ten years, 0.5 young, 1 old", (0.1, 1.0), 18),
 )  # fmt: skip
 _WORDS = (
     ("hair", "hair"), ("hair_colour", "colour of hair"), ("light", "light"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import deque
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,6 @@ _MOST_BODY_TURN = np.radians(65.0)
 _BRIGHTEST = 32.0  # linear light of a glint; half floats overflow beyond
 _TUPLE_FAULTS = 0.4  # of a camera that takes several pictures of one scene
 _AHEAD = 3  # people drawn before they are asked for, a worker: memory stays bounded
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _Item = tuple[int, dict[str, np.ndarray], dict[str, str | float]]
 
 
@@ -265,9 +263,7 @@ def stream(
         return
     IctPeople(data_dir)  # keeps its registration, which the workers then find
     # A forked OpenGL context is broken: every worker starts anew.
-    with _single_threads():
-        pool = multiprocessing.get_context("spawn").Pool(workers, _begin, settings)
-    with pool:
+    with multiprocessing.get_context("spawn").Pool(workers, _begin, settings) as pool:
         waiting: deque[AsyncResult[list[_Item]]] = deque()
         for group in groups:
             waiting.append(pool.apply_async(_drawn, (group,)))
@@ -277,30 +273,13 @@ def stream(
             yield from waiting.popleft().get()
 
 
-@contextmanager
-def _single_threads() -> Iterator[None]:
-    """Let processes that start meanwhile use one thread each, for linear algebra and Mesa.
-
-    Workers are what runs side by side; threads beside them cost a fifth more processor time.
-    """
-    settings = dict.fromkeys(_THREADS, "1") | {"LP_NUM_THREADS": "0"}
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 _state: dict[str, tuple[Synthesiser, int, bool]] = {}
 
 
 def _begin(data_dir: Path, size: int, seed: int, held_out: bool) -> None:
     cv2.setNumThreads(1)
+    # Workers run side by side: threads of Mesa's own would cost a tenth more processor time.
+    os.environ.setdefault("LP_NUM_THREADS", "0")
     _state["own"] = Synthesiser(data_dir, size), seed, held_out
 
 

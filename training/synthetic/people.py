@@ -261,7 +261,8 @@ class People:
         own = (self._to_model @ head) * scale
         rotation, shift = rigid(own, self._model.vertices, self._steady)
         offsets = (own @ rotation.T + shift - self._model.vertices).ravel()
-        identity = (self._projector @ offsets).astype(np.float32)
+        # Not by BLAS: for this little it would start threads, which costs more than it saves.
+        identity = np.einsum("kn,n->k", self._projector, offsets).astype(np.float32)
         return _Shape(head.astype(np.float32), scale, rotation, shift, identity)
 
     def _posed(self, shape: _Shape, points: np.ndarray) -> np.ndarray:
@@ -371,7 +372,7 @@ class People:
         arm = points_mm[low] - self._model.neck_joint
         part = (angle * share[low])[:, None]
         cosine, sine = np.cos(part), np.sin(part)
-        along = (arm @ axis)[:, None] * axis
+        along = np.einsum("nd,d->n", arm, axis)[:, None] * axis
         swung = arm * cosine + np.cross(axis, arm) * sine + along * (1 - cosine)
         turned = points_mm.astype(np.float32)
         turned[low] = swung + self._model.neck_joint

@@ -100,7 +100,7 @@ class IctPeople:
     def offsets(self, weights: np.ndarray) -> np.ndarray:
         """Return the (R, 3) float32 mm offsets from the base head for (100,) weights."""
         basis = self._registration.basis
-        flat = weights.astype(np.float32) @ basis.reshape(len(basis), -1)
+        flat = np.einsum("k,kn->n", weights.astype(np.float32), basis.reshape(len(basis), -1))
         return self._registration.mean + flat.reshape(-1, 3)
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:

@@ -26,6 +26,7 @@ def test_a_good_photo_gets_no_words():
         ({"seen": 0.45}, "covered"),
         ({"eye_opening": 0.05}, "eyes are closed"),
         ({"mouth_opening": 0.6}, "mouth is wide open"),
+        ({"before_eyes": 0.2}, "glasses"),
         ({"level": 0.05}, "dark"),
         ({"level": 0.99}, "overexposed"),
     ],

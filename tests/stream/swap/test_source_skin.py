@@ -37,7 +37,7 @@ def label(labels, rows, columns, kind):
 
 def test_all_that_is_face_is_kept():
     kept, _, seen, _ = scene(lambda labels, points: None)
-    assert kept[seen].min() == 1
+    assert kept[seen].min() > 0.999
 
 
 def test_hair_over_the_forehead_goes_with_a_rim_and_a_beard_stays():

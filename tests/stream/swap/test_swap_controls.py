@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stream.errors import UserError
+from stream.media.window import key_name
 from stream.settings import load_settings, section_from_table
 from stream.swap import controls
 from stream.swap.options import CastRow, SwapSettings
@@ -34,6 +35,11 @@ def test_keys_stay_between_0_and_1():
     for _ in range(20):
         settings = controls.pressed(settings, "1")
     assert settings.strength == 0.0
+
+
+@pytest.mark.parametrize("key", sorted(controls.KEYS))
+def test_the_preview_window_knows_every_key(key):
+    assert key_name(ord(key)) == key
 
 
 def test_other_keys_change_nothing():

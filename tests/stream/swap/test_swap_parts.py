@@ -134,7 +134,7 @@ def colours_after(frame, shape, settings=None, front=None):
     basis = light_basis(MODEL)
     flat = np.log(np.full((len(MODEL.vertices), 3), (200.0, 160.0, 140.0)) + 12)
     light = LiveLight(basis)(frame, shape, front, flat, settings or SwapSettings())
-    drawn = light[:, :3] * np.array([200.0, 160.0, 140.0]) + 255 * light[:, 3:]
+    drawn = light[:, :3] * np.array([200.0, 160.0, 140.0]) + 255 * light[:, 3:6]
     return drawn[basis.plain], shape.own_px[basis.plain]
 
 
@@ -178,10 +178,10 @@ def test_colour_match_0_leaves_the_sources_tone():
 def test_a_source_as_it_should_be_is_left_alone_and_haze_lifts_the_dark():
     same = np.log(np.full((4, 3), 150.0) + 12)
     clear = relit(same, same, np.zeros(3))
-    assert np.allclose(clear, [[1, 1, 1, 0, 0, 0]], atol=1e-3)
+    assert np.allclose(clear, [[1, 1, 1, 0, 0, 0, 150 / 255]], atol=1e-3)
     hazy = relit(same, same, np.full(3, 60.0))
-    assert np.allclose(hazy[:, :3] * 150 + 255 * hazy[:, 3:], 150, atol=1)  # skin stays
-    assert np.allclose(255 * hazy[:, 3:], 60, atol=1)  # black is the haze's grey
+    assert np.allclose(hazy[:, :3] * 150 + 255 * hazy[:, 3:6], 150, atol=1)  # skin stays
+    assert np.allclose(255 * hazy[:, 3:6], 60, atol=1)  # black is the haze's grey
 
 
 # --- Surroundings -------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from stream.cli import run_command
 from stream.cli_swap import _shape
 from stream.errors import UserError
 from stream.frame import Frame
+from stream.governor import HIGH, LOW
 from stream.media import StreamInfo, open_source, read_picture, write_picture
 from stream.networks import Networks, NetworkSettings
 from stream.pose import PoseRequest
@@ -71,7 +72,9 @@ def test_the_face_changes_and_the_rest_of_the_frame_does_not(source):
     change = np.abs(after - before).max(axis=2)
     assert np.median(region.crop(change)[cover > 200]) > 4
     outside = np.ones(change.shape, bool)
-    region.crop(outside)[:] = False
+    margin = int(0.4 * max(region.width, region.height))
+    outside[max(0, region.y0 - margin) : region.y1 + margin,
+            max(0, region.x0 - margin) : region.x1 + margin] = False  # fmt: skip
     assert change[outside].max() == 0
     assert {"face_mesh", "head_segmentation", "face_3dmm"} <= set(engines)
     assert "hair_depth" not in engines
@@ -152,6 +155,21 @@ def test_the_same_frames_give_the_same_pictures(source):
         with opened(source) as path:
             runs.append(shown(path))
     assert all((a == b).all() for a, b in zip(*runs, strict=True))
+
+
+@pytest.mark.parametrize(("quality", "most"), [(HIGH, 6), (LOW, 3)])
+def test_at_low_quality_what_is_in_front_is_looked_for_less_often(
+    source, monkeypatch, quality, most
+):
+    looks = []
+    real = swapper_module.look_in_front
+    monkeypatch.setattr(
+        swapper_module, "look_in_front", lambda *given: looks.append(1) or real(*given)
+    )
+    with opened(source) as path:
+        path.quality = quality
+        shown(path)
+    assert most - 2 < len(looks) <= most
 
 
 # --- Sources and roles --------------------------------------------------------------------

@@ -108,5 +108,5 @@ def test_each_loss_has_the_derivative_of_its_value():
     assert check(lambda p: losses.seen_photo(p, other, known), (picture,))
     assert check(lambda p, h: losses.suitable_photo(p, other, known, h), (picture, depth))
     assert check(losses.suitability, (depth,))
-    points = drawn(1, 5, 2)
-    assert check(lambda p: losses.landmarks(p, points.detach() + 0.3), (points,))
+    points, aims = drawn(1, 5, 2), drawn(1, 5, 2).detach()
+    assert check(lambda p: losses.landmarks(p, aims), (points,))

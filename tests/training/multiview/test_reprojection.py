@@ -35,7 +35,8 @@ def view(pose, colours):
     intrinsics = torch.tensor([[[FOCAL, 0, SIDE / 2], [0, FOCAL, SIDE / 2], [0, 0, 1.0]]])
     picture = torch.from_numpy(colours.transpose(2, 0, 1)[None]).float()
     matrix = torch.from_numpy(pose[None]).float()
-    return View(picture, intrinsics, matrix, torch.tensor([TIP]), torch.tensor([float(SIDE)]))
+    ray = torch.tensor([[0.0, 0.0, 1.0]])
+    return View(picture, intrinsics, matrix, torch.tensor([TIP]), torch.tensor([float(SIDE)]), ray)
 
 
 def scene(yaw=20.0):

@@ -47,8 +47,9 @@ def test_each_loss_has_a_derivative():
     other = torch.rand(1, 3, 4, 4, generator=rng, dtype=torch.float64)
     mask = (torch.rand(1, 4, 4, generator=rng) > 0.3).double()
     places = torch.rand(1, 2, 5, generator=rng, dtype=torch.float64).requires_grad_()
+    aims = places.detach() + 1
     check = torch.autograd.gradcheck
     assert check(lambda v: losses.symmetry(v, mask), (texture,))
     assert check(lambda v: losses.multiview(v, other, (mask, mask)), (texture,))
-    assert check(lambda v: losses.landmark(v, places.detach() + 1, mask[0, 0:1, :1]), (places,))
+    assert check(lambda v: losses.landmark(v, aims, mask[0, 0:1, :1]), (places,))
     assert check(losses.prior, (places[0],))
