@@ -240,6 +240,29 @@ _FACE_DEPTH = NetSpec(
     ),
 )
 
+_PIX2VERTEX = NetSpec(
+    "pix2vertex",
+    inputs=(_picture(192),),
+    outputs=(
+        TensorSpec(
+            "points",
+            (None, 3, 192, 192),
+            "place of what a pixel shows, relative to the head's centre in units of 100 mm, "
+            "right, down and away along the ray through the crop's centre",
+            low=-1.5,
+            high=1.5,
+        ),
+        TensorSpec("mask", (None, 1, 192, 192), "whether the pixel shows the face, 0 to 1"),
+        TensorSpec(
+            "correspondence",
+            (None, 3, 192, 192),
+            "its place on the mean head, head space, in units of 100 mm",
+            low=-1.5,
+            high=1.5,
+        ),
+    ),
+)
+
 SPECS: dict[str, NetSpec] = {
     spec.name: spec
     for spec in (
@@ -251,5 +274,6 @@ SPECS: dict[str, NetSpec] = {
         _KEYPOINT_DEPTH,
         _FACE_DEPTH,
         _REPAIR,
+        _PIX2VERTEX,
     )
 }

@@ -2,6 +2,9 @@
 
     OPENBLAS_NUM_THREADS=1 python -m training.evaluate_puppet --photo IMAGE --clip FILE ...
 
+With --sheet, a picture is drawn instead: moments of the first clip above what each photo, at
+the left, makes of them.
+
 Every photo is driven by every clip. Tracker and fit look at what comes out just as at what goes
 in, and both are compared: opening of mouth and eyes (correlation), angles (correlation and
 gain), the tracked points against where the driver's expression should put them (percent of the
@@ -16,16 +19,18 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path  # noqa: TC003  tyro reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
+import cv2
 import numpy as np
 import tyro
 
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
-from stream.media import open_source
+from stream.media import open_source, write_picture
 from stream.networks import Networks
 from stream.pose import PoseRequest
 from stream.puppet.driver import Measure, face_middle, measure
 from stream.puppet.path import Puppeteer, PuppetOptions
+from stream.puppet.portrait import read_photo
 from stream.settings import Settings
 from stream.stats import StageTimer
 
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 
 _EYE_CORNERS = (33, 263)
 _INNER = 468
+_TILE = 256
 _WARM_UP = 15  # frames until rest and identity are known
 
 
@@ -185,6 +191,35 @@ def _gain(before: np.ndarray, after: np.ndarray) -> float:
     return float((spread @ (after - after.mean())) / max(spread @ spread, 1e-9))
 
 
+def sheet(photos: tuple[Path, ...], clip: Path, columns: int, most: int) -> np.ndarray:
+    """Return (h, w, 3) uint8: moments of a clip, and below what each photo makes of them."""
+    with open_source(str(clip)) as source:
+        frames = [frame for frame, _ in zip(source, range(most), strict=False)]
+        info = source.info
+    moments = np.linspace(_WARM_UP, len(frames) - 1, columns).round().astype(int).tolist()
+    blank = np.full((_TILE, _TILE, 3), 255, np.uint8)
+    rows = [np.hstack([blank, *(_tile(frames[number].pixels) for number in moments)])]
+    for photo in photos:
+        options = PuppetOptions()
+        with Puppeteer(str(photo), options, Settings(), info, StageTimer()) as path:
+            shown = [path.process(frame, PoseRequest()).pixels for frame in frames]
+        rows.append(
+            np.hstack(
+                [_tile(read_photo(str(photo))), *(_tile(shown[number]) for number in moments)]
+            )
+        )
+    return np.vstack(rows)
+
+
+def _tile(pixels: np.ndarray) -> np.ndarray:
+    """Return the middle square of a picture, (_TILE, _TILE, 3)."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+    return cv2.resize(square, (_TILE, _TILE), interpolation=cv2.INTER_AREA)
+
+
 def identity_of(photo: Path) -> np.ndarray:
     """Return (K,) the identity that the fit alone sees in a photo."""
     with open_source(str(photo)) as source, ThreadPoolExecutor(1) as beside:
@@ -203,14 +238,21 @@ def main(
     photo: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction],
     clip: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction],
     most: int = 200,
+    sheet_to: Annotated[Path | None, tyro.conf.arg(name="sheet", metavar="FILE")] = None,
+    columns: int = 5,
 ) -> None:
-    """Drive every photo by every clip and print a table.
+    """Drive every photo by every clip and print a table, or draw a sheet.
 
     Args:
         photo: pictures.
         clip: videos of drivers.
         most: frames of each clip.
+        sheet_to: draw a sheet of the first clip into this file instead.
+        columns: moments in the sheet.
     """
+    if sheet_to is not None:
+        write_picture(sheet_to, sheet(photo, clip[0], columns, most), quality=88)
+        return
     names = [one.name for one in fields(Score)]
     print("| photo | clip | " + " | ".join(names) + " |")
     print("| --- " * (len(names) + 2) + "|")

@@ -96,8 +96,13 @@ class Figure(Closing):
             eye_picture(pixels, left, points[LEFT_IRIS]),
         ]
 
-    def draw(self, act: Act) -> np.ndarray:
-        """Return the (H, W, 3) uint8 photo as it acts."""
+    def draw(self, act: Act, *, smooth: bool = False) -> np.ndarray:
+        """Return the (H, W, 3) uint8 photo as it acts.
+
+        Args:
+            act: what it does.
+            smooth: let no outline be stepped, which takes longer.
+        """
         portrait, fields = self._portrait, self._fields
         wanted_mm = None if act.mouth is None else act.mouth * self._eyes_mm
         moved, jaw_mm = fields.displaced(act.units, wanted_mm, act.eyes)
@@ -108,7 +113,7 @@ class Figure(Closing):
         drawn = self._stage.draw(
             motion, fields.at_grid(moved) + body, body, vertices[self._followed],
             self._patches(act, motion, jaw_mm, vertices),
-            hidden_half_share(portrait.head, motion),
+            hidden_half_share(portrait.head, motion), smooth,
         )  # fmt: skip
         pixels = portrait.pixels.copy()
         portrait.region.crop(pixels)[:] = drawn

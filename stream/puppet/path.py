@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,9 @@ class Puppeteer(FramePath):
         self._calibrate = False
         self._act: Act = self._director.rest()
         width, height = self._portrait.size
-        self.output_info = replace(info, width=width, height=height, alpha=None)
+        self.output_info = replace(
+            info, width=width, height=height, alpha=None, pixel_aspect=Fraction(1)
+        )
 
     def _taken_apart(self, pixels: np.ndarray, name: str, settings: Settings) -> Portrait:
         model = self._model
@@ -141,7 +144,7 @@ class Puppeteer(FramePath):
         with stage("act"):
             self._act = self._acted(frame, faces, heads, request)
         with stage("draw"):
-            pixels = self._figure.draw(self._act)
+            pixels = self._figure.draw(self._act, smooth=self.quality.refine_every > 0)
         return replace(frame, pixels=pixels)
 
     def _acted(

@@ -63,6 +63,33 @@ class Patch:
     shade: np.ndarray
 
 
+class _Target:
+    """What is drawn into: one sample a pixel, or several that are averaged."""
+
+    def __init__(self, context: moderngl.Context, size: tuple[int, int], smooth: bool) -> None:
+        samples = min(_SAMPLES, context.max_samples) if smooth else 0
+        self._context = context
+        colour = context.renderbuffer(size, 4, samples=samples)
+        depth = context.depth_renderbuffer(size, samples=samples)
+        self.frame = context.framebuffer(colour, depth)
+        self._parts = [self.frame, colour, depth]
+        self._result = self.frame
+        if samples:
+            shown = context.renderbuffer(size, 4)
+            self._result = context.framebuffer(shown)
+            self._parts += [self._result, shown]
+
+    def read(self) -> bytes:
+        """Return the RGBA bytes of what was drawn."""
+        if self._result is not self.frame:
+            self._context.copy_framebuffer(self._result, self.frame)
+        return bytes(self._result.read(components=4))
+
+    def release(self) -> None:
+        for part in self._parts:
+            part.release()
+
+
 class _Drawable:
     """Buffers of one mesh: what stays, what changes, and its triangles."""
 
@@ -126,9 +153,7 @@ class Stage:
         cv2.copyTo(np.dstack([picture, behind[..., 3]]), self._resting, behind)
         self._behind = context.texture(size, 4, np.ascontiguousarray(behind).tobytes())
         self._ground = context.framebuffer(self._behind)
-        self._colour = context.texture(size, 4)
-        self._depth = context.depth_renderbuffer(size)
-        self._target = context.framebuffer(self._colour, self._depth)
+        self._targets = {smooth: _Target(context, size, smooth) for smooth in (False, True)}
 
     def _make_sheets(self) -> None:
         context, mesh = self._context, self._portrait.mesh
@@ -188,7 +213,7 @@ class Stage:
 
     def draw(
         self, motion: HeadMotion, grid_mm: np.ndarray, body_mm: np.ndarray, face_mm: np.ndarray,
-        patches: list[Patch], hidden_side: float = 1.0,
+        patches: list[Patch], hidden_side: float = 1.0, smooth: bool = False,
     ) -> np.ndarray:  # fmt: skip
         """Return the portrait's region as it moves.
 
@@ -199,6 +224,8 @@ class Stage:
             face_mm: (N, 3) float32 of the face.
             patches: what is seen through the openings, one for each window.
             hidden_side: how far the mirrored half is needed, 0…1.
+            smooth: sample every outline several times; without a graphics card that takes
+                twice the time.
 
         Returns:
             (h, w, 3) uint8 RGB.
@@ -207,16 +234,17 @@ class Stage:
         self._moving.write(np.ascontiguousarray(grid_mm, np.float32))
         self._body_moving.write(np.ascontiguousarray(body_mm[self._worn], np.float32))
         self._face_moving.write(np.ascontiguousarray(face_mm, np.float32))
-        self._target.use()
-        self._target.clear(depth=1.0)
-        context.copy_framebuffer(self._target, self._ground)
-        self._target.use()
+        target = self._targets[smooth]
+        target.frame.use()
+        target.frame.clear(depth=1.0)
+        context.copy_framebuffer(target.frame, self._ground)
+        target.frame.use()
         self._set_motion(motion)
         self._draw_sheets(hidden_side)
         self._draw_clothes()
         self._draw_face(patches)
         region = self._portrait.region
-        out = np.frombuffer(self._target.read(components=4), np.uint8)
+        out = np.frombuffer(target.read(), np.uint8)
         return antialiased(out.reshape(region.height, region.width, 4), self._resting)
 
     def _set_motion(self, motion: HeadMotion) -> None:
@@ -292,13 +320,14 @@ class Stage:
             texture.release()
         for part in (
             self._face, self._face_moving, self._clothes, self._body_moving, self._cloth,
-            self._moving, self._still, self._target, self._depth,
-            self._colour, self._ground, self._behind, self._photo, self._layer,
+            self._moving, self._still, *self._targets.values(), self._ground, self._behind,
+            self._photo, self._layer,
             *self._programs.values(),
         ):  # fmt: skip
             part.release()
 
 
+_SAMPLES = 4  # of a pixel
 _CLOTH_YIELD_MM = 6.0
 FACE_YIELD_MM, PATCH_YIELD_MM = 9.0, 8.0  # before the grid, which spans the openings
 

@@ -18,6 +18,7 @@ from stream.reconstruct.visible import smoothstep
 _GAIN = 1.4  # largest |log| of the light of one side over the other's
 _LIGHT, _LIGHT_BLUR = 16, 1.5  # it is found at this fraction of the chart's size, and blurred
 _DARK = 12.0  # grey levels that damp the ratio of dark colours
+_EDGE_REACH = 0.05  # of the chart's side, over which the edge's colours count
 _SMALL = 4  # smooth fills are made at a fraction of the chart's size
 _SURE = 0.75  # share of a kind, above which a place shows its colours
 _WORSE = 0.35  # a place that its mirror shows so much better is taken from there
@@ -110,12 +111,14 @@ def _light_ratio(
                / np.maximum(share, 1e-3)[..., None] + _DARK)
         for side in (own, other)
     ]  # fmt: skip
-    sure = np.clip(share * 2 - 0.5, 0, 1)
-    ratio = np.clip(logs[0] - logs[1], -_GAIN, _GAIN) * sure[..., None]
+    # One side's ratio is the other's inverse: each half is smoothed and continued on its own.
+    half = slice(size[0] // 2, None)
+    sure = np.clip(share[:, half] * 2 - 0.5, 0, 1)
+    ratio = np.clip((logs[0] - logs[1])[:, half], -_GAIN, _GAIN) * sure[..., None]
     total = cv2.GaussianBlur(sure, (0, 0), _LIGHT_BLUR)
     ratio = cv2.GaussianBlur(ratio, (0, 0), _LIGHT_BLUR) / np.maximum(total, 1e-3)[..., None]
-    ratio = pull_push(ratio.astype(np.float32), (sure > 0.5).astype(np.float32))
-    ratio = cv2.GaussianBlur(ratio, (0, 0), 1.0)
+    right = pull_push(ratio.astype(np.float32), (sure > 0.5).astype(np.float32))
+    ratio = cv2.GaussianBlur(np.hstack([-right[:, ::-1], right]), (0, 0), 1.0)
     return np.exp(cv2.resize(ratio, known.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
@@ -127,7 +130,13 @@ def _smooth(colours: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
         return None
     small = cv2.resize(colours * weight[..., None], size, interpolation=cv2.INTER_AREA)
     small /= np.maximum(share, 1e-6)[..., None]
-    filled = cv2.GaussianBlur(pull_push(small, (share > 0.9).astype(np.float32)), (0, 0), 1.0)
+    known = share > 0.9
+    filled = pull_push(small, known.astype(np.float32))
+    # Far from what is seen, its middle colour is a better guess than that of its edge.
+    away = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3) / len(share)
+    trust = _EDGE_REACH / (_EDGE_REACH + away[..., None])
+    filled = np.median(small[known], axis=0) * (1 - trust) + filled * trust
+    filled = cv2.GaussianBlur(filled.astype(np.float32), (0, 0), 1.0)
     return cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 FACE, SCALP, EAR, NECK, MOUTH, EYES = 1, 2, 3, 4, 5, 6  # labels of the head model
 _MOUTH_RECESS = 0.5  # of the opening of the lips: so far behind them the mouth is closed
-_FACE_ROOM, _RINGS, _MARGIN = 2.0, 40, 0.015  # of the texture chart
+# Room in the texture chart by label; rings that it is measured in; its margin.
+_ROOM, _RINGS, _MARGIN = (0.0, 1.5, 4.0, 0.5, 1.0, 0.05, 0.3), 40, 0.015
 _TUCK_MM = 0.4  # so far the eye stays behind the rim of the lids
 
 
@@ -99,15 +100,15 @@ class Template:
         """Return (S, 2) texture places that give each part of the head room as it has skin.
 
         The head model's map is a disc with the face in its middle, which leaves a narrow ring to
-        scalp and neck. Moved along its radii so that every ring has as much room as skin, with
-        the face counted twice, it stays symmetric and no triangle folds.
+        scalp and neck. Moved along its radii so that every ring has as much room as skin, scalp
+        counted more, it stays symmetric and no triangle folds.
         """
         uv = self._model.uv[self.skin].astype(np.float64)
         low, high = uv.min(axis=0), uv.max(axis=0)
         middle, reach = (low + high) / 2, (high[0] - low[0]) / 2
         a, b, c = (self._model.vertices[self.skin][self.triangles[:, k]] for k in range(3))
         area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
-        area *= np.where((self._labels[self.triangles] == FACE).all(axis=1), _FACE_ROOM, 1.0)
+        area *= np.array(_ROOM)[self._labels[self.triangles]].min(axis=1)
         radius = np.linalg.norm(uv - middle, axis=1) / reach
         of_triangle = radius[self.triangles].mean(axis=1)
         rings = np.linspace(0, max(radius.max(), 1.0), _RINGS)

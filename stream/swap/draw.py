@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stream.swap.shape import FaceShape
 
 _FEATURES = slice(17, 68)  # of the iBUG points: brows, nose, eyes, lips
-_CORE_MM = (10.0, 24.0)  # from those: belongs to them, and does not
+_CORE_MM = (14.0, 30.0)  # from those: belongs to them, and does not
 _VERTEX = """
 #version 330
 uniform vec4 region;         // x0, y0, width, height in frame pixels
@@ -210,7 +210,7 @@ def soft_border(model: HeadModel, softness: float, seen: np.ndarray) -> np.ndarr
     """
     away, from_features = _distances(SameModel(model))
     core = 1 - smoothstep(from_features, *_CORE_MM)
-    border = smoothstep(away, 2.0, 5.0 + 30.0 * softness)
+    border = smoothstep(away, 2.0, 4.0 + 20.0 * softness)
     return border * np.maximum(core, smoothstep(seen, 0.35, 0.9))
 
 

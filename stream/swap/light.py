@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _FUNCTIONS = 36
 _LIGHT_FUNCTIONS = 16  # light itself varies no faster
+_LEFT_FUNCTIONS = 8  # as for what is left of it in a texture; the rest of it is the face
 _STIFFNESS = 0.004  # of the fastest light, of the sum of all weights; falls with the eigenvalue
 _LIFT = 12.0  # grey levels added before the logarithm: noise in the dark is no light
 _TINT_STIFFNESS = 0.02  # likewise of what varies faster
@@ -47,7 +48,7 @@ _BLACK_EVERY = 5  # frames
 _BLUR = 0.09  # of the distance of the eyes: over which skin is averaged
 _TEXTURE_BLUR = 0.012  # of its side
 _FACING = (0.15, 0.55)  # cosine to the camera: says nothing, and counts in full
-_RISE = 0.5
+_RISE = 0.7
 _LUMA = np.array([0.3, 0.59, 0.11], np.float32)
 _FEATURES_MM = ((range(36, 48), 9.0), (range(17, 27), 8.0), (range(48, 68), 10.0),
                 (range(31, 36), 5.0))  # fmt: skip
@@ -101,7 +102,8 @@ class LightBasis:
             (K, 3) coefficients of the logarithm.
         """
         wanted, weights = np.log(colours + _LIFT), np.maximum(weights, _LEAST_WEIGHT)
-        slow, share = self._robust(wanted, weights)
+        _, share = self._robust(wanted, weights)
+        slow = self._solved(wanted, share, _LEFT_FUNCTIONS)
         fast = self._solved(wanted, share, _FUNCTIONS, _TINT_STIFFNESS)
         return fast + (slow - fast).mean(axis=1, keepdims=True)
 

@@ -18,6 +18,7 @@ from training.depthnets.ict import ict_heads
 from training.depthnets.keypoints import KeypointSet  # noqa: TC001
 from training.depthnets.loaders import LOADERS
 from training.depthnets.models import MODELS
+from training.depthnets.orders import orders
 from training.depthnets.pictures import figure_2, figure_3
 from training.depthnets.rotation import figure_1
 from training.depthnets.swap_figures import figure_4, figure_5
@@ -28,7 +29,7 @@ from training.depthnets.warp import warp_files
 
 Out = tyro.conf.Positional[Path]
 Kind = Literal["synthetic", "clips", "text", "vgg-face", "3dfaw", "multi-pie"]
-_COMMANDS = ("train", "table", "figure", "export", "evaluate", "warp", "swaps")
+_COMMANDS = ("train", "table", "figure", "export", "evaluate", "warp", "swaps", "orders")
 _TABLE_POINTS = {1: 68, 2: 66, 3: 66}
 _LARGE = 160  # side of the pictures in figure 3
 app = tyro.extras.SubcommandApp()
@@ -243,6 +244,19 @@ def warp(
             nearer); else the later in the list, as in the paper's warper.
     """
     warp_files(source, keypoints, depth, affine, out, triangles, nearest=nearest)
+
+
+@app.command(name="orders")
+def orders_of_table_1(*, out: Path = Path("depthnets"), faces: Faces, config: How) -> None:
+    """Say whether models with pictures differ from those without, and whether they look at them.
+
+    Args:
+        out: folder of the checkpoints of Table 1.
+        faces: where the faces come from.
+        config: how to train what is missing.
+    """
+    for name, difference in orders(_bench(faces, config, out, 1, faces.pictures)).items():
+        print(f"{name}: {difference}")
 
 
 @app.command

@@ -88,7 +88,11 @@ class FaceDepthTraining:
         chosen = self._pairs_of(data)
         if len(chosen) == 0:
             return {}
-        return pair_example(data, int(rng.choice(chosen)), rng)
+        return self.pair(data, int(rng.choice(chosen)), rng)
+
+    def pair(self, data: PreparedSet, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return the arrays `pair_…` of one pair of views."""
+        return pair_example(data, index, rng)
 
     def _pairs_of(self, data: PreparedSet) -> np.ndarray:
         if self._chosen is None:
@@ -210,8 +214,8 @@ def pair_example(
     both = recoloured(both, rng, 0.6)
     depths = [OFFSET + zoom * (view["fitted_depth"] - OFFSET) for view in views]
     return {
-        "pair_pixels": both.reshape(2, SIZE, SIZE, 3).transpose(0, 3, 1, 2).reshape(6, SIZE, SIZE),
-        "pair_face_depth": np.concatenate([two_channels(d).transpose(2, 0, 1) for d in depths]),
+        "pair_pixels": np.dstack([both[:SIZE], both[SIZE:]]),
+        "pair_face_depth": np.dstack([two_channels(depth) for depth in depths]),
         "pair_intrinsics": (lifted @ pairs["intrinsics"][index]).astype(np.float32).reshape(2, 9),
         "pair_camera_from_head": np.float32(pairs["camera_from_head"][index]).reshape(2, 16),
         "pair_tip_mm": np.float32(pairs["tip_mm"][index]),

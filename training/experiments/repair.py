@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from training.learn.prepared import PreparedSet
 
 _WIDTHS, _DEPTHS, _FOLD = (24, 40, 64, 96), (1, 1, 2, 2), 4
-# As in CycleGAN, but that the discriminators count four times as much beside the cycle (its
+# As in CycleGAN, but that the discriminators count ten times as much beside the cycle (its
 # pictures are −1…1): a generator that begins by changing nothing needs a push.
-_RATES = {"cycle": 0.5, "identity": 0.25, "adversarial": 0.1, "truth": 10.0}
+_RATES = {"cycle": 0.5, "identity": 0.25, "adversarial": 0.25, "truth": 10.0}
 _SLIGHT = 0.02
-_ALONE = 2500  # steps in which the truth alone teaches
+_ALONE = 1000  # steps in which the truth alone teaches
 _POOL = 50
 
 

@@ -49,8 +49,8 @@ FIELDS: dict[str, tuple[tuple[int, ...], str]] = {
     "real": ((SIZE, SIZE, 3), "uint8"),  # before; the truth where the kind is SELF
     "kind": ((), "uint8"),
 }
-_SHARES = (0.35, 0.5, 0.15)  # of the kinds
-_SAME_PICTURE = 0.6  # share of faces laid on themselves that come from the very same picture
+_SHARES = (0.25, 0.6, 0.15)  # of the kinds
+_SAME_PICTURE = 0.9  # share of faces laid on themselves that come from the very same picture
 _SLOPE, _BLUR_PX, _GRAIN = 0.35, 1.2, 12.0  # most light from one side (logarithm), blur, noise
 _LEAST_SIDE = 95.0  # pixels of a face: a smaller one is all blur
 _MOST_YAW = 55.0

@@ -89,6 +89,16 @@ def test_eyes_close_and_mouth_opens(path):
     assert change[: int(still[:, 1].min())].max() < 12
 
 
+def test_smooth_outlines_are_the_same_picture_with_softer_steps(path):
+    act = replace(
+        path._director.rest(), angles=path._director.rest().angles + np.array([12.0, 0, 0])
+    )
+    plain, smooth = path._figure.draw(act), path._figure.draw(act, smooth=True)
+    assert psnr(plain, smooth) > 30
+    steps = [np.abs(np.diff(one.astype(int), axis=1)).max(axis=2) for one in (plain, smooth)]
+    assert (steps[1] > 60).sum() < (steps[0] > 60).sum()
+
+
 def test_turned_head_moves_as_expected(path):
     rest = path._director.rest()
     still = path._figure.points_px(rest)
@@ -136,7 +146,7 @@ def test_request_turns_the_head_on_top(path, frames):
 
 def test_failing_stage_shows_the_photo(frames, caplog, monkeypatch):
     with opened() as path:
-        monkeypatch.setattr(path._figure, "draw", lambda act: 1 / 0)
+        monkeypatch.setattr(path._figure, "draw", lambda act, smooth: 1 / 0)
         with caplog.at_level(logging.ERROR, "voltface"):
             shown = path.process(frames[0], REQUEST)
         assert (shown.pixels == read_photo(FACE)).all()

@@ -107,7 +107,7 @@ def test_the_network_sees_the_face_and_the_fit_from_its_nose(model, raster):
     fitted, there = engine.given["face_depth"][0]
     assert set(np.unique(there)) == {0, 1}
     assert (fitted[there == 0] == 0).all()
-    assert fitted.max() == pytest.approx(OFFSET, abs=0.03)  # nothing is far before the nose
+    assert fitted.max() == pytest.approx(OFFSET, abs=0.06)  # nothing is far before the nose
     assert 0.3 < there.mean() < 0.95
 
 

@@ -63,9 +63,8 @@ class Echo(torch.nn.Module):
         return (depth, 0.5 + 0 * picture[:, 0]) if suitable else depth
 
 
-def test_a_nearer_crop_has_more_relief_and_the_nose_stays():
+def test_a_nearer_crop_has_more_relief():
     arrays = {name: value[0] for name, value in stored().items() if name != "model_depth"}
-    arrays["depth"][128, 128] = OFFSET
     rng = np.random.default_rng(3)
     _, zoom = sample_crop(STORED, np.random.default_rng(3))
     seen = varied(arrays, rng)
