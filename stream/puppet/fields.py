@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Lids and eyeballs are moved by what is measured at the driver's own lids and irises.
 _MEASURED = ("eyeBlink", "eyeWide", "eyeLook", "tongueOut")
 FACING = (0.15, 0.35)  # cosine at which skin is seen too obliquely, and well
+_BEHIND_GLASSES = 0.35  # of the lids' reach, where a frame lies on the skin around
+_FRAME_MM = (20.0, 34.0)  # above and below the eyes, where glasses hold still, and let go
 _LID_SHARES = (0.9, 0.1)  # of a blink, done by the upper and by the lower lid
 _LIP_SHARES = (0.4, 0.6)  # of closing the mouth
 _LID_REACH = 0.45  # of the eye's width: skin below that follows the lids
@@ -106,13 +108,20 @@ class FaceFields:
         self.depth_mm = at_nodes(portrait.mesh.depth.front_mm, grid, self.places_px)
         self.vertices_mm = unprojected(self.places_px, self.depth_mm, head.camera)
         self._basis = _basis(model, head.camera_from_head[:3, :3])
+        if portrait.glasses:
+            self._basis *= _stiff_around_eyes(model)[:, None]
         names = model.expression_names
         self._jaw = names.index("jawOpen")
         self._jaws = [number for number, name in enumerate(names) if name.startswith("jaw")]
         self.units = head.expression.astype(float)
         self.mouth = _slit(MOUTH, self.rest_mm, _LIP_REACH)
+        reach = _BEHIND_GLASSES if portrait.glasses else 1.0
         self.right_eye, self.left_eye = (
-            _slit(eye, self.rest_mm, (_lid_height(eye, brow, self.rest_mm), _LID_REACH))
+            _slit(
+                eye,
+                self.rest_mm,
+                (reach * _lid_height(eye, brow, self.rest_mm), _LID_REACH * reach),
+            )
             for eye, brow in ((RIGHT_EYE, _RIGHT_BROW), (LEFT_EYE, _LEFT_BROW))
         )
         self._around = around_weights(points_px, self.rest_mm, grid, head.camera)
@@ -182,6 +191,15 @@ def _basis(model: HeadModel, rotation: np.ndarray) -> np.ndarray:
         if name.startswith(_MEASURED):
             basis[number] = 0
     return np.asarray(basis)
+
+
+def _stiff_around_eyes(model: HeadModel) -> np.ndarray:
+    """Return (P,) share of the motion by units that glasses, which do not bend, leave."""
+    height = model.points478_mean[:POINTS, 1]
+    eyes = np.concatenate([RIGHT_EYE.loop, LEFT_EYE.loop])
+    away = np.abs(height - height[eyes].mean())
+    share = np.clip((away - _FRAME_MM[0]) / (_FRAME_MM[1] - _FRAME_MM[0]), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share))
 
 
 def _is_shut(points_px: np.ndarray, opening: Opening) -> bool:

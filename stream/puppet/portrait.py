@@ -31,7 +31,7 @@ from stream.puppet.clothes import (
 )
 from stream.puppet.fields import at_nodes
 from stream.region import NodeGrid, Region, resample_to_nodes
-from stream.sight import HeadSight
+from stream.sight import OCCLUDER, HeadSight
 from stream.symmetry import with_mirror_half
 from stream.warp import premultiplied_layer
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from stream.raster import DepthRaster
     from stream.segment import PersonSegmenter
     from stream.settings import Settings
+    from stream.sight import Sight
 
 _log = logging.getLogger("voltface")
 
@@ -48,6 +49,9 @@ MOST_ROWS = 1080
 _NODES = 128
 _LEAST_EYES_PX = 24.0  # between the outer corners of the eyes
 _MOST_YAW = 50.0
+# Between the eyes, above, below and beside them: where glasses lie.
+_AROUND_EYES = np.array([168, 6, 197, 122, 351, 224, 444, 230, 450, 113, 342, 226, 446])
+_LEAST_GLASSES = 0.1
 _RIGHT_CORNER, _LEFT_CORNER = 33, 263
 _BODY_SHARE = 1e-4  # of the head's motion, with which the body counts as something that moves
 _HEAD_TURN, _NECK_YIELD_MM = (0.8, 0.97), 90.0
@@ -68,6 +72,7 @@ class Portrait:
         mesh: sheets of the head.
         clothes: (h, w, 4) uint8 premultiplied, what covers the person.
         bare: (h, w, 3) uint8, the region with skin under the clothes.
+        glasses: something is worn before the eyes.
     """
 
     pixels: np.ndarray
@@ -79,6 +84,7 @@ class Portrait:
     mesh: HeadMesh
     clothes: np.ndarray
     bare: np.ndarray
+    glasses: bool
 
     @property
     def size(self) -> tuple[int, int]:
@@ -215,7 +221,8 @@ class Studio:
         mesh = with_mirror_half(mesh, crop, node_matte, head, mirror)
         mesh = _neck_under_clothes(_only_the_head(mesh, node_matte))
         clothes = clothes_layer(crop, cloth, whole, laid_over(bare, bare_matte, plate))
-        return Portrait(pixels, face, head, region, bare_matte, plate, mesh, clothes, bare)
+        glasses = wears_glasses(sight, face, region)
+        return Portrait(pixels, face, head, region, bare_matte, plate, mesh, clothes, bare, glasses)
 
     def _hair_depth(self) -> HairDepth:
         engine, settings = self._networks.get("hair_depth"), self._settings
@@ -240,6 +247,7 @@ def consistent(
 
     The layer that moves is I − (1 − α)·B; where that is negative, the photo at rest would not
     come out as it is. Then B is too bright where the person hardly covers it, else α too low.
+    Away from the person the background is what the photo shows.
 
     Args:
         picture: (h, w, 3) uint8, I.
@@ -252,11 +260,24 @@ def consistent(
     alpha = matte.astype(np.float32)[..., None] / 255
     light, behind = picture.astype(np.float32), plate.astype(np.float32)
     most = np.floor(light / np.maximum(1 - alpha, 1e-3))
+    touched = cv2.dilate((matte > 0).astype(np.uint8), np.ones((5, 5), np.uint8))[..., None] > 0
+    behind = np.where(touched, behind, light)
     slight = (alpha > 0) & (alpha < _SLIGHT)
     behind = np.where(slight, np.minimum(behind, most), behind)
     least = 1 - (light / np.maximum(behind, 1)).min(axis=2)
     covered = np.where(alpha[..., 0] >= _SLIGHT, np.maximum(alpha[..., 0], least), alpha[..., 0])
     return np.ceil(np.clip(covered, 0, 1) * 255).astype(np.uint8), behind.astype(np.uint8)
+
+
+def wears_glasses(sight: Sight, face: Face, region: Region) -> bool:
+    """Tell whether the network sees things that do not belong to the face around the eyes."""
+    things = sight.share(OCCLUDER)
+    if things is None:
+        return False
+    corner, size = np.array([region.x0, region.y0]), np.array([region.width, region.height])
+    places = (face.points_px[_AROUND_EYES, :2] - corner) / size * things.shape[0]
+    x, y = np.clip(places.astype(int), 0, things.shape[0] - 1).T
+    return bool(things[y, x].mean() > _LEAST_GLASSES)
 
 
 def laid_over(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:

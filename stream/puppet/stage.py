@@ -272,13 +272,13 @@ class Stage:
         context.enable(moderngl.DEPTH_TEST)
         context.depth_func = "<="
         context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
+        context.enable(moderngl.BLEND)  # also inside, where the matte may have pinholes
         self._layer.use(0)
         for kind, sheet in self._sheets:
             if kind == "mirror":
                 if hidden_side == 0:
                     continue
                 self._programs[kind]["fade"].value = hidden_side
-            (context.enable if kind != "solid" else context.disable)(moderngl.BLEND)
             (context.enable if kind == "far" else context.disable)(moderngl.CULL_FACE)
             sheet.render()
 

@@ -53,8 +53,8 @@ class DetailSettings:
 
     heat_cm2: float = 0.2
     share: float = 0.2
-    gain_mm: float = 14.0
-    passes: int = 12
+    gain_mm: float = 16.0
+    passes: int = 30
     largest: float = 0.16
     grain_px: float = 0.8
     finest_mm: float = 0.5

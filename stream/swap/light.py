@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from stream.swap.options import SwapSettings
     from stream.swap.shape import FaceShape
 
-_FUNCTIONS = 36
+_FUNCTIONS = 28
 _LIGHT_FUNCTIONS = 16  # light itself varies no faster
 _LEFT_FUNCTIONS = 8  # as for what is left of it in a texture; the rest of it is the face
-_STIFFNESS = 0.004  # of the fastest light, of the sum of all weights; falls with the eigenvalue
+_STIFFNESS = 0.01  # of the fastest light, of the sum of all weights; falls with the eigenvalue
 _LIFT = 12.0  # grey levels added before the logarithm: noise in the dark is no light
-_TINT_STIFFNESS = 0.02  # likewise of what varies faster
+_TINT_STIFFNESS = 0.1  # likewise of what varies faster
 _ASTRAY = 0.18  # of the logarithm: what differs more from the smooth light is no plain skin
 _ROUNDS = 3
 _EVERY = 2  # vertices
@@ -50,7 +50,7 @@ _TEXTURE_BLUR = 0.012  # of its side
 _FACING = (0.15, 0.55)  # cosine to the camera: says nothing, and counts in full
 _RISE = 0.7
 _LUMA = np.array([0.3, 0.59, 0.11], np.float32)
-_FEATURES_MM = ((range(36, 48), 9.0), (range(17, 27), 8.0), (range(48, 68), 10.0),
+_FEATURES_MM = ((range(36, 48), 9.0), (range(17, 27), 8.0), (range(48, 68), 7.5),
                 (range(31, 36), 5.0))  # fmt: skip
 
 

@@ -34,8 +34,9 @@ class LightDepthNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = UNet(5, 1, _WIDTHS, (1, 1, 2, 2))
-        self.whole = nn.Sequential(
-            nn.Linear(2 * _WIDTHS[-1], 96), nn.ReLU(inplace=True), nn.Linear(96, 4)
+        self.whole = nn.Sequential(  # the deepest features are 6 × 6
+            nn.AvgPool2d(2), nn.Flatten(), nn.Linear(9 * _WIDTHS[-1], 96), nn.ReLU(inplace=True),
+            nn.Linear(96, 4),
         )
         nn.init.zeros_(self.whole[-1].weight)
         nn.init.zeros_(self.whole[-1].bias)
@@ -44,12 +45,12 @@ class LightDepthNet(nn.Module):
         """Return normalised depth.
 
         Args:
-            picture: (N, 3, H, W) RGB 0…1.
-            face_depth: (N, 2, H, W) normalised depth of the fitted head, 0 where it is not, and
-                1 where it is.
+            picture: (N, 3, 192, 192) RGB 0…1.
+            face_depth: (N, 2, 192, 192) normalised depth of the fitted head, 0 where it is not,
+                and 1 where it is.
 
         Returns:
-            (N, 1, H, W).
+            (N, 1, 192, 192).
         """
         fitted, there = face_depth[:, :1], face_depth[:, 1:]
         per_unit = _SIDE_MM / (GAIN * _UNIT_MM)
@@ -58,8 +59,7 @@ class LightDepthNet(nn.Module):
         height, width = picture.shape[2:]
         across = torch.linspace(-1, 1, width, device=picture.device).view(1, 1, 1, -1)
         down = torch.linspace(-1, 1, height, device=picture.device).view(1, 1, -1, 1)
-        pooled = torch.cat([deep.mean(dim=(2, 3)), deep.amax(dim=(2, 3))], dim=1)
-        level, right, below, gain = self.whole(pooled).view(-1, 4, 1, 1).split(1, dim=1)
+        level, right, below, gain = self.whole(deep).view(-1, 4, 1, 1).split(1, dim=1)
         plane = level + right * across + below * down + gain * (fitted - OFFSET) * there
         return fitted + change / per_unit + plane
 

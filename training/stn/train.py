@@ -44,14 +44,14 @@ class StnConfig:
     expressions: int = 5
     steps: int = 2000
     batch: int = 16
-    rate: float = 1e-3
+    rate: float = 3e-4
     landmark: float = 1.0
     symmetry: float = 0.3
     multiview: float = 0.3
     prior: float = 0.02
     seed: int = 0
     threads: int = 0
-    every: int = 100
+    every: int = 50
 
 
 def build(config: StnConfig) -> ThreeDmmStn:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from stream.closing import Closing
 from stream.head_model import load_head_model
@@ -55,6 +56,9 @@ class Synthesiser(Closing):
 
     def __init__(self, data_dir: Path, size: int = 256) -> None:
         self.size = size
+        # One thread of BLAS: sums then come out alike on every machine and any number of
+        # workers, and matrices this small are no faster with more.
+        self._limits = threadpool_limits(1, "blas")
         self._people = People(data_dir, texture_size=512 if size <= 256 else 1024)
         self._lights = LightLibrary(data_dir)
         self._backgrounds = BackgroundLibrary(data_dir)
@@ -62,8 +66,9 @@ class Synthesiser(Closing):
         self._last: tuple[tuple[int, int, bool], PersonSpec] | None = None
 
     def close(self) -> None:
-        """Give back the OpenGL context."""
+        """Give back the OpenGL context, and to BLAS its threads."""
         self._renderer.close()
+        self._limits.restore_original_limits()
 
     def sample(self, seed: int, index: int, held_out: bool = False) -> Sample:
         """Draw one picture.
