@@ -121,8 +121,11 @@ def clothes_layer(
         (h, w, 4) uint8, premultiplied: I − (1 − s)·D, and s.
     """
     cover = share * matte
-    # Where D shines through brighter than the picture is, there is more cloth than that.
-    least = 255 * (1 - ((picture + 1.0) / (behind + 1.0)).min(axis=2))
+    # Nothing is darker than black or brighter than white: where D is so far from I, there is
+    # more cloth than that.
+    darker = 1 - ((picture + 1.0) / (behind + 1.0)).min(axis=2)
+    brighter = 1 - ((256.0 - picture) / (256.0 - behind)).min(axis=2)
+    least = 255 * np.maximum(darker, brighter)
     worn = _with_edge(share) & (matte > 255 * _WORN)
     cover = np.where(worn, np.clip(np.maximum(cover, least), 0, 255), 0)
     colours = picture - (1 - cover[..., None] / 255) * behind

@@ -31,8 +31,18 @@ if TYPE_CHECKING:
     from stream.raster import DepthRaster
 
 __all__ = [
-    "CROP_PER_FACE", "GAIN", "NOSE_TIP", "OFFSET", "SIZE", "FaceDepth", "along_ray", "depth_crop",
-    "denormalised", "model_depth", "normalised", "unit_ray",
+    "CROP_PER_FACE",
+    "GAIN",
+    "NOSE_TIP",
+    "OFFSET",
+    "SIZE",
+    "FaceDepth",
+    "along_ray",
+    "denormalised",
+    "depth_crop",
+    "model_depth",
+    "normalised",
+    "unit_ray",
 ]  # fmt: skip
 
 CROP_PER_FACE = 1.5  # the crop's side over the longer extent of the tracked face
@@ -141,8 +151,14 @@ class FaceDepth:
         inside[1:-1, 1:-1] = there
         share = np.clip(cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1] / _EDGE, 0, 1)
         mixed = np.where(there, fitted_mm + share * (found_mm - fitted_mm), np.nan)
-        places = (grid.positions_px - np.float32([crop.x, crop.y])) * (SIZE / crop.side)
-        places = places.astype(np.float32) + np.float32(SIZE / 2 - 0.5)
+        scale = SIZE / crop.side
+        matrix = np.array(
+            [
+                [scale, 0, 0.5 * SIZE - 0.5 - scale * crop.x],
+                [0, scale, 0.5 * SIZE - 0.5 - scale * crop.y],
+            ]
+        )
+        places = cv2.transform(grid.positions_px, matrix).astype(np.float32)
         return cv2.remap(
             mixed.astype(np.float32), places[..., 0], places[..., 1], cv2.INTER_LINEAR,
             borderValue=(float("nan"),),

@@ -64,15 +64,26 @@ class HairShape:
         target, weight, hairy, clothed = self._evidence(skin, away, head, maps, front_model_mm)
         system = sparse.diags(weight + 1e-6) + _MEMBRANE * self._laplacian
         growth = splu(system.tocsc()).solve(weight * target)
-        # The scalp that nobody sees has hair, if there is any.
-        guess = _GUESS * ((self._labels == SCALP) & (weight == 0)) * bool(hairy.any())
-        sure = np.where(clothed, 1.0, np.minimum(weight, 1))
-        solver = splu((sparse.diags(sure + guess + 1e-6) + _KIND * self._laplacian).tocsc())
-        hair, cloth = (
-            solver.solve(sure * kind + extra) for kind, extra in ((hairy, guess), (clothed, 0))
-        )
+        hair, cloth = self._kinds(weight, hairy, clothed)
         grown = skin + growth[:, None] * away
         return self._combed(grown, growth), growth, np.clip(hair, 0, 1), np.clip(cloth, 0, 1)
+
+    def _kinds(
+        self, weight: np.ndarray, hairy: np.ndarray, clothed: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (S,) whether it is hair and whether clothes, also where nobody sees it."""
+        hidden, neck = weight == 0, self._labels == NECK
+        # The hidden scalp has hair, if there is any; the nape, if there is some beside the neck.
+        seen = hairy[neck & ~hidden]
+        beside = np.clip((seen.mean() - 0.1) / 0.3, 0, 1) if len(seen) else 0.0
+        guess = _GUESS * hidden * (neck | (self._labels == SCALP)) * bool(hairy.any())
+        guess[clothed] = 0
+        told = np.where(neck, beside, 1.0)
+        sure = np.where(clothed, 1.0, np.minimum(weight, 1))
+        system = sparse.diags(sure + guess + 1e-6) + _KIND * self._laplacian
+        solver = splu(system.tocsc())
+        hair = solver.solve(sure * hairy + guess * told)
+        return hair, solver.solve(sure * clothed)
 
     def _evidence(
         self, skin: np.ndarray, away: np.ndarray, head: Head, maps: HeadMaps,

@@ -153,6 +153,18 @@ def registered_depth(maps: FaceMaps, head: Head, fitted_mm: np.ndarray) -> np.nd
     return placed.astype(np.float32)
 
 
+def in_frame(depth_mm: np.ndarray, crop: Crop, shape: tuple[int, int]) -> np.ndarray:
+    """Resample (S, S) depth of a crop, nan where there is none, to (H, W) frame pixels."""
+    matrix = opencv_affine(crop.matrix(len(depth_mm)))
+    known = np.isfinite(depth_mm).astype(np.float32)
+    filled = np.nan_to_num(depth_mm).astype(np.float32)
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    sides = (shape[1], shape[0])
+    weight = cv2.warpAffine(known, matrix, sides, flags=how)
+    value = cv2.warpAffine(filled, matrix, sides, flags=how)
+    return np.where(weight > _SEEN, value / np.maximum(weight, 1e-6), np.float32(np.nan))
+
+
 def robust_line(found: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
     """Return scale and shift that take (N,) values to others, without outliers; nan if none do."""
     if len(found) < _LEAST_PIXELS:

@@ -31,19 +31,19 @@ in vec2 place_px;
 in float depth_mm;
 in vec3 gain;
 in vec3 lift;                // what is added, 0…1
-in float bright;             // of the source's skin, 0…1
+in vec3 bare;                // colour of the source's skin, 0…1
 in vec2 uv;
 in float cover;
 out vec2 place_uv;
 out vec3 factor;
 out vec3 added;
-out float skin_luma;
+out vec3 skin;
 out float opacity;
 void main() {
     place_uv = uv;
     factor = gain;
     added = lift;
-    skin_luma = bright;
+    skin = bare;
     opacity = cover;
     vec2 ndc = (place_px - region.xy) / region.zw * 2.0 - 1.0;
     float z = (depth_mm - depth_range.x) / (depth_range.y - depth_range.x);
@@ -52,20 +52,25 @@ void main() {
 """
 _FRAGMENT = """
 #version 330
-uniform sampler2D skin;
+uniform sampler2D face;
 uniform float blur;          // levels of the texture's pyramid
 in vec2 place_uv;
 in vec3 factor;
 in vec3 added;
-in float skin_luma;
+in vec3 skin;
 in float opacity;
 out vec4 colour;
 void main() {
-    vec3 own = texture(skin, place_uv, blur).rgb;
-    // A tint is that of skin; dark hair has none, and keeps to how bright the light is.
-    float bare = smoothstep(0.2, 0.55, dot(own, vec3(0.3, 0.59, 0.11)) / skin_luma);
-    vec3 lit = own * mix(vec3(dot(factor, vec3(0.3, 0.59, 0.11))), factor, bare);
-    colour = vec4(lit + added, opacity);
+    vec3 own = texture(face, place_uv, blur).rgb;
+    vec3 grey = vec3(0.3, 0.59, 0.11);
+    vec3 tinted = own / skin;                        // relative to plain skin
+    float plain = dot(own, grey) / dot(skin, grey);
+    // Tints that differ from the skin's are kept less where the light changes tints much, which
+    // makes blotches of them, and in what is dark: brows would turn blue or green.
+    float most = max(factor.r, max(factor.g, factor.b));
+    float least = min(factor.r, min(factor.g, factor.b));
+    float keep = 0.85 * least / most * mix(0.4, 1.0, smoothstep(0.2, 0.6, plain));
+    colour = vec4(factor * skin * mix(vec3(plain), tinted, keep) + added, opacity);
 }
 """
 
@@ -85,11 +90,11 @@ class FaceDrawer:
         self._used, numbers = np.unique(triangles, return_inverse=True)
         self._triangles = context.buffer(numbers.astype(np.int32).tobytes())
         self._uv = context.buffer(texture_uv(model)[self._used].astype(np.float32).tobytes())
-        self._moving = context.buffer(reserve=len(self._used) * 10 * 4)
+        self._moving = context.buffer(reserve=len(self._used) * 12 * 4)
         self._cover = context.buffer(reserve=len(self._used) * 4)
         self._array = context.vertex_array(
             self._program,
-            [(self._moving, "2f 1f 3f 3f 1f", "place_px", "depth_mm", "gain", "lift", "bright"),
+            [(self._moving, "2f 1f 3f 3f 3f", "place_px", "depth_mm", "gain", "lift", "bare"),
              (self._uv, "2f", "uv"), (self._cover, "1f", "cover")],
             self._triangles,
         )  # fmt: skip
@@ -121,8 +126,8 @@ class FaceDrawer:
         Args:
             number: of the source whose texture is taken.
             shape: where its vertices lie.
-            light: (V, 7) factors of the texture's colours, what is added to them, 0…1, and how
-                bright the texture's skin is; see `stream.swap.light.relit`.
+            light: (V, 9) factors of the texture's colours, what is added to them, 0…1, and the
+                colour of the texture's skin; see `stream.swap.light.relit`.
             cover: (V,) how far each vertex covers the frame.
             region: of the frame.
             blur: levels of the texture's pyramid; below 0 is sharper than fits the size.
@@ -132,7 +137,7 @@ class FaceDrawer:
         """
         used = self._used
         target = self._fit_buffers(region)
-        packed = np.empty((len(used), 10), np.float32)
+        packed = np.empty((len(used), 12), np.float32)
         packed[:, :2], packed[:, 2] = shape.drawn_px[used], shape.depth_mm[used]
         packed[:, 3:] = light[used]
         self._moving.write(packed.tobytes())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _EVERY = 8  # frames between two looks
 _SHARE = 0.35  # of a new look in what is used
 _MOST_BLUR = 0.8  # levels of the texture's pyramid
-_MOST_SHARPENING = 0.6
+_MOST_SHARPENING = 0.25
 _EDGES = 97  # per cent of the pixels are no edges
 _TILE, _TILE_SD = 256, 24.0
 _LEAST_GRAIN = 0.4  # grey levels

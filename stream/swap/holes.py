@@ -31,7 +31,7 @@ _BROWS = (
 _SUBPIXEL_BITS = 4
 _CALM = 0.012  # of the distance of the eyes: width of the soft edge
 _LID_MARGIN = 0.002  # the hole of the eye reaches so far beyond the lids' edges
-_LIP_MARGIN = 0.010  # likewise of the mouth
+_LIP_MARGIN = 0.015  # likewise of the mouth
 _BLINK = (0.06, 0.2)  # height over width of an eye: shut, and open
 _BLINK_MARGIN = 0.11  # of the distance of the eyes: a lid that comes down is the target's own
 

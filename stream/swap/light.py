@@ -149,16 +149,16 @@ def relit(target: np.ndarray, source: np.ndarray, black: np.ndarray) -> np.ndarr
         black: (3,) colour of what is darkest around the target, 0…255.
 
     Returns:
-        (V, 7) float32: factors of red, green and blue, what is added to them, of 0…1, and how
-        bright the source's skin is, of 0…1.
+        (V, 9) float32: factors of red, green and blue, what is added to them, of 0…1, and the
+        colour of the source's skin, of 0…1.
     """
     goal, start = np.exp(target) - _LIFT, np.exp(source) - _LIFT
     rise = np.maximum((target - source) @ _LUMA, 0)[:, None]
     contrast = np.exp((_RISE - 1) * rise)
-    gain = np.maximum(goal - black, 1) / np.maximum(start, 4)
+    bare = np.maximum(start, 4)
+    gain = np.maximum(goal - black, 1) / bare
     added = contrast * black + (1 - contrast) * goal
-    bright = np.maximum(start @ _LUMA, 4)[:, None]
-    return np.hstack([contrast * gain, added / 255, bright / 255]).astype(np.float32)
+    return np.hstack([contrast * gain, added / 255, bare / 255]).astype(np.float32)
 
 
 class LiveLight:
@@ -207,7 +207,8 @@ class LiveLight:
                 region.crop(pixels), places - region[:2], _BLUR * shape.eyes_px
             )
             self._follow(self._basis.fit(colours, weights))
-            self._follow_black(wide.crop(pixels))
+            # Up and to the sides: clothes may be darker than any haze, and have colours.
+            self._follow_black(wide._replace(y1=region.y1).crop(pixels))
         goal = source if self._light is None else self._basis.at_vertices(self._light)
         if settings.colour_match < 1:
             goal = goal + (1 - settings.colour_match) * _tone_apart(goal[plain], source[plain])
@@ -229,7 +230,9 @@ class LiveLight:
 def _darkest(crop: np.ndarray) -> np.ndarray:
     """Return (3,) the colour of the darkest parts of a head: hair, pupils, what is in shadow."""
     small = cv2.resize(crop, _DARK_SIZE, interpolation=cv2.INTER_AREA).reshape(-1, 3)
-    return np.maximum(np.percentile(small, _DARK_PERCENT, axis=0) - _CLEAR_BLACK, 0)
+    luma = small @ _LUMA
+    dark = small[luma <= np.percentile(luma, _DARK_PERCENT)]
+    return np.maximum(dark.mean(axis=0) - _CLEAR_BLACK, 0)
 
 
 def _tone_apart(target: np.ndarray, source: np.ndarray) -> np.ndarray:

@@ -67,6 +67,7 @@ def test_hair_is_laid_by_the_face():
     scan = scan_of(bump())
     wrong = bump() + 25  # as far off everywhere: nothing is wrong
     assert measure.hair_errors(wrong, scan)["hair mm"] < 1e-3
+    assert measure.hair_errors(0.7 * bump(), scan)["hair %"] < 1e-3
     wrong[scan.hair] += 12
     assert measure.hair_errors(wrong, scan)["hair mm"] == pytest.approx(12, abs=0.01)
 

@@ -90,7 +90,9 @@ class FaceDepthTraining:
             return {}
         return self.pair(data, int(rng.choice(chosen)), rng)
 
-    def pair(self, data: PreparedSet, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def pair(
+        self, data: PreparedSet, index: int, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
         """Return the arrays `pair_…` of one pair of views."""
         return pair_example(data, index, rng)
 
@@ -141,9 +143,7 @@ class FaceDepthTraining:
         cv2.imwrite(str(path), sheet)
 
 
-def varied(
-    arrays: dict[str, np.ndarray], rng: np.random.Generator | None
-) -> dict[str, np.ndarray]:
+def varied(arrays: dict[str, np.ndarray], rng: np.random.Generator | None) -> dict[str, np.ndarray]:
     """Cut what the network sees out of a stored crop; with a generator, in many ways."""
     crop, zoom = sample_crop(arrays["pixels"].shape[0], rng)
     result = cropped(arrays, crop, SIZE)
@@ -193,9 +193,7 @@ def known(depth: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return (_WEIGHTS[labels] * np.isfinite(depth)).astype(np.float32)
 
 
-def pair_example(
-    data: PreparedSet, index: int, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
+def pair_example(data: PreparedSet, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Cut both views of a pair by one map, in one change of colours (§IV)."""
     pairs = data.pairs
     crop, zoom = sample_crop(pairs["pixels"].shape[2], rng)

@@ -94,7 +94,7 @@ def astray(one: dict[str, np.ndarray]) -> bool:
     """Return whether a fit lies so far off that it is a failure of the tracker, or unseen."""
     face = np.isin(one["labels"], (Label.FACE, Label.EYES))
     both = face & np.isfinite(one["depth"]) & np.isfinite(one["model_depth"])
-    off = np.abs(one["depth"].astype(np.float32) - one["model_depth"])[both]
+    off = np.abs(one["depth"][both].astype(np.float32) - one["model_depth"][both])
     return bool(both.sum() < _LEAST_FACE or off.mean() > _ASTRAY)
 
 

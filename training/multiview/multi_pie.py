@@ -29,7 +29,9 @@ CAMERA_YAW_DEG = {
     "090": -60, "080": -45, "130": -30, "140": -15, "051": 0, "050": 15, "041": 30, "190": 45,
     "200": 60,
 }  # fmt: skip
-_NAME = re.compile(r"^(\d{3})_(\d{2})_(\d{2})_(\d{3})_(\d{2})(?:_.*)?\.(?:png|jpe?g)$", re.IGNORECASE)
+_NAME = re.compile(
+    r"^(\d{3})_(\d{2})_(\d{2})_(\d{3})_(\d{2})(?:_.*)?\.(?:png|jpe?g)$", re.IGNORECASE
+)
 _LEAST_YAW, _MOST_YAW = 15, 60  # degrees between the cameras of a pair
 
 

@@ -34,12 +34,17 @@ class LightDepthNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = UNet(5, 1, _WIDTHS, (1, 1, 2, 2))
-        self.whole = nn.Sequential(  # the deepest features are 6 × 6
-            nn.AvgPool2d(2), nn.Flatten(), nn.Linear(9 * _WIDTHS[-1], 96), nn.ReLU(inplace=True),
-            nn.Linear(96, 4),
+        last = nn.Linear(96, 4)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        # The deepest features are 6 × 6.
+        self.whole = nn.Sequential(
+            nn.AvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(9 * _WIDTHS[-1], 96),
+            nn.ReLU(inplace=True),
+            last,
         )
-        nn.init.zeros_(self.whole[-1].weight)
-        nn.init.zeros_(self.whole[-1].bias)
 
     def forward(self, picture: torch.Tensor, face_depth: torch.Tensor) -> torch.Tensor:
         """Return normalised depth.
@@ -96,7 +101,9 @@ class PaperDepthNet(nn.Module):
             skip = outputs
         self.head = nn.ConvTranspose2d(2 * widths[0], 1, 4, 2, 1)
 
-    def forward(self, picture: torch.Tensor, face_depth: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, picture: torch.Tensor, face_depth: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """(N, 3, H, W) RGB 0…1 → (N, 1, H, W) normalised depth; what the fit says is not used."""
         height, width = picture.shape[2:]
         step = 1 << _LEVELS

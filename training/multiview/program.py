@@ -16,7 +16,7 @@ from rich.progress import track
 from engines.spec import WEIGHTS
 from stream.errors import UserError
 from training.experiments.face_depth import FaceDepthTraining, pair_terms
-from training.learn.experiment import Config
+from training.learn.experiment import Config  # noqa: TC001  the command line reads it
 from training.learn.loop import collated, load
 from training.learn.loop import train as train_network
 from training.learn.prepared import PreparedSet, open_set

@@ -59,13 +59,13 @@ def render_models(data: PreparedSet, source: Path, out: Path, network: nn.Module
             identity, expression = found["identity"][number], found["expression"][number]
             placed = transform_points(pose, model.shape(identity, expression))
             tip = transform_points(pose, model.points478(identity, expression)[NOSE_TIP])
-            tip = float(tip @ unit_ray(crop, camera))
+            tip_mm = float(tip @ unit_ray(crop, camera))
             depth_mm = model_depth(raster, placed, camera, crop, STORED)
             along = along_ray(crop, camera, STORED)
-            value = normalised(depth_mm * along, tip, float(camera[0, 0]), SIZE)
+            value = normalised(depth_mm * along, tip_mm, float(camera[0, 0]), SIZE)
             fields["model_depth"][row, number] = np.where(depth_mm > 0, value, np.inf)
             fields["camera_from_head"][row, number] = pose
-            fields["tip_mm"][row, number] = tip
+            fields["tip_mm"][row, number] = tip_mm
     raster.release()
     context.release()
     for name, values in fields.items():

@@ -24,9 +24,9 @@ from stream.head_model import load_head_model
 from stream.raster import DepthRaster
 from stream.region import NodeGrid, Region
 from training.head_model.render import Layer, Light, Renderer, vertex_normals
+from training.head_model.source import read_base_mesh
 from training.synthetic.register import IctPeople
 from training.synthetic.register_data import read_scan, read_template
-from training.head_model.source import read_base_mesh
 
 if TYPE_CHECKING:
     from pathlib import Path

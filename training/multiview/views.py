@@ -57,7 +57,9 @@ class Picture:
 PicturePair = tuple[Picture, Picture]
 
 
-def synthetic_pairs(data_dir: Path, count: int, seed: int, size: int = 256) -> Iterator[PicturePair]:
+def synthetic_pairs(
+    data_dir: Path, count: int, seed: int, size: int = 256
+) -> Iterator[PicturePair]:
     """Draw synthetic heads that turn."""
     with Synthesiser(data_dir, size) as synthesiser:
         for number in range(count):

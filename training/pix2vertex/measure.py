@@ -89,7 +89,9 @@ def ask(network: nn.Module, picture: np.ndarray) -> Maps:
     given = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         found = Maps(*network(given.to(place)))
-    return Maps(*(None if value is None else value.float().cpu() for value in found))
+    points = None if found.points is None else found.points.float().cpu()
+    places = None if found.correspondence is None else found.correspondence.float().cpu()
+    return Maps(points, found.mask.float().cpu(), places)
 
 
 def _point_errors(

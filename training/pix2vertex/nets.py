@@ -24,6 +24,7 @@ _REACH = 1.4  # units of 100 mm from the middle of a usual crop to its border
 ENCODER = (64, 128, 256, 512, 512, 512, 512, 512)
 DECODER = (512, 512, 512, 512, 512, 256, 128, 64)
 LAST = (64, 32, 4)
+_PLACES = 6  # channels of the two kinds of places
 _DROPPED = 3  # layers of the decoder with dropout: CD in the paper's notation
 
 
@@ -114,21 +115,20 @@ class LightNet(nn.Module):
         place = _places(picture)
         found = self.last(torch.cat([self.body(torch.cat([picture - 0.45, place], 1)), place], 1))
         shift = torch.cat([_REACH * place, torch.zeros_like(place[:, :1])], dim=1)
-        places = _without_grid(found[:, :6])
-        return Maps(places[:, :3] + shift, torch.sigmoid(found[:, 6:]), places[:, 3:])
+        places = _without_grid(found[:, :_PLACES])
+        return Maps(places[:, :3] + shift, torch.sigmoid(found[:, _PLACES:]), places[:, 3:])
 
 
 def _without_grid(maps: torch.Tensor) -> torch.Tensor:
-    """Average (N, C, H, W) over 4×4 pixels, the fold of the U-Net.
+    """Average (N, 6, H, W) over 4×4 pixels, the fold of the U-Net.
 
     Unfolding gives each of 16 pixels a filter of its own, whose differences repeat every four
     pixels; this mean is blind to whatever has that period.
     """
     taps = torch.tensor([0.5, 1, 1, 1, 0.5], dtype=maps.dtype, device=maps.device) / 4
-    count = maps.shape[1]
     padded = functional.pad(maps, (2, 2, 2, 2), mode="replicate")
-    across = functional.conv2d(padded, taps.view(1, 1, 1, 5).expand(count, 1, 1, 5), groups=count)
-    return functional.conv2d(across, taps.view(1, 1, 5, 1).expand(count, 1, 5, 1), groups=count)
+    across = functional.conv2d(padded, taps.repeat(_PLACES, 1, 1, 1), groups=_PLACES)
+    return functional.conv2d(across, taps.repeat(_PLACES, 1, 1, 1).mT, groups=_PLACES)
 
 
 def _places(picture: torch.Tensor) -> torch.Tensor:

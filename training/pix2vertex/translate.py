@@ -59,9 +59,8 @@ class Translator(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = UNet(3, 3, (24, 40, 64, 96), (1, 1, 1, 1))
-        last = self.body.head[1]
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for weight in self.body.head[1].parameters():
+            nn.init.zeros_(weight)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) RGB 0…1 → the same."""
@@ -146,7 +145,7 @@ def real_faces(paths: Sequence[Path], every: int = 12, side: int = TRANSLATED) -
 
 
 def synthetic_faces(
-    data: PreparedSet, rows: Sequence[int], rng: np.random.Generator | None
+    data: PreparedSet, rows: Sequence[int] | np.ndarray, rng: np.random.Generator | None
 ) -> torch.Tensor:
     """Return (N, 3, S, S) float32 crops of a prepared set, varied when there is a generator."""
     calm = CropVariation(colour=0.0)

@@ -44,9 +44,7 @@ def _without_tips(triangles: np.ndarray) -> np.ndarray:
         triangles = triangles[~hanging]
 
 
-def on_grid(
-    flat: np.ndarray, triangles: np.ndarray, rows: int, columns: int
-) -> sparse.csr_matrix:
+def on_grid(flat: np.ndarray, triangles: np.ndarray, rows: int, columns: int) -> sparse.csr_matrix:
     """Return the (rows · columns, V) operator from vertices to the middles of the square's texels.
 
     Args:
@@ -87,9 +85,7 @@ def without_linings(model: HeadModel, triangles: np.ndarray) -> np.ndarray:
     return flat
 
 
-def square_embedding(
-    vertices: np.ndarray, triangles: np.ndarray, mirror: np.ndarray
-) -> np.ndarray:
+def square_embedding(vertices: np.ndarray, triangles: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     """Flatten a symmetric disc into the unit square.
 
     Args:

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from stream.face_3dmm import face_crop
-from stream.frame import Frame
 from stream.media import open_source
 from stream.track import FaceTracker
 from training.clips import clip_files
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stream.face_3dmm import Crop
+    from stream.frame import Frame
 
 STORED = 160  # side of what is kept; less is shown while training
 _ZOOM, _SHIFT, _TURN_DEG = 0.12, 0.08, 20.0

@@ -1,7 +1,8 @@
 """The head model as a deformable geometry image: re-meshed over a grid in the flattened face.
 
-3D Morphable Models as Spatial Transformer Networks (Bas et al. 2017), §2.3. The shape parameters are principal components of identity, and of expressions as the synthetic people make
-them, scaled so that they are standard normal.
+3D Morphable Models as Spatial Transformer Networks (Bas et al. 2017), §2.3. The shape parameters
+are principal components of identity, and of expressions as the synthetic people make them, scaled
+so that they are standard normal.
 """
 
 from __future__ import annotations

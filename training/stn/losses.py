@@ -6,7 +6,10 @@ over texels are divided by how many count, so that a weight does not depend on t
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def symmetry(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

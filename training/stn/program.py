@@ -49,7 +49,9 @@ class FaceFolders:
         if self.clips:
             parts.append(from_clips(self.clips, self.frame_every))
         if not sum(part.count for part in parts):
-            raise UserError("there are no faces", "neither --data nor --clips hold any", "Name some.")
+            raise UserError(
+                "there are no faces", "neither --data nor --clips hold any", "Name some."
+            )
         return joined(parts)
 
 
@@ -98,7 +100,9 @@ def figure(
     """
     network, found = load(checkpoint), faces.load()
     if number == 6:
-        drawn = figure_6(network, found, np.linspace(0, found.count - 1, count).astype(int).tolist())
+        drawn = figure_6(
+            network, found, np.linspace(0, found.count - 1, count).astype(int).tolist()
+        )
     elif number == 7:
         drawn = figure_7(network, found, person, count)
     else:

@@ -85,7 +85,9 @@ def train(faces: Faces, config: StnConfig, out: Path, held_out: Faces | None = N
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
     sums: dict[str, float] = {}
     for step in range(1, config.steps + 1):
-        terms = step_terms(network, batch_of(faces, network.localiser.side, config.batch, rng), config)
+        terms = step_terms(
+            network, batch_of(faces, network.localiser.side, config.batch, rng), config
+        )
         total = torch.stack(list(terms.values())).sum()
         optimiser.zero_grad()
         total.backward()

@@ -58,7 +58,7 @@ def test_the_picture_of_a_hidden_or_unwanted_place_tells_nothing():
     picture = picture_with(-60)
     still = with_relief(vertices, triangles, picture, CAMERA, np.zeros(len(vertices)))
     np.testing.assert_array_equal(still, vertices)
-    behind = vertices + [0, 0, 30.0]
+    behind = vertices + np.array([0, 0, 30.0])
     both = np.vstack([vertices, behind])
     normals = np.tile([0.0, 0, -1], (len(both), 1))
     share = seen_share(both, normals, CAMERA, (200, 200))

@@ -11,7 +11,9 @@ from training.multiview.multi_pie import multi_pie_pairs, shot_of, view_groups
 def write(root, name, level):
     """Put a picture where Multi-PIE keeps it."""
     subject, session, recording, camera, _ = name.split("_")
-    folder = root / f"session{session}" / "multiview" / subject / recording / f"{camera[:2]}_{camera[2]}"
+    folder = (
+        root / f"session{session}" / "multiview" / subject / recording / f"{camera[:2]}_{camera[2]}"
+    )
     folder.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(folder / f"{name}.png"), np.full((8, 8, 3), level, np.uint8))
 

@@ -58,7 +58,9 @@ def test_normalised_depth_is_undone():
 def test_a_crop_that_is_turned_and_mirrored_keeps_its_depth():
     views, values = scene()
     angle = 0.4
-    turn = np.array([[np.cos(angle), -np.sin(angle), 3], [np.sin(angle), np.cos(angle), -2], [0, 0, 1]])
+    turn = np.array(
+        [[np.cos(angle), -np.sin(angle), 3], [np.sin(angle), np.cos(angle), -2], [0, 0, 1]]
+    )
     mapped = torch.from_numpy(turn @ np.diag([-1.0, 1, 1])).float() @ views[0].intrinsics
     other = views[0]._replace(intrinsics=mapped)
     torch.testing.assert_close(other.depth_mm(values[0]), views[0].depth_mm(values[0]))
