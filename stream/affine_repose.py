@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # Of what the face covers: size, and following. The first ring goes where the outline goes, and
 # has its mirrored colours; to the second one these fade.
-_RINGS = ((1.0, 1.0), (1.04, 0.97), (1.18, 0.8), (1.42, 0.45), (1.75, 0.15), (2.1, 0.0))
+_RINGS = ((1.0, 1.0), (1.07, 0.99), (1.2, 0.8), (1.42, 0.45), (1.75, 0.15), (2.1, 0.0))
 _MESHED = 468
 _BEHIND = 0.25  # of the face's depth: rings lie behind it, the farther out the more
 _SIDES_EVERY = 3  # frames: what is hidden, and the light of the two sides, change slowly

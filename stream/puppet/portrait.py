@@ -54,8 +54,9 @@ _AROUND_EYES = np.array([168, 6, 197, 122, 351, 224, 444, 230, 450, 113, 342, 22
 _LEAST_GLASSES = 0.1
 _RIGHT_CORNER, _LEFT_CORNER = 33, 263
 _BODY_SHARE = 1e-4  # of the head's motion, with which the body counts as something that moves
+_FRINGE = 0.0075  # of the region, around the matte: tips of hair that it does not see
 _HEAD_TURN, _NECK_YIELD_MM = (0.8, 0.97), 90.0
-_SLIGHT = 0.5  # cover below which the photo tells more of the background than of the person
+_SLIGHT = 0.15  # cover below which the photo tells more of the background than of the person
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +261,9 @@ def consistent(
     alpha = matte.astype(np.float32)[..., None] / 255
     light, behind = picture.astype(np.float32), plate.astype(np.float32)
     most = np.floor(light / np.maximum(1 - alpha, 1e-3))
-    touched = cv2.dilate((matte > 0).astype(np.uint8), np.ones((5, 5), np.uint8))[..., None] > 0
-    behind = np.where(touched, behind, light)
+    reach = 2 * max(round(_FRINGE * max(matte.shape)), 2) + 1
+    near = cv2.dilate((matte > 0).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    behind = np.where(near[..., None], behind, light)
     slight = (alpha > 0) & (alpha < _SLIGHT)
     behind = np.where(slight, np.minimum(behind, most), behind)
     least = 1 - (light / np.maximum(behind, 1)).min(axis=2)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _MM2_PER_CM2 = 100.0
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+# Immerkær 1996, with every other pixel: cameras smear their noise over neighbours.
+_NOISE = np.zeros((5, 5), np.float32)
+_NOISE[::2, ::2] = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
 _GRAZING = (0.2, 0.5)  # cosines between which a surface begins to count
 _CELL_PX = 2.0  # of the coarse depth buffer
 _BEHIND_MM = 4.0  # farther behind the front of its cell a vertex is hidden
@@ -46,7 +49,9 @@ class DetailSettings:
             paper's single step, which shows only what differs between neighbours.
         largest: contrasts are bent so that none exceeds this: borders of lips and brows are
             colour more than relief.
-        grain_px: blur of the picture before it is read, against the camera's noise.
+        grain_px: least and largest blur of the picture before it is read, against the camera's
+            noise.
+        grain: noise that may remain after the blur, as a share of the face's brightness.
         finest_mm: edges are not divided below this.
         most_vertices: nor into more vertices than this.
     """
@@ -56,7 +61,8 @@ class DetailSettings:
     gain_mm: float = 16.0
     passes: int = 30
     largest: float = 0.16
-    grain_px: float = 0.8
+    grain_px: tuple[float, float] = (0.8, 3.0)
+    grain: float = 0.014
     finest_mm: float = 0.5
     most_vertices: int = 320_000
 
@@ -188,20 +194,16 @@ def face_contrast(
         settings: blur, heat and bound.
     """
     grey = picture.astype(np.float32) @ _LUMA
-    grey = cv2.GaussianBlur(grey, (0, 0), settings.grain_px)
     places = (project(vertices, camera) - 0.5).astype(np.float32)
-    across, down = np.ascontiguousarray(places.T)
-    # Where vertices lie closer than pixels, the nearest pixel would make terraces.
-    border = cv2.BORDER_REPLICATE
-    read = [
-        cv2.remap(grey, x[None], y[None], cv2.INTER_LINEAR, borderMode=border)[0]
-        for x, y in zip(_pieces(across), _pieces(down), strict=True)
-    ]
-    brightness = np.concatenate(read).astype(np.float64)
     told = allowed > 0
     if not told.any():
         return np.zeros(len(vertices))
-    brightness = brightness / max(float(np.median(brightness[told])), 1.0)
+    level = max(float(np.median(_read(grey, places[told]))), 1.0)
+    rough = np.abs(_read(cv2.filter2D(grey, -1, _NOISE), np.rint(places[told])))
+    noise = float(np.median(rough)) / 0.6745
+    # A Gaussian blur of s pixels leaves 1 / (2 √π s) of noise that differs from pixel to pixel.
+    blur = float(np.clip(noise / (2 * np.sqrt(np.pi) * settings.grain * level), *settings.grain_px))
+    brightness = _read(cv2.GaussianBlur(grey, (0, 0), blur), places) / level
     high = high_pass(brightness, vertices, triangles, settings.heat_cm2 * _MM2_PER_CM2, allowed)
     return settings.largest * np.tanh(high / settings.largest)
 
@@ -320,6 +322,15 @@ def displaced(
     return vertices + (weight * step)[:, None] * normals
 
 
-def _pieces(values: np.ndarray) -> list[np.ndarray]:
-    """Split for cv2.remap, whose maps have fewer than 2¹⁵ columns."""
-    return np.array_split(values, len(values) // 30_000 + 1)
+def _read(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return (N,) values at (N, 2) places, whole numbers at pixel centres.
+
+    Between pixels values are interpolated: where vertices lie closer than pixels, the nearest
+    pixel, which the paper takes, would make terraces.
+    """
+    parts = np.array_split(places, len(places) // 30_000 + 1)  # cv2.remap takes < 2¹⁵ columns
+    read = [
+        cv2.remap(picture, part[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+        for part in parts
+    ]
+    return np.concatenate(read).astype(np.float64)

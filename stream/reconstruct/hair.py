@@ -28,6 +28,7 @@ _FACING, _SIDE = 0.2, 0.35  # cosines to the ray of sight: seen from the front; 
 _GAP_MM = 12.0  # hair of the outline may begin so far from the skin
 _MEMBRANE = 2.0  # λ
 _KIND, _GUESS = 0.2, 0.3  # λ of what is hair and what is not; weight of the hidden scalp
+_BELOW_EARS_MM, _TELLING = 100.0, 30  # where hair beside the neck is long; places that tell it
 _COVERED_MM = (3.0, 12.0)  # growth over which the relief of the skin below goes away
 _ROUNDS = 24  # of that smoothing
 
@@ -64,18 +65,18 @@ class HairShape:
         target, weight, hairy, clothed = self._evidence(skin, away, head, maps, front_model_mm)
         system = sparse.diags(weight + 1e-6) + _MEMBRANE * self._laplacian
         growth = splu(system.tocsc()).solve(weight * target)
-        hair, cloth = self._kinds(weight, hairy, clothed)
+        hair, cloth = self._kinds(skin, weight, hairy, clothed)
         grown = skin + growth[:, None] * away
         return self._combed(grown, growth), growth, np.clip(hair, 0, 1), np.clip(cloth, 0, 1)
 
     def _kinds(
-        self, weight: np.ndarray, hairy: np.ndarray, clothed: np.ndarray
+        self, skin: np.ndarray, weight: np.ndarray, hairy: np.ndarray, clothed: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (S,) whether it is hair and whether clothes, also where nobody sees it."""
         hidden, neck = weight == 0, self._labels == NECK
         # The hidden scalp has hair, if there is any; the nape, if there is some beside the neck.
-        seen = hairy[neck & ~hidden]
-        beside = np.clip((seen.mean() - 0.1) / 0.3, 0, 1) if len(seen) else 0.0
+        seen = hairy[neck & ~hidden & (skin[:, 1] > _BELOW_EARS_MM)]
+        beside = np.clip((seen.mean() - 0.1) / 0.3, 0, 1) if len(seen) > _TELLING else 0.0
         guess = _GUESS * hidden * (neck | (self._labels == SCALP)) * bool(hairy.any())
         guess[clothed] = 0
         told = np.where(neck, beside, 1.0)

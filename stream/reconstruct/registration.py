@@ -317,7 +317,7 @@ class _Pairing:
         self, template: np.ndarray, target: TargetMesh, settings: RegistrationSettings
     ) -> None:
         self._target, self._settings = target, settings
-        away, self._partner = cKDTree(target.embedding).query(template)
+        away, self.first = cKDTree(target.embedding).query(template)
         self.seen = away < settings.reach_mm
         self._tree = cKDTree(target.vertices)
         self.in_space = False
@@ -325,7 +325,7 @@ class _Pairing:
     def find(self, vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (V,) partners, numbers on the target, and (V,) 1 where the pair is kept."""
         settings, target = self._settings, self._target
-        partner = self._tree.query(vertices)[1] if self.in_space else self._partner
+        partner = self._tree.query(vertices)[1] if self.in_space else self.first
         off = np.linalg.norm(vertices - target.vertices[partner], axis=1)
         facing = (vertex_normals(vertices, triangles) * target.normals[partner]).sum(axis=1)
         kept = self.seen & (off < settings.reject_mm)
@@ -355,14 +355,9 @@ def register(
     settings = settings or RegistrationSettings()
     template = np.asarray(template, np.float64)
     pairing = _Pairing(template, target, settings)
-    first = pairing._partner[pairing.seen]
-    affine, _ = ransac_affine(
-        template[pairing.seen],
-        target.vertices[first],
-        settings.tries,
-        settings.inlier_mm,
-        seed,
-    )
+    seen = pairing.seen
+    known = target.vertices[pairing.first[seen]]
+    affine, _ = ransac_affine(template[seen], known, settings.tries, settings.inlier_mm, seed)
     rest = template @ affine[:, :3].T + affine[:, 3]
     return _bent(rest, np.asarray(triangles), target, pairing, affine, settings)
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from stream.reconstruct.look import HeadLook
     from stream.region import NodeGrid
 
-_FACING = (0.25, 0.55)  # cosine between which a place is seen too obliquely, and well
-_LARGEST_MM = 12.0  # more is a fault of the network
-_STIFF = 0.3  # weight of smoothness, λ
-_REST = 0.02  # of staying, where nothing is seen
+_FACING = (0.1, 0.3)  # cosine between which a place is seen too obliquely, and well
+_LARGEST_MM = 15.0  # more is a fault of the network
+_STIFF = 0.1  # weight of smoothness, λ
+_REST = 0.01  # of staying, where nothing is seen
 
 
 class FaceRelief:

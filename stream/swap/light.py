@@ -45,6 +45,7 @@ _LEAST_WEIGHT = 0.15  # of what was completed, beside what was seen
 _LEAST_SEEN = 0.08  # of the skin
 _LIGHT_SHARE = 0.3  # of a new frame's light in what is used
 _BLACK_EVERY = 5  # frames
+_MOST_HAZE = 0.6  # of the skin's brightness
 _BLUR = 0.09  # of the distance of the eyes: over which skin is averaged
 _TEXTURE_BLUR = 0.012  # of its side
 _FACING = (0.15, 0.55)  # cosine to the camera: says nothing, and counts in full
@@ -136,7 +137,7 @@ class LightBasis:
         return self.functions[:, used] @ coefficients[used].astype(np.float32)
 
 
-def relit(target: np.ndarray, source: np.ndarray, black: np.ndarray) -> np.ndarray:
+def relit(target: np.ndarray, source: np.ndarray, black: float) -> np.ndarray:
     """Return what takes the skin of a source to the light of a target.
 
     Colours are multiplied by how much more light there is, and so keep their hue. A source that
@@ -146,18 +147,19 @@ def relit(target: np.ndarray, source: np.ndarray, black: np.ndarray) -> np.ndarr
     Args:
         target: (V, 3) logarithm of the target's light.
         source: (V, 3) of the source's.
-        black: (3,) colour of what is darkest around the target, 0…255.
+        black: how bright the haze before the target is, 0…255.
 
     Returns:
         (V, 9) float32: factors of red, green and blue, what is added to them, of 0…1, and the
         colour of the source's skin, of 0…1.
     """
     goal, start = np.exp(target) - _LIFT, np.exp(source) - _LIFT
+    haze = np.clip(black, 0, _MOST_HAZE * goal.clip(0))
     rise = np.maximum((target - source) @ _LUMA, 0)[:, None]
     contrast = np.exp((_RISE - 1) * rise)
     bare = np.maximum(start, 4)
-    gain = np.maximum(goal - black, 1) / bare
-    added = contrast * black + (1 - contrast) * goal
+    gain = np.maximum(goal - haze, 1) / bare
+    added = contrast * haze + (1 - contrast) * goal
     return np.hstack([contrast * gain, added / 255, bare / 255]).astype(np.float32)
 
 
@@ -171,7 +173,7 @@ class LiveLight:
     def __init__(self, basis: LightBasis) -> None:
         self._basis = basis
         self._light: np.ndarray | None = None
-        self._black, self._frames = np.zeros(3), 0
+        self._black, self._frames = 0.0, 0
 
     def __call__(
         self,
@@ -227,12 +229,15 @@ class LiveLight:
         self._frames += 1
 
 
-def _darkest(crop: np.ndarray) -> np.ndarray:
-    """Return (3,) the colour of the darkest parts of a head: hair, pupils, what is in shadow."""
+def _darkest(crop: np.ndarray) -> float:
+    """Return how bright the haze is before the darkest parts of a head: hair, pupils, shadows.
+
+    Haze has hardly a colour, so that the least of the three is what it adds to all.
+    """
     small = cv2.resize(crop, _DARK_SIZE, interpolation=cv2.INTER_AREA).reshape(-1, 3)
     luma = small @ _LUMA
     dark = small[luma <= np.percentile(luma, _DARK_PERCENT)]
-    return np.maximum(dark.mean(axis=0) - _CLEAR_BLACK, 0)
+    return max(float(dark.mean(axis=0).min()) - _CLEAR_BLACK, 0.0)
 
 
 def _tone_apart(target: np.ndarray, source: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from stream.geometry import transform_points
 from stream.hair_depth import HairDepth
 from stream.raster import DepthRaster
 from stream.reconstruct.depth import surface_depth
+from stream.reconstruct.face_depth import FaceDepth
 from stream.reconstruct.head import Reconstructor
 from stream.region import NodeGrid, resample_to_nodes
 from stream.settings import Settings
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from stream.reconstruct.look import HeadLook
     from stream.region import Region
 
-METHODS = ("mean head", "landmark fit", "analytic depth", "hair_depth", "fusion")
+_FACE_NODES = 400  # along the region, for the network of the face
 
 
 class Methods(Closing):
@@ -44,6 +45,8 @@ class Methods(Closing):
             self._model.triangles,
             self._model.triangles_of(1, 2, 3, 4),
         )
+        engine = self._reconstructor.looker.face_depth
+        self._face_depth = FaceDepth(engine, self._raster, self._model) if engine else None
 
     def close(self) -> None:
         """Give back the networks and the OpenGL context."""
@@ -76,6 +79,8 @@ class Methods(Closing):
             "hair_depth": self._of_nodes(look.depth.front_mm, look),
             "fusion": self._fusion(look, detail=False),
         }
+        if self._face_depth is not None:
+            found["face_depth"] = self._of_face_depth(look)
         if self._detail:
             found["fusion, --detail"] = self._fusion(look, detail=True)
         return found
@@ -101,6 +106,13 @@ class Methods(Closing):
         hair = HairDepth(self._model, self._raster, Settings().hair)
         matte = resample_to_nodes(look.matte, grid)
         return hair.estimate(look.head, matte, grid, look.sight).front_mm
+
+    def _of_face_depth(self, look: HeadLook) -> np.ndarray:
+        """Return (H, W) depth by the network alone, where the fitted head is."""
+        assert self._face_depth is not None  # noqa: S101 - asked for by who knows
+        grid = NodeGrid.over(look.region, _FACE_NODES)
+        nodes = self._face_depth.refined(look.pixels, look.face, look.head, grid)
+        return _whole(at_pixels(nodes, grid), look.region, look.pixels)
 
     def _of_nodes(self, front_mm: np.ndarray, look: HeadLook) -> np.ndarray:
         """Bring depth at nodes to the pixels of the person."""

@@ -39,7 +39,7 @@ _WIDTHS, _DEPTHS, _FOLD = (24, 40, 64, 96), (1, 1, 2, 2), 4
 # pictures are −1…1): a generator that begins by changing nothing needs a push.
 _RATES = {"cycle": 0.5, "identity": 0.25, "adversarial": 0.25, "truth": 10.0}
 _SLIGHT = 0.02
-_ALONE = 2400  # steps in which the truth alone teaches
+_ALONE = 4000  # steps in which the truth alone teaches
 _POOL = 50
 
 

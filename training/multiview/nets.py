@@ -57,16 +57,23 @@ class LightDepthNet(nn.Module):
         Returns:
             (N, 1, 192, 192).
         """
-        fitted, there = face_depth[:, :1], face_depth[:, 1:]
-        per_unit = _SIDE_MM / (GAIN * _UNIT_MM)
-        relative = ((fitted - OFFSET) * per_unit - _TIP_MM / _UNIT_MM) * there
-        change, deep = self._body(torch.cat([picture - 0.45, relative, there], dim=1))
+        found, deep = self.bare(picture, face_depth)
         height, width = picture.shape[2:]
         across = torch.linspace(-1, 1, width, device=picture.device).view(1, 1, 1, -1)
         down = torch.linspace(-1, 1, height, device=picture.device).view(1, 1, -1, 1)
         level, right, below, gain = self.whole(deep).view(-1, 4, 1, 1).split(1, dim=1)
-        plane = level + right * across + below * down + gain * (fitted - OFFSET) * there
-        return fitted + change / per_unit + plane
+        relief = (face_depth[:, :1] - OFFSET) * face_depth[:, 1:]
+        return found + level + right * across + below * down + gain * relief
+
+    def bare(
+        self, picture: torch.Tensor, face_depth: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the depth (N, 1, H, W) without plane and gain, and the deepest features."""
+        fitted, there = face_depth[:, :1], face_depth[:, 1:]
+        per_unit = _SIDE_MM / (GAIN * _UNIT_MM)
+        relative = ((fitted - OFFSET) * per_unit - _TIP_MM / _UNIT_MM) * there
+        change, deep = self._body(torch.cat([picture - 0.45, relative, there], dim=1))
+        return fitted + change / per_unit, deep
 
     def _body(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Run the U-Net; return its map and its deepest features."""
@@ -143,7 +150,7 @@ class DepthAndSuitability(nn.Module):
         self.suitability = SuitabilityNet()
 
     def forward(
-        self, picture: torch.Tensor, face_depth: torch.Tensor, *, suitable: bool = False
+        self, picture: torch.Tensor, face_depth: torch.Tensor, suitable: bool = False
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Return normalised depth (N, 1, H, W), and the suitability map (N, H, W) if asked for."""
         depth = self.depth(picture, face_depth)

@@ -24,6 +24,8 @@ from training.multiview.evaluate import compare, ict_heads, synthetic_people, ta
 from training.multiview.face_set import known_people, known_scans, prepare_faces
 from training.multiview.model_net import ModelNetConfig, load_model_net, train_model_net
 from training.multiview.multi_pie import multi_pie_pairs
+from training.multiview.nets import DepthAndSuitability, LightDepthNet
+from training.multiview.plane import train_plane
 from training.multiview.rendered import render_models
 from training.multiview.scans import IctScans
 from training.multiview.views import filmed_pairs, save_pairs, synthetic_pairs
@@ -101,6 +103,18 @@ def render(data: Out, checkpoint: Out, out: Out) -> None:
     """Make a set whose D_S and V of pairs are 3DMMNet's, which stays fixed from here on."""
     made = render_models(open_set(data), data, out, load_model_net(checkpoint))
     print(f"{out}: {len(made.pairs['pixels'])} pairs")
+
+
+@app.command
+def plane(data: Out, checkpoint: Out, out: Out, *, seed: int = 0) -> None:
+    """Train plane and gain of the light DepthNet alone, on features of its U-Net, in minutes."""
+    kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    network, _ = load(FaceDepthTraining(), checkpoint)
+    if not isinstance(network, DepthAndSuitability) or not isinstance(network.depth, LightDepthNet):
+        raise UserError("this network has no plane", "it is the paper's", "Train --variant light.")
+    print(json.dumps(train_plane(network.depth, open_set(data), seed)))
+    facts = {name: kept[name] for name in ("variant", "step", "seconds")}
+    torch.save({"network": network.state_dict()} | facts, out)
 
 
 @app.command

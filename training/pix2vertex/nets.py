@@ -133,11 +133,11 @@ def _without_grid(maps: torch.Tensor) -> torch.Tensor:
 
 def _places(picture: torch.Tensor) -> torch.Tensor:
     """(N, 2, H, W): x and y of each pixel, −1…1 over the crop."""
-    count, _, height, width = picture.shape
+    height, width = int(picture.shape[2]), int(picture.shape[3])  # constants in the ONNX file
     across = (torch.arange(width, device=picture.device) + 0.5) * (2 / width) - 1
     down = (torch.arange(height, device=picture.device) + 0.5) * (2 / height) - 1
     grid = torch.stack([across.expand(height, width), down[:, None].expand(height, width)])
-    return grid.to(picture.dtype).expand(count, 2, height, width)
+    return grid.to(picture.dtype) + torch.zeros_like(picture[:, :2])
 
 
 def _down(before: int, after: int, active: bool, normal: bool) -> nn.Sequential:

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from stream.frame import Face
 from stream.puppet.clothes import (
     clothes_layer,
     clothes_let_go,
@@ -10,8 +11,9 @@ from stream.puppet.clothes import (
     under_clothes,
 )
 from stream.puppet.inside import eye_picture, mouth_pictures
-from stream.puppet.portrait import consistent, laid_over
-from stream.sight import BODY, NECK, Sight
+from stream.puppet.portrait import consistent, laid_over, wears_glasses
+from stream.region import Region
+from stream.sight import BODY, NECK, OCCLUDER, Sight
 from stream.warp import premultiplied_layer
 
 RNG = np.random.default_rng(5)
@@ -175,3 +177,17 @@ def test_open_mouth_keeps_what_the_photo_shows():
     assert (skull[inside][..., :3] == window.crop(picture)[inside]).all()
     assert (skull[inside][..., 3] == 255).all()
     assert skull[-3, x, 3] == 0
+
+
+def test_glasses_are_things_around_the_eyes():
+    points = np.zeros((478, 3), np.float32)
+    points[:, :2] = 100 + 2 * np.array([50, 40])  # all where the glasses are
+    face, region = Face(1, points), Region(100, 100, 356, 356)
+    square, person = np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32)
+    labels = np.zeros((9, 256, 256), np.float32)
+    assert not wears_glasses(Sight(square, person), face, region)
+    assert not wears_glasses(Sight(square, person, labels), face, region)
+    labels[OCCLUDER, 60:100, 80:120] = 0.8
+    assert wears_glasses(Sight(square, person, labels), face, region)
+    elsewhere = Region(0, 0, 256, 256)
+    assert not wears_glasses(Sight(square, person, labels), face, elsewhere)

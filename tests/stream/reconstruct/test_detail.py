@@ -68,6 +68,20 @@ def test_the_picture_of_a_hidden_or_unwanted_place_tells_nothing():
     assert seen_share(vertices, -normals[: len(vertices)], CAMERA, (200, 200)).max() == 0
 
 
+def test_the_cameras_noise_is_no_relief():
+    vertices, triangles = sheet(count=65)
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 8, (200, 200, 1))
+    noisy = np.clip(picture_with(-60) + noise, 0, 255).astype(np.uint8)
+    free = DetailSettings(grain=1e9)
+    rough, calm = (with_relief(vertices, triangles, noisy, CAMERA, settings=each)[:, 2] - 500
+                   for each in (free, DetailSettings()))  # fmt: skip
+    away = np.linalg.norm(vertices[:, :2], axis=1)
+    plain, middle = (away > 20) & (away < 40), away < 1.5
+    assert calm[plain].std() < 0.8 * rough[plain].std()
+    assert calm[middle].mean() > 4 * calm[plain].std()
+
+
 def test_heat_keeps_low_frequencies_and_their_mean():
     vertices, triangles = sheet(count=65, width=64.0)
     slow, fast = np.cos(vertices[:, 0] * 2 * np.pi / 64), np.cos(vertices[:, 0] * 2 * np.pi / 4)

@@ -177,9 +177,9 @@ def test_colour_match_0_leaves_the_sources_tone():
 
 def test_a_source_as_it_should_be_is_left_alone_and_haze_lifts_the_dark():
     same = np.log(np.full((4, 3), 150.0) + 12)
-    clear = relit(same, same, np.zeros(3))
+    clear = relit(same, same, 0.0)
     assert np.allclose(clear, [[1, 1, 1, 0, 0, 0] + 3 * [150 / 255]], atol=1e-3)
-    hazy = relit(same, same, np.full(3, 60.0))
+    hazy = relit(same, same, 60.0)
     assert np.allclose(hazy[:, :3] * 150 + 255 * hazy[:, 3:6], 150, atol=1)  # skin stays
     assert np.allclose(255 * hazy[:, 3:6], 60, atol=1)  # black is the haze's grey
 
