@@ -15,16 +15,35 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def help_options(command: str) -> set[str]:
+    arguments = [sys.executable, "-m", "stream", command, "--help"]
+    told = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"(--[a-z][a-z-]+)", told)) - {"--help"}
+
+
+def table_options(heading: str) -> set[str]:
+    section = TEXT.split(f"### Of {heading}\n")[1]
+    rows = re.split(r"\n\n(?!\|)", section)[0]
+    return {option for row in rows.splitlines() for option in _named(row)}
+
+
+def _named(row: str) -> list[str]:
+    return re.findall(r"`(--[a-z-]+)", row.split("|")[1]) if row.startswith("|") else []
+
+
 @pytest.fixture(scope="module")
-def help_of_repose() -> str:
-    command = [sys.executable, "-m", "stream", "repose", "--help"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def common() -> set[str]:
+    return table_options("every command")
 
 
-def test_every_option_of_the_table_exists_and_none_is_forgotten(help_of_repose):
-    table = TEXT.split("## Options of `repose`")[1].split("Angles are added")[0]
-    told = set(re.findall(r"`(--[a-z-]+)", table))
-    there = set(re.findall(r"(--[a-z-]+)", help_of_repose)) - {"--help"}
+@pytest.mark.parametrize("command", ["repose", "swap"])
+def test_every_option_of_a_table_exists_and_none_is_forgotten(command, common):
+    assert table_options(f"`{command}`") | common == help_options(command)
+
+
+def test_the_options_of_the_other_commands_are_all_told(common):
+    told = table_options("`puppet`, `reconstruct` and `flatten`") | common
+    there = set().union(*map(help_options, ("puppet", "reconstruct", "flatten")))
     assert told == there
 
 

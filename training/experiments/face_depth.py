@@ -221,14 +221,23 @@ def pair_example(data: PreparedSet, index: int, rng: np.random.Generator) -> dic
     }
 
 
-def pair_terms(network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-    """Return eqs. 10, 14 and 15 of pairs, each view compared with the other."""
+def pair_terms(
+    network: nn.Module, batch: Batch, *, weighed: bool = True
+) -> dict[str, torch.Tensor]:
+    """Return eqs. 10, 14 and 15 of pairs, each view compared with the other.
+
+    Args:
+        network: DepthNet and the suitability network.
+        batch: the arrays `pair_…`.
+        weighed: by suitability; otherwise the first is eq. 12.
+    """
     count = len(batch["pair_pixels"])
     pictures = _views_first(batch["pair_pixels"], 3).float() / 255
     given = _views_first(batch["pair_face_depth"], 2)
     found, suitable = network(pictures, given, suitable=True)
     with torch.autocast(found.device.type, enabled=False):
         found, suitable, fitted = found.float()[:, 0], suitable.float(), given[:, 0].float()
+        weight = suitable if weighed else torch.ones_like(suitable)
         views = [_view(batch, pictures[rows], number) for number, rows in _halves(count)]
         photo, regular = [], []
         for number, rows in _halves(count):
@@ -236,9 +245,7 @@ def pair_terms(network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
             grid, _ = reprojected(views[number], views[other], found[rows])
             seen = occlusion_mask(views[number], views[other], (fitted[rows], fitted[across]))
             colours = warped(views[other], grid)
-            photo.append(
-                losses.suitable_photo(views[number].picture, colours, seen, suitable[rows])
-            )
+            photo.append(losses.suitable_photo(views[number].picture, colours, seen, weight[rows]))
             regular.append(losses.suitability(suitable[rows][seen]) if seen.any() else photo[-1])
         return {
             "photo": torch.stack(photo).mean(),

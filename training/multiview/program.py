@@ -152,7 +152,7 @@ def measured(checkpoint: Path, config: Config, scans: Path | None) -> dict[str, 
 
 
 def photo_error(network: torch.nn.Module, data: PreparedSet) -> float:
-    """Return the mean of eq. 14 over some real pairs, 0…1; the pairs are cut the same always."""
+    """Return the mean of eq. 12 over some real pairs, 0…1; the pairs are cut the same always."""
     real = np.flatnonzero(np.asarray(data.pairs["real"])) if data.pairs else np.zeros(0, int)
     if len(real) == 0:
         return float("nan")
@@ -160,7 +160,7 @@ def photo_error(network: torch.nn.Module, data: PreparedSet) -> float:
     for row in real[np.linspace(0, len(real) - 1, min(_HELD_OUT_PAIRS, len(real))).astype(int)]:
         batch = collated([experiment.pair(data, int(row), np.random.default_rng(int(row)))])
         with torch.no_grad():
-            values.append(float(pair_terms(network, batch)["photo"]))
+            values.append(float(pair_terms(network, batch, weighed=False)["photo"]))
     return float(np.mean(values))
 
 

@@ -126,9 +126,13 @@ def _without_grid(maps: torch.Tensor) -> torch.Tensor:
     pixels; this mean is blind to whatever has that period.
     """
     taps = torch.tensor([0.5, 1, 1, 1, 0.5], dtype=maps.dtype, device=maps.device) / 4
-    padded = functional.pad(maps, (2, 2, 2, 2), mode="replicate")
-    across = functional.conv2d(padded, taps.repeat(_PLACES, 1, 1, 1), groups=_PLACES)
-    return functional.conv2d(across, taps.repeat(_PLACES, 1, 1, 1).mT, groups=_PLACES)
+    # Not functional.pad: of its node in an ONNX file no size of the output is known.
+    first, last = maps[..., :1], maps[..., -1:]
+    wide = torch.cat([first, first, maps, last, last], dim=3)
+    across = functional.conv2d(wide, taps.repeat(_PLACES, 1, 1, 1), groups=_PLACES)
+    first, last = across[..., :1, :], across[..., -1:, :]
+    high = torch.cat([first, first, across, last, last], dim=2)
+    return functional.conv2d(high, taps.repeat(_PLACES, 1, 1, 1).mT, groups=_PLACES)
 
 
 def _places(picture: torch.Tensor) -> torch.Tensor:
