@@ -107,12 +107,13 @@ def train_plane(
     seen = Forms(*(torch.cat(part) for part in zip(*parts, strict=True)))
     middle, spread = seen.features.mean(dim=0), seen.features.std(dim=0) + 1e-4
     best = _learnt(seen, judged, (middle, spread), passes)
-    first, last = network.whole[2], network.whole[4]
-    with torch.no_grad():
-        first.weight.copy_(best["1.weight"] / spread)
-        first.bias.copy_(best["1.bias"] - (best["1.weight"] / spread) @ middle)
-        last.weight.copy_(best["4.weight"])
-        last.bias.copy_(best["4.bias"])
+    state = {
+        "2.weight": best["1.weight"] / spread,
+        "2.bias": best["1.bias"] - (best["1.weight"] / spread) @ middle,
+        "4.weight": best["4.weight"],
+        "4.bias": best["4.bias"],
+    }
+    network.whole.load_state_dict(state)
     reached = judged.cost(network.whole[2:](judged.features)).mean()
     ideal = torch.linalg.solve(judged.square + 1e-6 * torch.eye(4), judged.slope)
     return {"change": float(reached.detach()), "at_best": float(judged.cost(ideal).mean())}
@@ -124,13 +125,12 @@ def _learnt(
     """Return the weights of the pass that does best on the pictures that are held back."""
     middle, spread = scale
     width = seen.features.shape[1]
-    head = nn.Sequential(
-        nn.Dropout(_DROPPED), nn.Linear(width, 96), nn.ReLU(), nn.Dropout(_DROPPED / 2),
-        nn.Linear(96, 4),
-    )  # fmt: skip
-    last = head[4]
+    last = nn.Linear(96, 4)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
+    head = nn.Sequential(
+        nn.Dropout(_DROPPED), nn.Linear(width, 96), nn.ReLU(), nn.Dropout(_DROPPED / 2), last
+    )
     optimiser = torch.optim.AdamW(head.parameters(), _RATE, weight_decay=_DECAY)
     best, least = {name: value.clone() for name, value in head.state_dict().items()}, 0.0
     for _ in range(passes):
