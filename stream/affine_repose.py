@@ -24,7 +24,7 @@ from stream.allocator import keep_freed_memory
 from stream.gl import create_context
 from stream.head_model import load_head_model
 from stream.keypoint_mesh import OVAL, face_triangles
-from stream.path import FramePath
+from stream.path import MEDIAPIPE, FramePath
 from stream.pose import PoseController
 from stream.region import Region
 from stream.smooth import OneEuro, OneEuroRotation, SmoothSettings
@@ -75,7 +75,7 @@ class AffineReposer(FramePath):
         self._stage, self._options = timer.stage, settings.affine
         self._depth = LiveDepth(settings.engine)
         self._drawer = FaceDrawer(create_context())
-        self._tracker = KeypointTracker(settings, still=info.still)
+        self._follower = self._tracker = KeypointTracker(settings, still=info.still)
         self._poses = PoseController(load_head_model().neck_joint, settings.limits)
         self._followed: dict[int, _Followed] = {}
 
@@ -86,20 +86,9 @@ class AffineReposer(FramePath):
         self._drawer.release()
 
     @property
-    def last_faces(self) -> int:
-        """How many faces the last frame held."""
-        return self._tracker.last_faces
-
-    @property
-    def faces_tracked(self) -> int:
-        """How many different faces were followed so far."""
-        return self._tracker.faces_tracked
-
-    @property
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
-        mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
-        return {"face_mesh": mediapipe, **self._depth.as_stats}
+        return {"face_mesh": MEDIAPIPE, **self._depth.as_stats}
 
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
         with self._stage("track"):

@@ -24,7 +24,7 @@ from stream.frame import Frame
 from stream.gl import create_context
 from stream.keypoint_mesh import face_triangles
 from stream.media import read_picture
-from stream.path import FramePath
+from stream.path import MEDIAPIPE, FramePath
 from stream.region import Region
 from stream.repair import FaceRepair, open_repair
 from stream.swap.source_photo import PhotoSpec
@@ -105,7 +105,7 @@ class AffineSwapper(FramePath):
         self._sources = [
             SourceFace(face, self._drawer.texture(face.pixels, many_sizes=True)) for face in faces
         ]
-        self._tracker = KeypointTracker(settings, still=info.still)
+        self._follower = self._tracker = KeypointTracker(settings, still=info.still)
         self._repair = open_repair(settings.engine) if self._options.repair else None
         self._targets: dict[int, _Target] = {}
 
@@ -121,22 +121,11 @@ class AffineSwapper(FramePath):
         self._drawer.release()
 
     @property
-    def last_faces(self) -> int:
-        """How many faces the last frame held."""
-        return self._tracker.last_faces
-
-    @property
-    def faces_tracked(self) -> int:
-        """How many different faces were followed so far."""
-        return self._tracker.faces_tracked
-
-    @property
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
-        mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
         own = {"head_segmentation": self._labeller, "repair": self._repair}
         opened = {name: engine.as_stats for name, engine in own.items() if engine is not None}
-        return {"face_mesh": mediapipe, **self._depth.as_stats, **opened}
+        return {"face_mesh": MEDIAPIPE, **self._depth.as_stats, **opened}
 
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
         with self._stage("track"):

@@ -13,9 +13,9 @@ from engines.opening import open_engine
 from engines.spec import SPECS, WEIGHTS
 from stream.affine_blend import face_side
 from stream.closing import Closing
+from stream.heads import FaceFollower
 from stream.keypoint_depth import KeypointDepth
 from stream.smooth import OneEuro, SmoothSettings
-from stream.track import FaceTracker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,44 +65,20 @@ class LiveDepth(Closing):
         self._engine = None
 
 
-class KeypointTracker(Closing):
-    """Follows the faces of a stream; their keypoints are smoothed in units of the face.
-
-    Args:
-        settings: of the path; `faces` and `track` are used.
-        still: the stream is one picture.
-
-    Attributes:
-        cut: whether the last frame began a new scene.
-        last_faces: how many faces the last frame held.
-    """
+class KeypointTracker(FaceFollower):
+    """Follows the faces of a stream; their keypoints are smoothed in units of the face."""
 
     def __init__(self, settings: Settings, *, still: bool = False) -> None:
-        most = _MOST_FACES if settings.faces == "all" else 1
-        self._tracker = FaceTracker(most, settings.track, still=still)
+        super().__init__(settings, still=still)
         self._smooth: dict[int, tuple[OneEuro, float]] = {}
-        self._ids: set[int] = set()
-        self.cut = False
-        self.last_faces = 0
-
-    def close(self) -> None:
-        """Give back the tracker's networks."""
-        self._tracker.close()
-
-    @property
-    def faces_tracked(self) -> int:
-        """How many different faces were followed so far."""
-        return len(self._ids)
 
     def track(self, frame: Frame) -> list[Face]:
         """Find the faces of the next frame, with their identities and steady points."""
-        faces = self._tracker.track(frame)
-        self.cut = self._tracker.cut
-        if self.cut:
-            self._smooth.clear()
-        self._ids.update(face.id for face in faces)
-        self.last_faces = len(faces)
-        return [self._steady(face, frame.time_s) for face in faces]
+        return [self._steady(face, frame.time_s) for face in super().track(frame)]
+
+    def reset(self) -> None:
+        """Let the next points pass unsmoothed."""
+        self._smooth.clear()
 
     def _steady(self, face: Face, time_s: float) -> Face:
         if face.id not in self._smooth:

@@ -24,34 +24,21 @@ if TYPE_CHECKING:
 _MOST_FACES = 4
 
 
-class HeadFinder(Closing):
-    """Follows the faces of a stream and fits the head model to each.
+class FaceFollower(Closing):
+    """Follows the faces of a stream, and counts them.
 
     Args:
-        model: the head model.
-        settings: of the path; `faces`, `track` and `fit` are used.
-        network: `face_3dmm`, or None.
-        beside: where the network looks when nobody waits for it.
+        settings: of the path; `faces` and `track` are used.
         still: the stream is one picture.
 
     Attributes:
-        cut: whether the last frame began a new scene; all heads are new then.
+        cut: whether the last frame began a new scene; all faces are new then.
         last_faces: how many faces the last frame held.
     """
 
-    def __init__(
-        self,
-        model: HeadModel,
-        settings: Settings,
-        network: Network | None,
-        beside: Executor,
-        *,
-        still: bool = False,
-    ) -> None:
+    def __init__(self, settings: Settings, *, still: bool = False) -> None:
         most = _MOST_FACES if settings.faces == "all" else 1
         self._tracker = FaceTracker(most, settings.track, still=still)
-        self._fitter = HeadFitter(model, settings.fit)
-        self._looks = FaceLooks(network, beside)
         self._ids: set[int] = set()
         self.cut = False
         self.last_faces = 0
@@ -74,6 +61,34 @@ class HeadFinder(Closing):
         self._ids.update(face.id for face in faces)
         self.last_faces = len(faces)
         return faces
+
+    def reset(self) -> None:
+        """Forget what is known of every face."""
+
+
+class HeadFinder(FaceFollower):
+    """Follows the faces of a stream and fits the head model to each.
+
+    Args:
+        model: the head model.
+        settings: of the path; `faces`, `track` and `fit` are used.
+        network: `face_3dmm`, or None.
+        beside: where the network looks when nobody waits for it.
+        still: the stream is one picture.
+    """
+
+    def __init__(
+        self,
+        model: HeadModel,
+        settings: Settings,
+        network: Network | None,
+        beside: Executor,
+        *,
+        still: bool = False,
+    ) -> None:
+        super().__init__(settings, still=still)
+        self._fitter = HeadFitter(model, settings.fit)
+        self._looks = FaceLooks(network, beside)
 
     def fit(self, frame: Frame, faces: list[Face]) -> list[Head]:
         """Fit a head to each face that `track` found in a frame, in the same order."""

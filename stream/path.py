@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stream.frame import Frame
+    from stream.heads import FaceFollower
     from stream.media import StreamInfo
     from stream.pose import PoseRequest
     from stream.settings import Settings
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     PathBuilder = Callable[[Settings, StreamInfo, StageTimer], "FramePath"]
 
+MEDIAPIPE = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}  # as statistics say
 _log = logging.getLogger("voltface")
 
 
@@ -33,6 +35,8 @@ class FramePath(Closing):
         output_info: the stream that goes out; as it comes in unless a path says otherwise.
     """
 
+    _follower: FaceFollower  # each path makes its own
+
     def __init__(self, info: StreamInfo) -> None:
         self.quality: Quality = HIGH
         self.output_info = info
@@ -41,12 +45,12 @@ class FramePath(Closing):
     @property
     def last_faces(self) -> int:
         """How many faces the last frame held."""
-        raise NotImplementedError
+        return self._follower.last_faces
 
     @property
     def faces_tracked(self) -> int:
         """How many different faces were followed so far."""
-        raise NotImplementedError
+        return self._follower.faces_tracked
 
     @property
     def engines(self) -> dict[str, dict[str, str]]:

@@ -27,7 +27,7 @@ from stream.heads import HeadFinder
 from stream.matte import MatteState, head_matte
 from stream.mesh import build_mesh
 from stream.networks import Networks
-from stream.path import FramePath
+from stream.path import MEDIAPIPE, FramePath
 from stream.plate import BackgroundPlate
 from stream.pose import PoseController
 from stream.raster import DepthRaster
@@ -97,7 +97,7 @@ class Reposer(FramePath):
         refine = self._networks.get("refine")
         self._refiner = Refiner(refine) if refine else None
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
-        self._heads = HeadFinder(
+        self._follower = self._heads = HeadFinder(
             self._model, settings, self._networks.get("face_3dmm"), self._beside, still=info.still
         )
         self._settings = settings
@@ -120,21 +120,10 @@ class Reposer(FramePath):
         return max(_STILL_NODES, self.quality.nodes) if self._still else self.quality.nodes
 
     @property
-    def last_faces(self) -> int:
-        """How many faces the last frame held."""
-        return self._heads.last_faces
-
-    @property
-    def faces_tracked(self) -> int:
-        """How many different faces were followed so far."""
-        return self._heads.faces_tracked
-
-    @property
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
-        mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
         own = self._networks.as_stats
-        return {"face_mesh": dict(mediapipe), "person_segmentation": dict(mediapipe), **own}
+        return {"face_mesh": MEDIAPIPE, "person_segmentation": MEDIAPIPE, **own}
 
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
         stage = self._stage

@@ -15,7 +15,7 @@ from stream.gl import create_context
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
 from stream.networks import Networks
-from stream.path import FramePath
+from stream.path import MEDIAPIPE, FramePath
 from stream.puppet.acting import Act, Director
 from stream.puppet.driver import MeasureSmoother, Rest, face_middle, measure
 from stream.puppet.figure import Figure
@@ -77,7 +77,7 @@ class Puppeteer(FramePath):
         absolute = options.absolute or info.still
         head, mouth = self._portrait.head, self._figure.photo_mouth
         self._director = Director(head, self._model, mouth, absolute=absolute)
-        self._heads = HeadFinder(
+        self._follower = self._heads = HeadFinder(
             self._model, replace(settings, faces="largest"), self._networks.get("face_3dmm"),
             self._beside, still=info.still,
         )  # fmt: skip
@@ -108,20 +108,9 @@ class Puppeteer(FramePath):
         self._context.release()
 
     @property
-    def last_faces(self) -> int:
-        """How many faces the last frame held."""
-        return self._heads.last_faces
-
-    @property
-    def faces_tracked(self) -> int:
-        """How many different faces were followed so far."""
-        return self._heads.faces_tracked
-
-    @property
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
-        mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
-        return {"face_mesh": mediapipe, **self._networks.as_stats}
+        return {"face_mesh": MEDIAPIPE, **self._networks.as_stats}
 
     def press(self, key: str) -> None:
         """Take the calibration key: the driver's present face is his rest from now on."""

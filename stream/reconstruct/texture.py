@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stream.reconstruct.look import HeadLook
     from stream.reconstruct.surface import Surface
 
-_SIDES = (1024, 2048)  # texels along the chart's side, for small and for large heads
+_SIDES = (1024, 1536)  # texels along the chart's side, for small and for large heads
 _LARGE_PX = 700  # a region of so many rows holds a large head
 _DEPTH_SIDE = 768  # nodes along a region's side, at which hiding is tested
 _MOST_PICTURE = 4096  # texels along the picture's longer side

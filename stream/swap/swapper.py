@@ -19,7 +19,7 @@ from stream.governor import HIGH
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
 from stream.networks import Networks
-from stream.path import FramePath
+from stream.path import MEDIAPIPE, FramePath
 from stream.swap.casting import Casting, Looks
 from stream.swap.compose import CLOSE, covering, face_region, laid
 from stream.swap.controls import pressed
@@ -99,7 +99,7 @@ class Swapper(FramePath):
         self._networks = Networks(unused, settings.engine)
         self._labeller = self._networks.get("head_segmentation")
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
-        self._heads = HeadFinder(
+        self._follower = self._heads = HeadFinder(
             self._model, settings, self._networks.get("face_3dmm"), self._beside, still=info.still
         )
         self._drawer = FaceDrawer(create_context(), self._model)
@@ -127,20 +127,9 @@ class Swapper(FramePath):
         self._drawer.release()
 
     @property
-    def last_faces(self) -> int:
-        """How many faces the last frame held."""
-        return self._heads.last_faces
-
-    @property
-    def faces_tracked(self) -> int:
-        """How many different faces were followed so far."""
-        return self._heads.faces_tracked
-
-    @property
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
-        mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
-        return {"face_mesh": mediapipe, **self._networks.as_stats}
+        return {"face_mesh": MEDIAPIPE, **self._networks.as_stats}
 
     def press(self, key: str) -> None:
         """Take one key of `stream.swap.controls.KEYS`."""
