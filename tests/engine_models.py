@@ -29,19 +29,19 @@ def network(spec: NetSpec, seed: int = 0, half: bool = False) -> bytes:
     nodes.append(helper.make_node("Concat", [item.name for item in spec.inputs], ["all"], axis=1))
     first = ["all", weight("first", _CHANNELS, taken, 3, 3)]
     nodes.append(helper.make_node("Conv", first, ["convolved"], pads=[1] * 4))
-    nodes.append(helper.make_node("Relu", ["convolved"], ["features"]))
+    nodes.append(helper.make_node("Relu", ["convolved"], ["inner"]))
     for tensor in spec.outputs:
         own = f"{tensor.name}_weight"
         if len(tensor.shape) == 4:
             weight(own, tensor.shape[1], _CHANNELS, 1, 1)
             last = "drawn" if tensor.name == "probabilities" else tensor.name
-            nodes.append(helper.make_node("Conv", ["features", own], [last]))
+            nodes.append(helper.make_node("Conv", ["inner", own], [last]))
             if last == "drawn":
                 nodes.append(helper.make_node("Softmax", [last], [tensor.name], axis=1))
         else:
             weight(own, _CHANNELS, tensor.shape[1])
             pooled, flat = f"{tensor.name}_pooled", f"{tensor.name}_flat"
-            nodes.append(helper.make_node("GlobalAveragePool", ["features"], [pooled]))
+            nodes.append(helper.make_node("GlobalAveragePool", ["inner"], [pooled]))
             nodes.append(helper.make_node("Flatten", [pooled], [flat]))
             nodes.append(helper.make_node("MatMul", [flat, own], [tensor.name]))
     graph = helper.make_graph(
