@@ -18,7 +18,7 @@ from stream.swap.source_photo import PhotoReader, PhotoSpec
 from stream.swap.source_shape import lasting
 from stream.swap.source_skin import fitted_vertices, photo_skin
 from stream.swap.texture_complete import completed, with_margins, with_mouth_inside
-from stream.swap.texture_light import display_from_linear
+from stream.swap.texture_light import cast_shadow, display_from_linear
 from stream.swap.texture_map import label_map
 
 if TYPE_CHECKING:
@@ -147,7 +147,10 @@ def fused(
     trust /= trust.sum()
     best = skins[int(np.argmax(trust))]
     albedo, seen = blended(skins, trust)
-    whole = completed(albedo, seen, best.expected, model)
+    lit = seen * (
+        1 - cast_shadow(albedo, seen)
+    )  # what lies in shadow, the mirror half knows better
+    whole = completed(albedo, lit, best.expected, model)
     whole = with_margins(with_mouth_inside(whole, best.level, model), model)
     texture = np.round(display_from_linear(whole)).astype(np.uint8)
     on_skin = (label_map(model, size) == _SKIN) & (seen > 0.5)

@@ -21,6 +21,8 @@ _ROUNDS, _OUTLIER = 4, 0.25  # of the robust fit; of log colour
 _LEAST_SHADE, _MOST_SHADE = 0.25, 2.5  # of the mean light
 _DARK = 0.004
 _BROAD = 0.05  # of the texture's side: what is smoother is light, not skin
+_SHADOW = (0.25, 0.5)  # of log colour, below the mirror half: begins to be, and is, a shadow
+_SHADOW_BLUR, _SHADOW_WIDTH = 0.004, 0.03  # of the texture's side
 _SHARE = 0.5  # of broad differences from the expected skin that are held to be light
 _LOCAL = 0.03  # of the texture's side: around a texel, for the regression
 _SURE_OF_LIGHT = 0.02  # of squared log colour: smaller shading is believed
@@ -142,6 +144,30 @@ def without_uneven_light(albedo: np.ndarray, seen: np.ndarray) -> np.ndarray:
     sigma = _BROAD * len(albedo)
     apart = broad(logs - mirrored, both, sigma)
     return np.exp(logs - 0.5 * apart).astype(np.float32)
+
+
+def cast_shadow(albedo: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Find what is much darker than its mirror half over more than a brow's width.
+
+    A hard lamp at one side leaves such places beside the nose and in the socket of the eye: no
+    harmonics of the normal explain them. Moles, brows and lips are narrower.
+
+    Args:
+        albedo: (S, S, 3) linear, of which broad differences of the halves are gone.
+        seen: (S, S) trust, 0…1.
+
+    Returns:
+        (S, S) float32, 0…1.
+    """
+    size = len(albedo)
+    logs = np.log(np.maximum(albedo.mean(axis=2), _DARK))
+    logs = cv2.GaussianBlur(logs, (0, 0), _SHADOW_BLUR * size)
+    darker = (logs[:, ::-1] - logs) * np.minimum(seen, seen[:, ::-1])
+    side = 2 * round(_SHADOW_WIDTH * size / 2) + 1
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    wide = cv2.morphologyEx(darker, cv2.MORPH_OPEN, around)
+    grown = cv2.dilate(np.clip((wide - _SHADOW[0]) / (_SHADOW[1] - _SHADOW[0]), 0, 1), around)
+    return cv2.GaussianBlur(grown, (0, 0), 0.2 * side)
 
 
 def without_broad_error(

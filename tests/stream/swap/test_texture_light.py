@@ -7,6 +7,7 @@ from stream.flatten import vertex_normals
 from stream.head_model import load_head_model
 from stream.swap.texture_light import (
     broad,
+    cast_shadow,
     display_from_linear,
     estimate_light,
     harmonics,
@@ -136,3 +137,18 @@ def test_creases_are_raised_where_wanted_and_pores_stay():
     assert raised[20:108, 126:130].mean() > 1.3 * albedo[20:108, 126:130].mean()
     plain = slice(20, 108), slice(10, 100)
     assert np.log(raised[plain]).std() > 0.9 * np.log(albedo[plain]).std()
+
+
+def test_a_wide_dark_place_is_a_shadow_and_a_mole_is_none():
+    albedo = np.full((256, 256, 3), 0.4, np.float32)
+    albedo[100:140, 150:180] *= 0.4  # beside the nose, on one side
+    albedo[60:63, 60:63] *= 0.3  # a mole
+    albedo[200:220, 60:90] = albedo[200:220, 166:196] = 0.1  # dark on both sides: a beard
+    found = cast_shadow(albedo, np.ones((256, 256), np.float32))
+    assert found[120, 165] > 0.9
+    assert found[120, 90] < 0.05  # its mirror place
+    assert found[61, 61] < 0.05
+    assert found[210, 75] < 0.05
+    unseen = np.ones((256, 256), np.float32)
+    unseen[:, :128] = 0  # where the mirror half is not seen, nothing can be told
+    assert cast_shadow(albedo, unseen).max() < 0.05
