@@ -6,6 +6,7 @@ gives back the frame itself, whatever errors matte and plate hold.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import moderngl
@@ -46,6 +47,7 @@ def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarra
     return layer
 
 
+_REACH_MM = 400.0  # half the depth of any head with its hair, and then some
 _HARD_EDGE = 40  # grey levels between a pixel's cover and the mean around it
 _UNTURNED = "cw"  # winding of the mesh's triangles in a framebuffer whose y runs down
 
@@ -254,14 +256,11 @@ class _Drawn:
     sheets: list[_SheetBuffers]
 
 
-def _set_uniforms(
-    program: moderngl.Program, drawn: _Drawn, px_a_pixel: tuple[float, float]
-) -> None:
-    motion, camera, region = drawn.motion, drawn.camera, drawn.region
-    reach = 400.0  # half the depth of any head with its hair, and then some
+def motion_uniforms(motion: HeadMotion, camera: np.ndarray, region: Region) -> dict[str, Any]:
+    """Return what the shaders of `stream.warp_shaders` want to know of a motion."""
     middle = motion.pivot_mm[2] + motion.translation_mm[2] / 2
-    slack = reach + abs(motion.translation_mm[2])
-    values = {
+    slack = _REACH_MM + abs(motion.translation_mm[2])
+    return {
         "camera": (camera[0, 0], camera[1, 1], camera[0, 2], camera[1, 2]),
         "region": (region.x0, region.y0, region.width, region.height),
         "pivot": tuple(motion.pivot_mm),
@@ -269,8 +268,14 @@ def _set_uniforms(
         "shift": tuple(motion.translation_mm),
         "depth_range": (middle - slack, middle + slack),
         "mm_per_px": motion.pivot_mm[2] / camera[0, 0],
-        "px_a_pixel": px_a_pixel,
     }
+
+
+def _set_uniforms(
+    program: moderngl.Program, drawn: _Drawn, px_a_pixel: tuple[float, float]
+) -> None:
+    values = motion_uniforms(drawn.motion, drawn.camera, drawn.region)
+    values["px_a_pixel"] = px_a_pixel
     for name, value in values.items():
         if name in program:  # the compiler drops what a sheet does not use
             program[name].value = value

@@ -1,6 +1,7 @@
 """The shaders that draw a head; `stream.warp` says what they are for."""
 
-VERTEX = """
+# What every sheet has: where its nodes are, and where a motion puts them.
+MOTION = """
 #version 330
 uniform vec4 camera;         // fx, fy, cx, cy
 uniform vec4 region;         // x0, y0, width, height in frame pixels
@@ -26,12 +27,10 @@ vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
     vec3 k = w / angle;
     return p * cos(angle) + cross(k, p) * sin(angle) + k * dot(k, p) * (1.0 - cos(angle));
 }
-void main() {
-    source_px = far_px = colours_px;
-    vec3 p = vec3((place_px - camera.zw) / camera.xy, 1.0) * depth_mm;
+void placed(vec3 p) {                               // after the motion, into the region
     p = pivot + turned(p - pivot, share * axis_angle) + share * shift;
+    source_px = far_px = colours_px;
     target_mm = p.z;
-    cover = opacity;
     tint = gain;
     vec2 target_px = camera.xy * p.xy / p.z + camera.zw;
     vec2 ndc = (target_px - region.xy) / region.zw * 2.0 - 1.0;
@@ -39,6 +38,15 @@ void main() {
     gl_Position = vec4(ndc, 2.0 * z - 1.0, 1.0);
 }
 """
+VERTEX = (
+    MOTION
+    + """
+void main() {
+    cover = opacity;
+    placed(vec3((place_px - camera.zw) / camera.xy, 1.0) * depth_mm);
+}
+"""
+)
 # One program a sheet: a software renderer pays for every branch that it does not take.
 _SOLID = """
 #version 330

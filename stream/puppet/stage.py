@@ -11,7 +11,7 @@ import numpy as np
 
 from stream.puppet.shaders import FACE, PATCH, VERTEX
 from stream.puppet.topology import grid_triangles
-from stream.warp import antialiased, premultiplied_layer, resting_mask
+from stream.warp import antialiased, motion_uniforms, premultiplied_layer, resting_mask
 from stream.warp_shaders import FRAGMENTS
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _STATIC = (
     ("yield_mm", 1), ("gain", 3),
 )  # fmt: skip
 _STATIC_FLOATS = sum(size for _, size in _STATIC)
-_REACH_MM = 400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,18 +248,7 @@ class Stage:
 
     def _set_motion(self, motion: HeadMotion) -> None:
         camera, region = self._portrait.head.camera, self._portrait.region
-        middle = motion.pivot_mm[2] + motion.translation_mm[2] / 2
-        slack = _REACH_MM + abs(motion.translation_mm[2])
-        values = {
-            "camera": (camera[0, 0], camera[1, 1], camera[0, 2], camera[1, 2]),
-            "region": (region.x0, region.y0, region.width, region.height),
-            "pivot": tuple(motion.pivot_mm),
-            "axis_angle": tuple(motion.axis_angle),
-            "shift": tuple(motion.translation_mm),
-            "depth_range": (middle - slack, middle + slack),
-            "mm_per_px": motion.pivot_mm[2] / camera[0, 0],
-            "fade": 1.0,
-        }
+        values = {**motion_uniforms(motion, camera, region), "fade": 1.0}
         for program in self._programs.values():
             for name, value in values.items():
                 if name in program:
