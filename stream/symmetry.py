@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stream.pose import HeadMotion
     from stream.region import NodeGrid
 
-_YAW = (5.0, 12.0)  # degrees: a head seen more frontally hides nothing that its mirror shows
+_YAW = (2.0, 6.0)  # degrees: a head seen more frontally hides nothing that its mirror shows
 _TURN = (2.0, 8.0)  # degrees that the hidden side must come nearer
 _HIDDEN_MM = (4.0, 12.0)  # behind what is seen: a mirrored node begins to be, and is, hidden
 _MIRROR_YIELD_MM, _SMEAR_YIELD_MM = 3.0, 60.0  # to good colours, and to the mirror
