@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from engines.errors import NotShippedError
-from engines.opening import open_engine
-from engines.spec import SPECS, WEIGHTS
+from engines.spec import WEIGHTS
 from stream.affine_pose import face_pose
 from stream.composite import ABOVE_MM, BELOW_MM, SIDE_MM
+from stream.networks import open_if_shipped
 from stream.region import Region
 from stream.repair import taken
 from stream.segment import squared
@@ -41,11 +40,7 @@ def open_labeller(choice: str = "auto", weights: Path = WEIGHTS) -> Engine | Non
         choice: what runs it; see `--engine`.
         weights: folder of the network files.
     """
-    try:
-        return open_engine(SPECS["head_segmentation"], choice, threads=2, weights=weights)
-    except NotShippedError:
-        _log.debug("head_segmentation is not shipped: nothing is known to lie before a face")
-        return None
+    return open_if_shipped("head_segmentation", choice, weights=weights)
 
 
 class FaceCover:

@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.errors import NotShippedError
-from engines.opening import open_engine
-from engines.spec import SPECS, WEIGHTS
+from engines.spec import WEIGHTS
 from stream.affine_blend import face_side
 from stream.closing import Closing
 from stream.heads import FaceFollower
 from stream.keypoint_depth import KeypointDepth
+from stream.networks import open_if_shipped
 from stream.smooth import OneEuro, SmoothSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engines.engine import Engine
     from stream.frame import Face, Frame
     from stream.settings import Settings
 
@@ -39,11 +37,7 @@ class LiveDepth(Closing):
     """
 
     def __init__(self, choice: str = "auto", weights: Path = WEIGHTS) -> None:
-        self._engine: Engine | None = None
-        try:
-            self._engine = open_engine(SPECS["keypoint_depth"], choice, threads=1, weights=weights)
-        except NotShippedError:
-            _log.debug("keypoint_depth is not shipped: the tracker's own depth is used")
+        self._engine = open_if_shipped("keypoint_depth", choice, threads=1, weights=weights)
         self._network = None if self._engine is None else KeypointDepth(self._engine)
 
     def __call__(self, points_px: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from stream.geometry import project
+from stream.geometry import project, smoothstep
 from stream.swap.texture_map import texel_map, texture_uv
 
 if TYPE_CHECKING:
@@ -164,12 +164,6 @@ def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(
         np.float32
     )
-
-
-def smoothstep(values: np.ndarray | float, low: float, high: float) -> np.ndarray:
-    """Return 0 below low, 1 above high, and a smooth rise between them, float32."""
-    share = np.clip((values - low) / (high - low), 0, 1)
-    return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
 def _facing(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:

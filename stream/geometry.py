@@ -180,3 +180,9 @@ def se3_log(transform: np.ndarray) -> np.ndarray:
     v_inverse = np.eye(3) - 0.5 * k + d[..., None, None] * (k @ k)
     rho = np.squeeze(v_inverse @ transform[..., :3, 3:], axis=-1)
     return np.concatenate([rho, w], axis=-1)
+
+
+def smoothstep(values: np.ndarray | float, low: float, high: float) -> np.ndarray:
+    """Return 0 below low, 1 above high, and a smooth rise between them, float32."""
+    share = np.clip((np.asarray(values) - low) / (high - low), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)

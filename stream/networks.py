@@ -37,6 +37,30 @@ class NetworkSettings:
     refine: bool = True
 
 
+def open_if_shipped(
+    name: str, choice: str = "auto", *, threads: int = _THREADS, weights: Path = WEIGHTS
+) -> Engine | None:
+    """Open a network that a path can do without.
+
+    Args:
+        name: of the network.
+        choice: what runs it; see `--engine`.
+        threads: of the engine.
+        weights: folder of the network files.
+
+    Returns:
+        The engine, whose closing is the caller's; None where the network is not shipped.
+
+    Raises:
+        UserError: if an engine was named and cannot run.
+    """
+    try:
+        return open_engine(SPECS[name], choice, threads=threads, weights=weights)
+    except NotShippedError:
+        _log.debug("%s is not shipped: the stage without it does the work", name)
+        return None
+
+
 class Networks(Closing):
     """The engines of the networks that are shipped and switched on.
 
@@ -53,13 +77,12 @@ class Networks(Closing):
         self, settings: NetworkSettings, choice: str = "auto", weights: Path = WEIGHTS
     ) -> None:
         self._engines: dict[str, Engine] = {}
-        for name, spec in SPECS.items():
+        for name in SPECS:
             if not getattr(settings, name, False):  # off, or opened by what needs it
                 continue
-            try:
-                self._engines[name] = open_engine(spec, choice, threads=_THREADS, weights=weights)
-            except NotShippedError:
-                _log.debug("%s is not shipped: its analytic stage does the work", name)
+            engine = open_if_shipped(name, choice, weights=weights)
+            if engine is not None:
+                self._engines[name] = engine
 
     def get(self, name: str) -> Engine | None:
         """Return an engine by its network's name; None where the analytic stage does the work."""

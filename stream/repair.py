@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from engines.errors import NotShippedError
-from engines.opening import open_engine
-from engines.spec import SPECS, WEIGHTS
+from engines.spec import WEIGHTS
+from stream.networks import open_if_shipped
 from stream.region import Region
 
 if TYPE_CHECKING:
@@ -39,11 +38,10 @@ def open_repair(choice: str = "auto", weights: Path = WEIGHTS) -> Engine | None:
         choice: what runs it; see `--engine`.
         weights: folder of the network files.
     """
-    try:
-        return open_engine(SPECS["repair"], choice, threads=2, weights=weights)
-    except NotShippedError:
+    engine = open_if_shipped("repair", choice, weights=weights)
+    if engine is None:
         _log.warning("the network repair is not shipped: pasted faces stay as they are")
-        return None
+    return engine
 
 
 def repair_region(points_px: np.ndarray) -> Region:

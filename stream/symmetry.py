@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from stream.fill import pull_push
-from stream.geometry import invert_rigid, project, transform_points
+from stream.geometry import invert_rigid, project, smoothstep, transform_points
 from stream.mesh import HeadMesh, Sheet
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def with_mirror_half(
     places, mirrored_mm = mirrored_nodes(near, head)
     smeared = _smeared(near, depth.grid, motion, head.camera)
     opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
-    opacity *= _smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
-    opacity *= revealed * (1 - _smoothstep(_slope(depth, head), *_SLOPE))
+    opacity *= smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
+    opacity *= revealed * (1 - smoothstep(_slope(depth, head), *_SLOPE))
     opacity = _in_one_piece(opacity, _node_mm(depth, head))
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
     gain = _light_of_the_other_side(picture, places, opacity, depth)
@@ -84,7 +84,7 @@ def hidden_half_share(head: Head, motion: HeadMotion) -> float:
     sines = np.array([nose @ side, turned @ side])
     before, after = np.degrees(np.arcsin(np.clip(sines, -1, 1)))
     change = (before - after) * np.sign(before)
-    return float(_smoothstep(np.abs(before), *_YAW) * _smoothstep(change, *_TURN))
+    return float(smoothstep(np.abs(before), *_YAW) * smoothstep(change, *_TURN))
 
 
 def mirrored_nodes(near: Sheet, head: Head) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +140,7 @@ def _smeared(near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray
     along_x = np.linalg.norm(np.gradient(moved, axis=1), axis=-1) / grid.step_px[0]
     along_y = np.linalg.norm(np.gradient(moved, axis=0), axis=-1) / grid.step_px[1]
     stretch = cv2.GaussianBlur(np.maximum(along_x, along_y), (0, 0), 1.0)
-    return _smoothstep(stretch, *_STRETCH)
+    return smoothstep(stretch, *_STRETCH)
 
 
 def _slope(depth: HeadDepth, head: Head) -> np.ndarray:
@@ -174,8 +174,8 @@ def _missing(
     smeared = cv2.remap(smeared, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     slope = cv2.remap(_slope(depth, head), x, y, cv2.INTER_LINEAR)
     # Along the normal: where a surface is seen obliquely, depth alone overstates the distance.
-    hidden = _smoothstep((depth_mm - seen_mm) / np.sqrt(1 + slope * slope), *_HIDDEN_MM)
-    return np.maximum(hidden, smeared) * _smoothstep(person, 0.2, 0.7)
+    hidden = smoothstep((depth_mm - seen_mm) / np.sqrt(1 + slope * slope), *_HIDDEN_MM)
+    return np.maximum(hidden, smeared) * smoothstep(person, 0.2, 0.7)
 
 
 def _in_one_piece(opacity: np.ndarray, node_mm: float) -> np.ndarray:
@@ -219,8 +219,3 @@ def _alike(log_ratio: np.ndarray) -> np.ndarray:
 def _node_mm(depth: HeadDepth, head: Head) -> float:
     """Return the distance of neighbouring nodes at the head."""
     return max(depth.grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0]
-
-
-def _smoothstep(values: np.ndarray | float, low: float, high: float) -> np.ndarray:
-    share = np.clip((np.asarray(values) - low) / (high - low), 0, 1)
-    return np.asarray(share * share * (3 - 2 * share), np.float32)

@@ -24,7 +24,8 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from stream.flatten import smoothstep, vertex_normals
+from stream.flatten import vertex_normals
+from stream.geometry import smoothstep
 from stream.head_model import HeadModel, load_head_model
 from stream.swap.texture_map import MAP_PATH, islands_of, shape_digest
 

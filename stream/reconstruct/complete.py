@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from stream.fill import pull_push
-from stream.reconstruct.visible import smoothstep
+from stream.geometry import smoothstep
 
 _GAIN = 1.4  # largest |log| of the light of one side over the other's
 _LIGHT, _LIGHT_BLUR = 16, 1.5  # it is found at this fraction of the chart's size, and blurred

@@ -17,8 +17,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import cg
 
-from stream.flatten import smoothstep, vertex_normals
-from stream.geometry import project
+from stream.flatten import vertex_normals
+from stream.geometry import project, smoothstep
 from stream.reconstruct.registration import cotangent_laplacian
 from stream.reconstruct.template import loop_step
 

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.errors import NotShippedError
-from engines.opening import open_engine
-from engines.spec import SPECS
 from stream.closing import Closing
 from stream.composite import head_region
 from stream.frame import Frame
@@ -20,14 +17,13 @@ from stream.hair_network import HairNetwork
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
 from stream.matte import MatteState, head_matte
-from stream.networks import Networks
+from stream.networks import Networks, open_if_shipped
 from stream.raster import DepthRaster
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight, Sight
 
 if TYPE_CHECKING:
-    from engines.engine import Engine
     from stream.frame import Face, Head
     from stream.settings import Settings
 
@@ -77,7 +73,7 @@ class HeadLooker(Closing):
             self.context, self.model.triangles, self.model.triangles_of(1, 2, 3, 4)
         )
         self.networks = Networks(replace(settings.networks, refine=False), settings.engine)
-        self.face_depth = _opened("face_depth", settings.engine)
+        self.face_depth = open_if_shipped("face_depth", settings.engine, threads=_THREADS)
         self._segmenter = PersonSegmenter()
         self._sight = HeadSight(self._segmenter, self.networks.get("head_segmentation"))
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
@@ -134,13 +130,3 @@ class HeadLooker(Closing):
         engine, settings = self.networks.get("hair_depth"), self._settings
         network = HairNetwork(engine, self._raster, settings.hair_network) if engine else None
         return HairDepth(self.model, self._raster, settings.hair, network)
-
-
-def _opened(name: str, choice: str) -> Engine | None:
-    """Open a network that only reconstruction needs; None where it is not shipped."""
-    if name not in SPECS:
-        return None
-    try:
-        return open_engine(SPECS[name], choice, threads=_THREADS)
-    except NotShippedError:
-        return None

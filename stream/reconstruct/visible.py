@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from stream.geometry import project
+from stream.geometry import project, smoothstep
 
 if TYPE_CHECKING:
     from stream.reconstruct.look import HeadLook
@@ -90,12 +90,6 @@ def _from_outline(front_mm: np.ndarray, look: HeadLook) -> np.ndarray:
     node_px = max(look.region.width, look.region.height) / max(front_mm.shape)
     node_mm = node_px * head.camera_from_head[2, 3] / head.camera[0, 0]
     return cv2.distanceTransform(smooth, cv2.DIST_L2, 5) * np.float32(node_mm)
-
-
-def smoothstep(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return 0 below `low`, 1 above `high`, and a smooth rise between."""
-    share = np.clip((values - low) / (high - low), 0, 1)
-    return share * share * (3 - 2 * share)
 
 
 def sampled(

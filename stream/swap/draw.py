@@ -12,7 +12,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from stream.flatten import smoothstep, texture_uv
+from stream.flatten import texture_uv
+from stream.geometry import smoothstep
 from stream.swap.shape import EAR, EYES, MOUTH, NECK, SCALP, SKIN
 from stream.swap.texture_map import SameModel
 

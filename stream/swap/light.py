@@ -19,7 +19,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import eigsh
 from scipy.spatial import cKDTree
 
-from stream.flatten import smoothstep, texture_uv
+from stream.flatten import texture_uv
+from stream.geometry import smoothstep
 from stream.region import Region
 from stream.swap.shape import SKIN
 from stream.swap.texture_map import SameModel

@@ -13,20 +13,18 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from engines.errors import NotShippedError
-from engines.opening import open_engine
-from engines.spec import SPECS, WEIGHTS
+from engines.spec import WEIGHTS
 from stream.closing import Closing
 from stream.face_3dmm import cut, face_crop
 from stream.geometry import project, transform_points
 from stream.head_model import load_head_model
+from stream.networks import open_if_shipped
 from stream.swap.texture_map import SameModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from engines.engine import Engine
     from stream.frame import Head
     from stream.head_model import HeadModel
 
@@ -57,11 +55,7 @@ class Likeness(Closing):
 
     def __init__(self, choice: str = "auto", weights: Path = WEIGHTS) -> None:
         self._model = load_head_model()
-        self._engine: Engine | None = None
-        try:
-            self._engine = open_engine(SPECS["face_identity"], choice, threads=1, weights=weights)
-        except NotShippedError:
-            _log.debug("face_identity is not shipped: faces are told apart by their shape")
+        self._engine = open_if_shipped("face_identity", choice, threads=1, weights=weights)
 
     def close(self) -> None:
         """Give the network back; closing twice does no harm."""

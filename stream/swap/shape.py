@@ -15,8 +15,8 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from stream.flatten import smoothstep, vertex_normals
-from stream.geometry import project
+from stream.flatten import vertex_normals
+from stream.geometry import project, smoothstep
 from stream.smooth import OneEuro, SmoothSettings
 from stream.swap.texture_map import SameModel
 

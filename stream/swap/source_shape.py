@@ -10,9 +10,9 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
-from stream.flatten import smoothstep, vertex_normals
+from stream.flatten import vertex_normals
 from stream.frame import POINT_COUNT
-from stream.geometry import project, transform_points
+from stream.geometry import project, smoothstep, transform_points
 from stream.swap.texture_map import SameModel
 
 if TYPE_CHECKING:

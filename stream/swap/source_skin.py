@@ -15,10 +15,9 @@ from stream.flatten import (
     SampleGrid,
     flatten_by,
     sample_grid,
-    smoothstep,
     vertex_normals,
 )
-from stream.geometry import transform_points
+from stream.geometry import smoothstep, transform_points
 from stream.pose import ray_rotation
 from stream.sight import EAR, EYES, FACE, HAIR, MOUTH, NECK, OCCLUDER
 from stream.swap.source_quality import Quality, judge

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from stream.flatten import smoothstep
+from stream.geometry import smoothstep
 
 if TYPE_CHECKING:
     from stream.region import Region

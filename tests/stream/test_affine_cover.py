@@ -7,7 +7,7 @@ import pytest
 from videos import clip_frames
 
 from engines.errors import NotShippedError
-from stream import affine_cover
+from stream import networks
 from stream.affine_cover import FaceCover, head_crop, open_labeller
 from stream.affine_source import lifted_face
 from stream.affine_swap import AffineSwapper
@@ -96,7 +96,7 @@ def test_without_the_network_nothing_is_known(monkeypatch):
     def absent(*_args, **_options):
         raise NotShippedError("head_segmentation", "not there", "none")
 
-    monkeypatch.setattr(affine_cover, "open_engine", absent)
+    monkeypatch.setattr(networks, "open_engine", absent)
     assert open_labeller() is None
 
 

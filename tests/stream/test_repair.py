@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engines.errors import NotShippedError
-from stream import repair
+from stream import networks
 from stream.region import Region
 from stream.repair import SIZE, FaceRepair, change_allowed, open_repair, repair_region, taken
 
@@ -94,7 +94,7 @@ def test_without_the_network_pasted_faces_stay_as_they_are(monkeypatch, caplog):
     def absent(*_args, **_options):
         raise NotShippedError("repair", "not there", "none")
 
-    monkeypatch.setattr(repair, "open_engine", absent)
+    monkeypatch.setattr(networks, "open_engine", absent)
     with caplog.at_level("WARNING", logger="voltface"):
         assert open_repair() is None
     assert "not shipped" in caplog.text

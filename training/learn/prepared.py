@@ -24,7 +24,8 @@ DEPTH_UNIT_MM = 100.0  # depths are kept relative to the head's centre, in these
 NOWHERE = np.float16(np.inf)  # depth of what is not there
 PAIRS = "pairs"  # folder within a set for pairs of views
 _SUMMARY = "set.json"
-_FIELDS: dict[str, tuple[tuple[int | str, ...], str]] = {  # shape, "S" is the side; type
+Fields = dict[str, tuple[tuple[int | str, ...], str]]  # by name: shape, "S" is the side; type
+_FIELDS: Fields = {
     "pixels": (("S", "S", 3), "uint8"),
     "labels": (("S", "S"), "uint8"),
     "hair_alpha": (("S", "S"), "uint8"),
@@ -75,7 +76,7 @@ def reduced(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return kept
 
 
-def prepare(
+def prepare(  # noqa: PLR0913 - each is a choice of its own
     data_dir: Path,
     folder: Path,
     count: int,
@@ -85,6 +86,7 @@ def prepare(
     workers: int = 2,
     held_out: bool = False,
     progress: Callable[[Iterable], Iterable] | None = None,
+    kept: tuple[Fields, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] | None = None,
 ) -> PreparedSet:
     """Draw a set and keep it.
 
@@ -94,20 +96,23 @@ def prepare(
         count: samples.
         seed: of the set.
         size: side of the pictures.
-        workers: processes.
+        workers: processes; 0 draws in this one.
         held_out: skins and hair that training never sees.
         progress: wraps what is iterated over, as `rich.progress.track` does.
+        kept: the fields that are kept, and what makes them of `dataset.arrays_of`; unless given
+            what the live networks learn from.
     """
+    wanted, keep = kept or (_FIELDS, reduced)
     folder.mkdir(parents=True, exist_ok=True)
     fields = {
         name: np.lib.format.open_memmap(
             folder / f"{name}.npy", "w+", kind, (count, *_sized(shape, size))
         )
-        for name, (shape, kind) in _FIELDS.items()
+        for name, (shape, kind) in wanted.items()
     }
     items = stream(data_dir, seed, count, size=size, workers=workers, held_out=held_out)
     for number, (_, arrays, _) in enumerate(progress(items) if progress else items):
-        for name, value in reduced(arrays).items():
+        for name, value in keep(arrays).items():
             fields[name][number] = value
     for array in fields.values():
         array.flush()

@@ -5,20 +5,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.learn.prepared import DEPTH_UNIT_MM, PreparedSet, open_set
-from training.synthetic.dataset import stream
+from training.learn import prepared
+from training.learn.prepared import DEPTH_UNIT_MM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from training.learn.prepared import Fields, PreparedSet
+
 SIZE = 384  # side of the pictures: a face in it fills the network's crop
-_FIELDS: dict[str, tuple[tuple[int | str, ...], str]] = {  # shape, "S" is the side; type
+_FIELDS: Fields = {
     "pixels": (("S", "S", 3), "uint8"),
     "labels": (("S", "S"), "uint8"),
     "depth": (("S", "S"), "float32"),
@@ -69,18 +70,7 @@ def prepare(
         held_out: skins and hair that training never sees.
         progress: wraps what is iterated over, as `rich.progress.track` does.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    fields = {}
-    for name, (shape, kind) in _FIELDS.items():
-        sides = tuple(size if side == "S" else int(side) for side in shape)
-        path = folder / f"{name}.npy"
-        fields[name] = np.lib.format.open_memmap(path, "w+", kind, (count, *sides))
-    items = stream(data_dir, seed, count, size=size, workers=workers, held_out=held_out)
-    for number, (_, arrays, _) in enumerate(progress(items) if progress else items):
-        for name, value in reduced(arrays).items():
-            fields[name][number] = value
-    for array in fields.values():
-        array.flush()
-    recipe = {"seed": seed, "held_out": held_out, "count": count, "size": size}
-    (folder / "set.json").write_text(json.dumps(recipe) + "\n")
-    return open_set(folder)
+    return prepared.prepare(
+        data_dir, folder, count, seed=seed, size=size, workers=workers, held_out=held_out,
+        progress=progress, kept=(_FIELDS, reduced),
+    )  # fmt: skip
