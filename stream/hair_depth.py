@@ -195,14 +195,29 @@ def follow_share(
     return np.maximum(share - _UNSEEN_SHARE, 0.0) / (1.0 - _UNSEEN_SHARE)
 
 
-def border_share(grid: NodeGrid, head: Head) -> np.ndarray:
-    """Return (rows, columns) shares that fall to 0 at the lower border of the frame.
+def chin_and_nape(model: HeadModel, head: Head, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (3,) the tip of the chin and (3,) where skull and neck meet behind, head space.
+
+    Args:
+        model: the head model.
+        head: the fitted head.
+        shape: (V, 3) its shape.
+    """
+    points = model.points478(head.identity, head.expression)
+    chin, upper_lip = points[_CHIN], points[_UPPER_LIP]
+    # The skull base lies at the height of the upper lip on a head held upright.
+    nape = np.array([0.0, upper_lip[1], shape[model.labels == _SCALP, 2].max() * 0.75])
+    return chin, nape
+
+
+def border_share(y_px: np.ndarray, head: Head) -> np.ndarray:
+    """Return shares, by frame row, that fall to 0 at the lower border of the frame.
 
     What the border cuts off is not there to be moved in, so the body stays there.
     """
     height_px = 2 * head.camera[1, 2]
     reach_px = 35.0 * head.camera[1, 1] / head.camera_from_head[2, 3]
-    inside = np.clip((height_px - grid.positions_px[..., 1]) / reach_px, 0, 1)
+    inside = np.clip((height_px - y_px) / reach_px, 0, 1)
     return inside * inside * (3 - 2 * inside)
 
 
@@ -270,13 +285,13 @@ class HairDepth:
             front = self._network.improved(front, head, vertices, grid, sight, matte)
             back = np.maximum(back, front + np.minimum(thickness, _LEAST_THICKNESS_MM))
         in_head = self._in_head(front, head, grid)
-        chin, nape = self._chin_and_nape(head, shape)
+        chin, nape = chin_and_nape(self._model, head, shape)
         turn = follow_share(in_head, chin, nape, self._settings.neck_mm)
         sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
         above = (nape[1] - in_head[..., 1]) / _NAPE_HAIR_MM
         opacity = np.clip((sure - 0.8) / 0.15, 0, 1) * np.clip(above, 0, 1)
         back_source = self._back_source(grown, centre_px, head, grid)
-        turn *= border_share(grid, head)
+        turn *= border_share(grid.positions_px[..., 1], head)
         if sight is not None and sight.labels is not None:
             front = self._kept_still(front, turn, chin, head, grid, sight)
         return HeadDepth(grid, front, back, back_source, opacity, turn.astype(np.float32), coverage)
@@ -370,13 +385,6 @@ class HairDepth:
         points = np.dstack([rays * front[..., None], front]).astype(np.float32)
         rotation, origin = head.camera_from_head[:3, :3], head.camera_from_head[:3, 3]
         return (points - origin.astype(np.float32)) @ rotation.astype(np.float32)
-
-    def _chin_and_nape(self, head: Head, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        points = self._model.points478(head.identity, head.expression)
-        chin, upper_lip = points[_CHIN], points[_UPPER_LIP]
-        # The skull base lies at the height of the upper lip on a head held upright.
-        nape = np.array([0.0, upper_lip[1], shape[self._scalp, 2].max() * 0.75])
-        return chin, nape
 
 
 def _hull_mask(points_px: np.ndarray, grid: NodeGrid) -> np.ndarray:

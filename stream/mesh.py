@@ -27,7 +27,7 @@ class MeshSettings:
     least_thickness_mm: float = 2.0
 
 
-SheetKind = Literal["solid", "far", "gap", "near", "mirror"]
+SheetKind = Literal["under", "solid", "far", "gap", "near", "mirror"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Sheet:
     """A triangulated surface over a grid of nodes, with a place and a colour for each.
 
     Attributes:
-        kind: what it shows, in the order of drawing. ``solid`` is the inside of the near side,
+        kind: what it shows, in the order of drawing. ``under`` is skin that nothing shows
+            (`stream.underlay`), in one row of nodes, ``solid`` is the inside of the near side,
             ``far`` the far side, ``gap`` the depth steps of the near side, ``near`` its edge,
             ``mirror`` the mirrored near side.
         places_px: (rows, columns, 2) float32 frame positions of the nodes before the motion.
@@ -46,7 +47,8 @@ class Sheet:
         yield_mm: (rows, columns) float32 how far behind its place a node counts where sheets
             compete for a pixel.
         triangles: (T, 3) int32 node numbers, row · columns + column.
-        gain: (rows, columns, 3) float32 that its colours are multiplied with, or None for 1.
+        gain: (rows, columns, 3) float32 that its colours are multiplied with, or None for
+            1; of ``under`` the colour itself.
     """
 
     kind: SheetKind
@@ -77,7 +79,7 @@ class HeadMesh:
     resting: np.ndarray
 
     def sheet(self, kind: SheetKind) -> Sheet:
-        """Return the sheet of a kind; all but the mirror are always there."""
+        """Return the sheet of a kind; all but `under` and `mirror` are always there."""
         return next(sheet for sheet in self.sheets if sheet.kind == kind)
 
 

@@ -37,6 +37,7 @@ from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight, Sight
 from stream.symmetry import with_mirror_half
+from stream.underlay import Underlay, with_underlay
 from stream.warp import Warp
 
 if TYPE_CHECKING:
@@ -52,9 +53,10 @@ _STILL_NODES = 128
 class _Followed:
     """What is kept of one head from frame to frame."""
 
-    def __init__(self, hair: HairDepth, plate: BackgroundPlate) -> None:
+    def __init__(self, hair: HairDepth, plate: BackgroundPlate, underlay: Underlay) -> None:
         self.hair = hair
         self.plate = plate
+        self.underlay = underlay
         self.matte = MatteState()
         self.region: Region | None = None  # of the last frame
         self.sight: Future[Sight] | None = None  # of that region in this one, being made
@@ -155,7 +157,10 @@ class Reposer(FramePath):
                 mesh = build_mesh(depth, node_matte, head.camera[0, 0], self._settings.mesh)
             with stage("pose"):
                 motion = self._poses.motion(head, request, like)
-                mesh = with_mirror_half(mesh, region.crop(pixels), node_matte, head, motion)
+                crop = region.crop(pixels)
+                mesh = with_mirror_half(mesh, crop, node_matte, head, motion)
+                under = followed.underlay.sheet(crop, head, depth, node_matte, sight)
+                mesh = with_underlay(mesh, under, node_matte, sight, head, motion)
                 moving = moving_region(mesh, motion, head.camera).intersection(region)
             with stage("plate"):
                 learning.result()
@@ -210,7 +215,8 @@ class Reposer(FramePath):
         if head.face_id not in self._followed:
             hair = self._hair_depth()
             plate = BackgroundPlate(self._settings.plate)
-            self._followed[head.face_id] = _Followed(hair, plate)
+            underlay = Underlay(self._model, self._settings.hair.neck_mm)
+            self._followed[head.face_id] = _Followed(hair, plate, underlay)
         return self._followed[head.face_id]
 
     def _hair_depth(self) -> HairDepth:

@@ -37,7 +37,9 @@ void tell(float covered, float guessed) {
 }
 """
 _SEEN = f"void main() {{ tell(alpha(source_px), smoothstep({_STRETCH}, stretch())); }}"
+_NEAR = f"void main() {{ tell(cover * alpha(source_px), smoothstep({_STRETCH}, stretch())); }}"
 _MIRROR = "void main() { tell(cover * alpha(source_px), 1.0); }"
+_UNDER = "void main() { tell(step(0.5, cover), 1.0); }"
 _FAR = """
 void main() {
     tell(clamp((alpha(source_px) - 0.98) / 0.02, 0.0, 1.0) * (1.0 - grazing()) * cover, 1.0);
@@ -52,5 +54,5 @@ void main() {{
 
 FRAGMENTS: dict[str, str] = {
     "solid": _HEAD + _SEEN, "far": _HEAD + _FAR, "gap": _HEAD + _GAP,
-    "near": _HEAD + _SEEN, "mirror": _HEAD + _MIRROR,
+    "near": _HEAD + _NEAR, "mirror": _HEAD + _MIRROR, "under": _HEAD + _UNDER,
 }  # fmt: skip

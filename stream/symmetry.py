@@ -58,11 +58,11 @@ def with_mirror_half(
         return mesh
     near, depth = mesh.sheet("near"), mesh.depth
     places, mirrored_mm = mirrored_nodes(near, head)
-    smeared = _smeared(near, depth.grid, motion, head.camera)
+    smeared = smeared_share(near, depth.grid, motion, head.camera)
     opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
     opacity *= smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
     opacity *= revealed * (1 - smoothstep(_slope(depth, head), *_SLOPE))
-    opacity = _in_one_piece(opacity, _node_mm(depth, head))
+    opacity = _in_one_piece(opacity, node_mm(depth, head))
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
     gain = _light_of_the_other_side(picture, places, opacity, depth)
     mirror = Sheet("mirror", places, mirrored_mm, near.share, near.colours_px, opacity,
@@ -134,7 +134,9 @@ def moved_nodes(
     return np.stack([u, v], axis=-1).astype(np.float32)
 
 
-def _smeared(near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray) -> np.ndarray:
+def smeared_share(
+    near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray
+) -> np.ndarray:
     """Return (rows, columns) 0 where the motion keeps the texture's scale, 1 where it smears."""
     moved = moved_nodes(near.places_px, near.depth_mm, near.share, motion, camera)
     along_x = np.linalg.norm(np.gradient(moved, axis=1), axis=-1) / grid.step_px[0]
@@ -164,7 +166,7 @@ def _missing(
     grid = depth.grid
     nodes = places_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
     x, y = nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32)
-    slack = max(1, round(_CARVE_SLACK_MM / _node_mm(depth, head)))
+    slack = max(1, round(_CARVE_SLACK_MM / node_mm(depth, head)))
     around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
     near_person, within = cv2.dilate(matte, around), cv2.erode(matte, np.ones((3, 3), np.uint8))
     # At the outline, the model's error must not bring the hidden into sight.
@@ -216,6 +218,6 @@ def _alike(log_ratio: np.ndarray) -> np.ndarray:
     return 1 / (1 + hue**2 + (brightness[..., 0] / _LIGHT_CHANGE) ** 4)
 
 
-def _node_mm(depth: HeadDepth, head: Head) -> float:
+def node_mm(depth: HeadDepth, head: Head) -> float:
     """Return the distance of neighbouring nodes at the head."""
     return max(depth.grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0]

@@ -61,9 +61,10 @@ _NEAR_SIDE = """
 uniform sampler2D layer;
 uniform vec4 region;
 in vec2 source_px;
+in float cover;
 out vec4 colour;
 void main() {
-    colour = texture(layer, (source_px - region.xy) / region.zw);
+    colour = cover * texture(layer, (source_px - region.xy) / region.zw);
     if (colour.a < 0.002) discard;
 }
 """
@@ -79,6 +80,16 @@ void main() {
     colour = cover * texture(layer, (source_px - region.xy) / region.zw);
     colour.rgb = min(colour.rgb * tint, colour.a);
     if (colour.a < 0.002) discard;
+}
+"""
+_UNDER = """
+#version 330
+in float cover;
+in vec3 tint;                // is the colour itself
+out vec4 colour;
+void main() {
+    if (cover < 0.5) discard;  // it hides what yields to it, and so must not be half there
+    colour = vec4(tint, 1.0);
 }
 """
 _GAP = """
@@ -124,5 +135,6 @@ void main() {
 """
 
 FRAGMENTS: dict[str, str] = {
-    "solid": _SOLID, "far": _FAR_SIDE, "gap": _GAP, "near": _NEAR_SIDE, "mirror": _MIRROR,
+    "under": _UNDER, "solid": _SOLID, "far": _FAR_SIDE, "gap": _GAP, "near": _NEAR_SIDE,
+    "mirror": _MIRROR,
 }  # fmt: skip

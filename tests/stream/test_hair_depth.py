@@ -106,7 +106,7 @@ def test_follow_share_falls_along_the_neck_and_earlier_beside_it():
 
 
 def test_nothing_is_moved_in_over_the_lower_border(model):
-    share = border_share(GRID, mock_head(model))
+    share = border_share(GRID.positions_px[..., 1], mock_head(model))
     assert share[-1].max() == 0
     assert share[0].min() == 1
 

@@ -1,0 +1,256 @@
+"""Skin that a frame hides and a turn brings into sight: the neck behind the jaw, and its corner.
+
+No pixel shows it, but where it lies is known from the fitted head, and its colour from the skin
+next to it. It is drawn beneath all that the frame does show, so that a turned head stands on a
+neck and not before a hole. What the frame contradicts is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from scipy.spatial import cKDTree
+
+from stream.geometry import invert_rigid, project, smoothstep, transform_points
+from stream.hair_depth import border_share, chin_and_nape, follow_share
+from stream.mesh import HeadMesh, Sheet
+from stream.sight import FACE as FACE_SEEN
+from stream.sight import NECK
+from stream.symmetry import node_mm, smeared_share
+
+if TYPE_CHECKING:
+    from stream.frame import Head
+    from stream.hair_depth import HeadDepth
+    from stream.head_model import HeadModel
+    from stream.pose import HeadMotion
+    from stream.sight import Sight
+
+_FACE, _NECK = 1, 4  # labels of the head model
+# To whatever the frame shows: the model is not as exact as the picture.
+_NECK_YIELD_MM, _FACE_YIELD_MM = 40.0, 150.0
+_ASIDE_MM, _BELOW_MM = 25.0, 25.0  # of the middle: faces are hidden at their sides and below
+_EVERY, _RATE = 4, 0.5  # frames between looks, and how far what is known goes with each
+_MOVING = (0.05, 0.2)  # share of the motion: little, and enough
+_GAP_YIELD_MM = 60.0  # of what closes a depth step: the skin behind it is a better guess
+_SOFT = (0.4, 0.95)  # matte: where the near side's edge is soft, and where not
+_SEEN_MM = 8.0  # off the seen surface, at most, by a vertex that counts as seen
+_FACING = 0.25  # cosine: skin seen more obliquely gives no colours
+_SURE, _SKIN = 0.9, 0.6  # matte, and likelihood of skin, of what gives colours
+_LEAST_SEEN = 12  # vertices: less skin is none, as under a scarf; so many give one its colour
+_SLACK_MM = 8.0  # around skin
+_OFF_MM = (10.0, 18.0)  # outside of the head's outline: the model may be off, and is not
+_CALM_NODES = 1.5  # blur of the colours
+_REACH_MM = (45.0, 70.0)  # from the nearest seen skin: farther off nothing is known
+
+
+@dataclass(frozen=True, slots=True)
+class _Skin:
+    """What is known of the skin at S vertices: head space, mm; share of the motion; 0…1."""
+
+    in_head: np.ndarray  # (S, 3)
+    share: np.ndarray  # (S,)
+    opacity: np.ndarray  # (S,)
+    colours: np.ndarray  # (S, 3)
+
+    def towards(self, other: _Skin, rate: float) -> _Skin:
+        """Return what lies between this and another, so that noise does not flicker."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
+        return _Skin(*(mine + rate * (others - mine) for mine, others in pairs))
+
+
+class Underlay:
+    """The skin of one head that may lie hidden, from frame to frame.
+
+    Args:
+        model: the head model.
+        neck_mm: over this length the neck follows the head less and less.
+    """
+
+    def __init__(self, model: HeadModel, neck_mm: float) -> None:
+        sides = np.abs(model.vertices[:, 0]) > _ASIDE_MM
+        sides &= model.vertices[:, 1] > _BELOW_MM
+        chosen = (model.labels == _NECK) | ((model.labels == _FACE) & sides)
+        self._vertices = np.flatnonzero(chosen)
+        number = np.cumsum(chosen) - 1
+        inside = chosen[model.triangles].all(axis=1)
+        self._triangles = number[model.triangles[inside]].astype(np.int32)
+        self._neck = model.labels[self._vertices] == _NECK
+        self._yield_mm = np.where(self._neck, _NECK_YIELD_MM, _FACE_YIELD_MM)
+        self._model, self._neck_mm = model, neck_mm
+        self._known: _Skin | None = None
+        self._frames = 0
+
+    def sheet(
+        self, picture: np.ndarray, head: Head, depth: HeadDepth, matte: np.ndarray, sight: Sight
+    ) -> Sheet | None:
+        """Return the skin as a sheet of one row of nodes, or None where none is seen.
+
+        Args:
+            picture: (h, w, 3) uint8 RGB of the region of the nodes.
+            head: the fitted head.
+            depth: of what is seen.
+            matte: (rows, columns) float32 person matte at the nodes.
+            sight: what the networks saw.
+
+        Returns:
+            Its `gain` is its colour, 0…1.
+        """
+        if self._frames % _EVERY == 0:
+            found = self._look(picture, head, depth, matte, sight)
+            if self._known is not None and found is not None:
+                found = self._known.towards(found, _RATE)
+            self._known = found
+        self._frames += 1
+        skin = self._known
+        if skin is None:
+            return None
+        points = transform_points(head.camera_from_head, skin.in_head)
+        places = project(points, head.camera).astype(np.float32)
+        share = skin.share * border_share(places[:, 1], head)
+        opacity = skin.opacity * smoothstep(share, *_MOVING)  # what rests hides nothing
+        at = places[None]
+        mm, follow, cover, back = (
+            np.asarray(part, np.float32)[None]
+            for part in (points[:, 2], share, opacity, self._yield_mm)
+        )
+        return Sheet("under", at, mm, follow, at, cover, back, self._triangles, skin.colours[None])
+
+    def _look(
+        self, picture: np.ndarray, head: Head, depth: HeadDepth, matte: np.ndarray, sight: Sight
+    ) -> _Skin | None:
+        shape = self._model.shape(head.identity, head.expression)
+        points = transform_points(head.camera_from_head, shape[self._vertices])
+        sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
+        points, off_mm = _within(points, sure, depth, head)
+        places = project(points, head.camera).astype(np.float32)
+        maps = sure, depth.front_mm, _skin(sight, depth)
+        sure, front_mm, skin = (_at(values, places, depth) for values in maps)
+        seen = (sure > _SURE) & (skin > _SKIN) & (self._facing(points) > _FACING)
+        seen &= (np.abs(points[:, 2] - front_mm) < _SEEN_MM) & (off_mm == 0)
+        colours, far_mm = self._colours(_at(_calm(picture, depth), places, depth), points, seen)
+        if not np.isfinite(far_mm).any():
+            return None
+        opacity = (1 - smoothstep(off_mm, *_OFF_MM)) * (1 - smoothstep(far_mm, *_REACH_MM))
+        in_head = transform_points(invert_rigid(head.camera_from_head), points)
+        share = follow_share(in_head, *chin_and_nape(self._model, head, shape), self._neck_mm)
+        return _Skin(in_head, share, opacity, colours)
+
+    def _facing(self, points: np.ndarray) -> np.ndarray:
+        """Return (S,) cosine between the surface and the line of sight, > 0 towards the camera."""
+        a, b, c = points[self._triangles].swapaxes(0, 1)
+        normals = np.zeros_like(points)
+        across = np.cross(b - a, c - a)
+        for corner in range(3):
+            np.add.at(normals, self._triangles[:, corner], across)
+        length = np.linalg.norm(normals, axis=1) * np.linalg.norm(points, axis=1)
+        return -(normals * points).sum(axis=1) / np.maximum(length, 1e-6)
+
+    def _colours(
+        self, own: np.ndarray, points: np.ndarray, seen: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (S, 3) float32 colours, unseen ones from what is seen of the same part.
+
+        Args:
+            own: (S, 3) what the frame shows at each vertex.
+            points: (S, 3) mm.
+            seen: (S,) bool, where that is the vertex itself.
+
+        Returns:
+            Colours, and (S,) how far the nearest seen vertex is, infinite where none is.
+        """
+        colours, far_mm = own.copy(), np.where(seen, 0.0, np.inf)
+        for part in (self._neck, ~self._neck):
+            known, wanted = np.flatnonzero(part & seen), np.flatnonzero(part & ~seen)
+            if len(known) < _LEAST_SEEN or len(wanted) == 0:
+                continue
+            distance, nearest = cKDTree(points[known]).query(points[wanted], k=_LEAST_SEEN)
+            weight = 1 / (distance + 1) ** 2
+            weight /= weight.sum(axis=1, keepdims=True)
+            colours[wanted] = (weight[..., None] * own[known[nearest]]).sum(axis=1)
+            far_mm[wanted] = distance[:, 0]
+        return colours, far_mm
+
+
+def with_underlay(
+    mesh: HeadMesh, under: Sheet | None, matte: np.ndarray, sight: Sight, head: Head,
+    motion: HeadMotion,
+) -> HeadMesh:  # fmt: skip
+    """Put skin beneath all other sheets of a mesh.
+
+    The soft edge of seen skin fades before it where a motion draws that edge out: what shines
+    through there is the background of another place.
+    """
+    if under is None:
+        return mesh
+    near = mesh.sheet("near")
+    smeared = smeared_share(near, mesh.depth.grid, motion, head.camera)
+    slack = max(1, round(_SLACK_MM / node_mm(mesh.depth, head)))
+    around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
+    beside_skin = cv2.dilate(_skin(sight, mesh.depth), around)
+    fading = smeared * beside_skin * (1 - smoothstep(matte, *_SOFT))
+    changed = {
+        "near": replace(near, opacity=(near.opacity * (1 - fading)).astype(np.float32)),
+        "gap": replace(mesh.sheet("gap"), yield_mm=_GAP_YIELD_MM * beside_skin),
+    }
+    return replace(mesh, sheets=(under, *(changed.get(s.kind, s) for s in mesh.sheets)))
+
+
+def _within(
+    points: np.ndarray, sure: np.ndarray, depth: HeadDepth, head: Head
+) -> tuple[np.ndarray, np.ndarray]:
+    """Move points across the line of sight until the person of the frame hides them.
+
+    Args:
+        points: (S, 3) camera space, mm.
+        sure: (rows, columns) float32 person matte at the nodes, without its rim.
+        depth: the nodes.
+        head: whose camera it is.
+
+    Returns:
+        (S, 3) points, and (S,) how far they had to go, mm: more than the model may be off, and
+        what they are has no place in this frame.
+    """
+    outside = (sure < _SURE).astype(np.uint8)
+    if outside.all():
+        return points, np.full(len(points), np.inf)
+    _, nearest = cv2.distanceTransformWithLabels(
+        outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of_label = np.zeros((int(nearest.max()) + 1, 2), np.float32)
+    of_label[nearest[outside == 0]] = depth.grid.positions_px[outside == 0]
+    places = project(points, head.camera)
+    node = places @ depth.grid.nodes_from_frame[:, :2].T + depth.grid.nodes_from_frame[:, 2]
+    last = np.array([depth.grid.columns, depth.grid.rows]) - 1
+    column, row = np.clip(np.rint(node), 0, last).astype(int).T
+    off = (outside[row, column] > 0)[:, None]
+    shift_px = np.where(off, of_label[nearest[row, column]] - places, 0)
+    moved = points.copy()
+    moved[:, :2] += shift_px * (points[:, 2:] / head.camera[0, 0])
+    return moved, np.linalg.norm(moved - points, axis=1)
+
+
+def _calm(picture: np.ndarray, depth: HeadDepth) -> np.ndarray:
+    """Return (rows, columns, 3) float32 colours 0…1 without detail."""
+    size = (depth.grid.columns, depth.grid.rows)
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(small.astype(np.float32) / 255, (0, 0), _CALM_NODES)
+
+
+def _skin(sight: Sight, depth: HeadDepth) -> np.ndarray:
+    """Return (rows, columns) float32 how likely nodes show skin; 1 where nobody looked."""
+    share = sight.share(FACE_SEEN, NECK)
+    if share is None:
+        return np.ones_like(depth.front_mm)
+    size = (depth.grid.columns, depth.grid.rows)
+    return cv2.resize(share, size, interpolation=cv2.INTER_AREA)
+
+
+def _at(values: np.ndarray, places_px: np.ndarray, depth: HeadDepth) -> np.ndarray:
+    """Sample (rows, columns) values of the nodes at (S, 2) places of the frame."""
+    affine = depth.grid.nodes_from_frame
+    nodes = (places_px @ affine[:, :2].T + affine[:, 2]).astype(np.float32)[:, None]
+    found = cv2.remap(values, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found[:, 0])

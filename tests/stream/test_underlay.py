@@ -1,0 +1,142 @@
+"""Skin that a frame hides: where it is drawn, in which colours, and where not."""
+
+import cv2
+import numpy as np
+import pytest
+
+from stream.geometry import axis_angle_from_rotation, rotation_from_angles
+from stream.gl import create_context
+from stream.hair_depth import HairDepth
+from stream.head_model import load_head_model
+from stream.mesh import build_mesh
+from stream.pose import HeadMotion
+from stream.raster import DepthRaster
+from stream.region import NodeGrid, Region
+from stream.sight import BODY, FACE, NECK, Sight
+from stream.underlay import Underlay, with_underlay
+from stream.warp import Warp
+from tests.stream.test_hair_depth import mock_head
+
+REGION = Region(120, 20, 520, 480)
+GRID = NodeGrid.over(REGION, 96)
+SKIN, ROOM = (200, 150, 120), (20, 160, 40)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_head_model()
+
+
+@pytest.fixture(scope="module")
+def warp():
+    return Warp(create_context())
+
+
+@pytest.fixture(scope="module")
+def raster(model, warp):  # of two contexts only one would be current
+    return DepthRaster(warp.context, model.triangles, model.triangles_of(1, 2, 3, 4))
+
+
+class Scene:
+    """A bald head of one colour before a room of another."""
+
+    def __init__(self, model, raster, label=FACE):
+        self.head = mock_head(model)
+        hair = HairDepth(model, raster)
+        bare = raster.front(
+            model.vertices + self.head.camera_from_head[:3, 3].astype(np.float32),
+            self.head.camera,
+            GRID,
+        )
+        self.matte = (bare > 0).astype(np.float32)
+        labels = np.zeros((9, 256, 256), np.float32)
+        labels[label] = 1
+        self.sight = Sight(np.zeros((256, 256, 3), np.uint8), labels[0], labels)
+        self.depth = hair.estimate(self.head, self.matte, GRID)
+        self.cover = cv2.resize(self.matte, (REGION.width, REGION.height))
+        self.picture = np.uint8(
+            self.cover[..., None] * SKIN + (1 - self.cover[..., None]) * np.array(ROOM)
+        )
+        pivot = self.head.camera_from_head[:3, :3] @ model.neck_joint
+        self.pivot = pivot + self.head.camera_from_head[:3, 3]
+
+    def motion(self, yaw):
+        turn = axis_angle_from_rotation(rotation_from_angles(yaw, 0, 0))
+        return HeadMotion(self.pivot, turn, np.zeros(3))
+
+    def sheet(self, model, matte=None):
+        matte = self.matte if matte is None else matte
+        return Underlay(model, 110.0).sheet(self.picture, self.head, self.depth, matte, self.sight)
+
+    def drawn(self, model, warp, yaw, *, under=True):
+        motion = self.motion(yaw)
+        mesh = build_mesh(self.depth, self.matte, self.head.camera[0, 0])
+        if under:
+            sheet = self.sheet(model)
+            mesh = with_underlay(mesh, sheet, self.matte, self.sight, self.head, motion)
+        plate = np.full_like(self.picture, ROOM)
+        matte = np.uint8(255 * self.cover)
+        return warp.draw(self.picture, matte, plate, REGION, mesh, motion, self.head.camera)
+
+
+def skin_pixels(picture):
+    return np.abs(picture.astype(int) - SKIN).max(axis=-1) < 40
+
+
+def test_hidden_skin_has_the_colour_of_seen_skin(model, raster):
+    sheet = Scene(model, raster).sheet(model)
+    opaque = sheet.opacity[0] > 0.9
+    behind = sheet.depth_mm[0] > 700  # farther than the middle of the head
+    assert (opaque & behind).sum() > 50
+    np.testing.assert_allclose(255 * sheet.gain[0][opaque & behind] - SKIN, 0, atol=25)
+
+
+def test_what_the_frame_contradicts_is_left_out(model, raster):
+    scene = Scene(model, raster)
+    whole = scene.sheet(model)
+    half = scene.matte.copy()
+    half[:, : GRID.columns // 2] = 0  # the frame shows the room where half of the head would be
+    part = scene.sheet(model, half)
+    left = whole.places_px[0, :, 0] < REGION.x0 + 0.4 * REGION.width
+    right = whole.places_px[0, :, 0] > REGION.x0 + 0.6 * REGION.width
+    assert whole.opacity[0][left].max() > 0.9
+    assert part.opacity[0][left].max() == 0
+    assert part.opacity[0][right].max() > 0.9
+
+
+def test_without_skin_there_is_no_sheet(model, raster):
+    scene = Scene(model, raster, label=BODY)
+    assert scene.sheet(model) is None
+    mesh = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
+    motion = scene.motion(20)
+    assert with_underlay(mesh, None, scene.matte, scene.sight, scene.head, motion) is mesh
+
+
+@pytest.mark.parametrize("yaw", [-30, 30])
+def test_a_turned_head_stands_on_more_skin(model, raster, warp, yaw):
+    scene = Scene(model, raster, label=NECK)
+    with_it, without = scene.drawn(model, warp, yaw), scene.drawn(model, warp, yaw, under=False)
+    added = skin_pixels(with_it) & ~skin_pixels(without)
+    lost = skin_pixels(without) & ~skin_pixels(with_it)
+    assert added.sum() > 200
+    assert lost.sum() < 0.2 * added.sum()
+
+
+def test_a_head_at_rest_is_the_frame(model, raster, warp):
+    scene = Scene(model, raster)
+    plain, with_it = scene.drawn(model, warp, 0, under=False), scene.drawn(model, warp, 0)
+    off = np.abs(with_it.astype(int) - plain).max(axis=-1)
+    assert (off > 3).mean() < 0.0002
+
+
+def test_looks_are_averaged(model, raster):
+    scene = Scene(model, raster)
+    underlay = Underlay(model, 110.0)
+    given = (scene.head, scene.depth, scene.matte, scene.sight)
+    first = underlay.sheet(scene.picture, *given)
+    dark = scene.picture // 2
+    later = [underlay.sheet(dark, *given) for _ in range(12)]
+    assert np.array_equal(later[0].gain, first.gain)  # it does not look at every frame
+    levels = [float(sheet.gain.mean()) for sheet in later]
+    assert levels[-1] < 0.75 * levels[0]
+    assert levels == sorted(levels, reverse=True)
