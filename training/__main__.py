@@ -18,6 +18,7 @@ from training.learn.experiment import Config
 from training.learn.fitted import add_fitted_depth
 from training.learn.loop import average_checkpoints, load
 from training.learn.loop import train as train_network
+from training.learn.prepared import join as join_sets
 from training.learn.prepared import open_set
 from training.learn.prepared import prepare as prepare_set
 from training.learn.view_pairs import prepare_pairs
@@ -67,6 +68,12 @@ def prepare(
     )  # fmt: skip
     add_fitted_depth(open_set(out), out, lambda items: track(items, description="fitted"))
     print(f"{out}: {count} samples")
+
+
+@app.command
+def join(out: Out, folders: tyro.conf.Positional[tuple[Path, ...]]) -> None:
+    """Make one set of several prepared ones, which stay where they are."""
+    print(f"{out}: {join_sets(out, folders).count} samples")
 
 
 @app.command

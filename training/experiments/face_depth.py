@@ -40,7 +40,7 @@ _COARSE_SHARE, _LEAST_DETAIL = 0.3, 0.35
 _MATCHED_SHARE = 0.5  # of real pairs that get the colours of another face
 # The paper's terms are sums over pixels and unweighted but for λ3; ours are means.
 _RATES = {
-    "depth": 5.0, "normals": 0.2, "model": 1.0, "photo": 0.5, "suitability": 0.05,
+    "depth": 2.0, "relief": 10.0, "normals": 0.2, "model": 1.0, "photo": 0.5, "suitability": 0.05,
 }  # fmt: skip
 _PAIRS_PER_PICTURE = 0.25  # in a batch: a pair costs as much as two pictures
 
@@ -109,6 +109,7 @@ class FaceDepthTraining:
         across = abs(GAIN) / SIZE
         terms = {
             "depth": losses.depth(found, batch["depth"], weight),
+            "relief": losses.relief(found, batch["depth"], (weight > 0.5).float()),
             "normals": losses.normals(found, batch["depth"], weight, across),
             "model": losses.model(found, batch["face_depth"][:, 0].float()),
         }

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stream.errors import UserError
+from training.learn.joined import PARTS, joined_fields, write_joined
 from training.synthetic.dataset import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from training.learn.joined import JoinedArray
+
+    Rows = np.ndarray | JoinedArray
 
 DEPTH_UNIT_MM = 100.0  # depths are kept relative to the head's centre, in these units
 NOWHERE = np.float16(np.inf)  # depth of what is not there
@@ -58,11 +63,11 @@ class PreparedSet:
 
     count: int
     size: int
-    recipe: dict[str, int | bool]
-    fields: dict[str, np.ndarray]
-    pairs: dict[str, np.ndarray] = field(default_factory=dict)
+    recipe: dict
+    fields: Mapping[str, Rows]
+    pairs: Mapping[str, Rows] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> np.ndarray:
+    def __getitem__(self, name: str) -> Rows:
         return self.fields[name]
 
 
@@ -135,7 +140,34 @@ def open_set(folder: Path) -> PreparedSet:
             "Prepare it: python -m training prepare FOLDER",
         )
     recipe = json.loads(summary.read_text())
+    if PARTS in recipe:
+        return _joined(recipe)
     fields, pairs = _mapped(folder), _mapped(folder / PAIRS)
+    return PreparedSet(recipe["count"], recipe["size"], recipe, fields, pairs)
+
+
+def join(out: Path, folders: Sequence[Path]) -> PreparedSet:
+    """Make a set that consists of others, which stay where they are.
+
+    Raises:
+        UserError: when one of them is no set, or their pictures differ in size.
+    """
+    parts = [open_set(folder) for folder in folders]
+    try:
+        write_joined(out, folders, [part.recipe for part in parts])
+    except ValueError as error:
+        raise UserError(
+            "the sets cannot be joined", str(error), "Prepare them with the same --size"
+        ) from error
+    return open_set(out)
+
+
+def _joined(recipe: dict) -> PreparedSet:
+    parts = [open_set(Path(folder)) for folder in recipe[PARTS]]
+    fields = joined_fields([part.fields for part in parts], [part.count for part in parts])
+    paired = [part.pairs for part in parts if part.pairs]
+    counts = [len(next(iter(pairs.values()))) for pairs in paired]
+    pairs = joined_fields(paired, counts) if paired else {}
     return PreparedSet(recipe["count"], recipe["size"], recipe, fields, pairs)
 
 

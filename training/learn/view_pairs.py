@@ -18,10 +18,11 @@ from training.synthetic.dataset import Synthesiser, arrays_of
 from training.synthetic.scene import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from training.clips import ClipView
+    from training.learn.joined import Rows
 
 HEAD = (Label.FACE, Label.HAIR, Label.EAR)
 _PER_CLIP = 30
@@ -108,7 +109,7 @@ def _real(view: ClipView) -> View:
 
 
 def cropped_pair(
-    pairs: dict[str, np.ndarray], index: int, crop: np.ndarray, size: int
+    pairs: Mapping[str, Rows], index: int, crop: np.ndarray, size: int
 ) -> dict[str, np.ndarray]:
     """Resample both views of a pair by one affine map.
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 STORED = 256  # side of the stored crops, pixels; the network sees SIZE of them
 MARGIN = STORED / SIZE
 _LEAST_FACE, _ASTRAY = 1000, 0.12  # pixels; mean error of the fit, normalised depth
+_WHOLE = 0.999  # share of a bilinear sample that must lie on the surface
 _FIELDS = {"pixels": "uint8", "labels": "uint8", "depth": "float16", "model_depth": "float16"}
 
 
@@ -75,11 +76,24 @@ def warped(values: np.ndarray, crop: Crop, size: int, flags: int) -> np.ndarray:
     return cv2.warpAffine(values, matrix, (size, size), flags=flags, borderMode=beyond)
 
 
+def warped_depth(depth_mm: np.ndarray, crop: Crop) -> np.ndarray:
+    """Resample true depth, bilinear within a surface, nearest at its rim; 0 where nothing is."""
+    there = np.isfinite(depth_mm) & (depth_mm > 0)
+    finite = np.where(there, depth_mm, 0).astype(np.float32)
+    nearest = warped(finite, crop, STORED, cv2.INTER_NEAREST)
+    matrix = crop.matrix(STORED)
+    matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+    smooth, share = (
+        cv2.warpAffine(values, matrix, (STORED, STORED), flags=cv2.INTER_LINEAR)
+        for values in (finite, there.astype(np.float32))
+    )
+    return np.where((nearest > 0) & (share > _WHOLE), smooth, nearest)
+
+
 def example(known: Known, fitted: FittedFace, fits: LandmarkFits) -> dict[str, np.ndarray]:
     """Crop a picture, its truth and its fit: the fields of the set."""
     crop, side = stored_crop(fitted.face.points_px)
-    finite = np.where(np.isfinite(known.depth_mm), known.depth_mm, 0).astype(np.float32)
-    depth_mm = warped(finite, crop, STORED, cv2.INTER_NEAREST)
+    depth_mm = warped_depth(known.depth_mm, crop)
     along, tip_mm = along_ray(crop, known.camera, STORED), known.tip @ unit_ray(crop, known.camera)
     value = normalised(depth_mm * along, float(tip_mm), float(known.camera[0, 0]), side)
     return {

@@ -91,6 +91,30 @@ def normals(
     return _mean(difference, weight)
 
 
+def relief(found: torch.Tensor, true: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Return what §V judges depth by: ‖s D + t − D̂‖ with each picture's best scale s and shift t.
+
+    Not one of the paper's losses: E_depth (eq. 8) is mostly the distance of the whole face, which
+    a face in a crop hardly shows, and drowns its form. No gradient goes through s and t.
+
+    Args:
+        found: (N, H, W).
+        true: likewise; anything where it is not known.
+        known: (N, H, W) weight, 0…1.
+    """
+    target = torch.where(known > 0, true, 0.0)
+    total = known.sum(dim=(1, 2), keepdim=True).clamp_min(1.0)
+
+    def mean(values: torch.Tensor) -> torch.Tensor:
+        return (known * values).sum(dim=(1, 2), keepdim=True) / total
+
+    with torch.no_grad():
+        middle, level = mean(found), mean(target)
+        spread = mean((found - middle).square()).clamp_min(1e-6)
+        scale = mean((found - middle) * (target - level)) / spread
+    return _mean((scale * (found - middle) + level - target).abs(), known)
+
+
 def model(found: torch.Tensor, model_depth: torch.Tensor) -> torch.Tensor:
     """E_3DMM: λ3 ‖D − D_S‖² over the whole picture (eq. 10), λ3 = 0.02.
 

@@ -39,6 +39,22 @@ def test_depth_is_compared_where_it_is_known():
     assert float(found.grad[0, 0].abs().max()) == 0
 
 
+def test_relief_sees_neither_scale_nor_shift_of_a_picture():
+    torch.manual_seed(1)
+    true, known = torch.rand(3, 8, 8), torch.ones(3, 8, 8)
+    known[:, :, 6:] = 0
+    scales, shifts = torch.tensor([0.5, 2.0, 1.0]), torch.tensor([0.1, -0.4, 3.0])
+    same = scales[:, None, None] * true + shifts[:, None, None]
+    assert float(losses.relief(same, true, known)) == pytest.approx(0, abs=1e-5)
+    true[:, :, 6:] = float("inf")
+    found = torch.zeros(3, 8, 8, requires_grad=True)
+    lost = losses.relief(found + same.detach() + 0.1 * torch.rand(3, 8, 8), true, known)
+    lost.backward()
+    assert 0.005 < float(lost.detach()) < 0.2
+    assert torch.isfinite(found.grad).all()
+    assert float(found.grad[:, :, 6:].abs().max()) == 0
+
+
 def test_normals_of_a_plane_lean_by_its_slope():
     slope, across = 0.02, 0.01
     plane = slope * torch.arange(6.0)[None, None].expand(1, 6, 6)
