@@ -13,7 +13,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.learn.augment import Variation, cropped, recoloured, sample_crop
+from training.learn.augment import (
+    Variation,
+    bent,
+    cropped,
+    part_recoloured,
+    recoloured,
+    sample_crop,
+)
 from training.nets.unet import UNet
 from training.synthetic.scene import Label
 
@@ -25,6 +32,9 @@ if TYPE_CHECKING:
 
 CLASSES = len(Label)
 _WEIGHTS = (1.0, 1.0, 1.6, 3.0, 1.2, 3.0, 3.0, 1.0, 1.6)  # of the classes; small ones count more
+_BENT, _BENT_SHARE = 0.02, 0.6  # of the side; of the samples
+_PARTS = ((Label.HAIR,), (Label.BODY,), (Label.OCCLUDER,), (Label.BACKGROUND,))
+_PART_COLOUR, _PART_SHARE = 2.5, 0.35
 _NAMES = tuple(label.name.lower() for label in Label)
 LABEL_RGB = np.array(
     [(0, 0, 0), (230, 180, 150), (120, 70, 30), (250, 120, 90), (200, 140, 110), (200, 30, 60),
@@ -77,6 +87,7 @@ class HeadSegmentation:
         if rng is not None:
             crop = sample_crop(rng, data.size, self._variation)
             arrays = cropped(arrays, crop, self._variation.side(data.size))
+            arrays = restyled(arrays, rng)
             arrays["pixels"] = recoloured(arrays["pixels"], rng, self._variation.colour)
         picture = np.ascontiguousarray(arrays["pixels"])
         return {"picture": picture, **{name: arrays[name] for name in names[1:]}}
@@ -129,6 +140,18 @@ class HeadSegmentation:
         sheet = np.vstack([np.hstack(list(strip)) for strip in strips])
         half = cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(path), cv2.cvtColor(half, cv2.COLOR_RGB2BGR))
+
+
+def restyled(arrays: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Give a sample hair, clothes and things of other forms and colours than the few there are."""
+    if rng.random() < _BENT_SHARE:
+        arrays = bent(arrays, rng, _BENT)
+    for part in _PARTS:
+        if rng.random() < _PART_SHARE:
+            inside = np.isin(arrays["labels"], part)
+            pixels = part_recoloured(arrays["pixels"], inside, rng, _PART_COLOUR)
+            arrays = arrays | {"pixels": pixels}
+    return arrays
 
 
 def coverage(

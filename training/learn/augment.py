@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _NEAREST = ("labels",)
 _GREY = ("hair_alpha", "alpha")
 _DEPTH = ("depth", "face_depth", "fitted_depth")
+_KNOTS = 5  # along a side of the field that bends
 _FAR = 60000.0  # stands for "nothing there" where float16 infinity cannot be resampled
 
 
@@ -115,3 +116,44 @@ def recoloured(pixels: np.ndarray, rng: np.random.Generator, strength: float) ->
         grey = cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY)
         changed = np.repeat(grey[..., None], 3, axis=2)
     return changed
+
+
+def bent(
+    arrays: Mapping[str, np.ndarray], rng: np.random.Generator, strength: float
+) -> dict[str, np.ndarray]:
+    """Bend pixels, labels and mattes of a sample by one smooth field: heads and hair of other form.
+
+    Args:
+        arrays: maps of one size; no depths among them.
+        rng: draws the field.
+        strength: standard deviation of the displacement, as a share of the side.
+    """
+    height, width = arrays["pixels"].shape[:2]
+    knots = rng.normal(0, strength * width, (_KNOTS, _KNOTS, 2)).astype(np.float32)
+    field = cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC)
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    result = {}
+    for name, value in arrays.items():
+        flags = cv2.INTER_NEAREST if name in _NEAREST else cv2.INTER_LINEAR
+        border = cv2.BORDER_REPLICATE if name == "pixels" else cv2.BORDER_CONSTANT
+        result[name] = cv2.remap(
+            value, x + field[..., 0], y + field[..., 1], flags, borderMode=border
+        )
+    return result
+
+
+def part_recoloured(
+    pixels: np.ndarray, part: np.ndarray, rng: np.random.Generator, strength: float
+) -> np.ndarray:
+    """Change the colours of one part of a picture: hair and clothes of any colour.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        part: (H, W) bool.
+        rng: draws the change.
+        strength: as of `recoloured`.
+    """
+    share = cv2.GaussianBlur(part.astype(np.float32), (0, 0), 1.0)[..., None]
+    changed = recoloured(pixels, rng, strength).astype(np.float32)
+    mixed = pixels + share * (changed - pixels)
+    return (mixed + 0.5).astype(np.uint8)

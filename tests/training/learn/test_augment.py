@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from training.learn.augment import Variation, cropped, recoloured, sample_crop
+from training.learn.augment import (
+    Variation,
+    bent,
+    cropped,
+    part_recoloured,
+    recoloured,
+    sample_crop,
+)
 
 SIDE = 64
 STILL = np.array([[1.0, 0, 0], [0, 1.0, 0]])
@@ -79,3 +86,32 @@ def test_windows_show_all_parts_of_the_picture():
     corners = np.array([-sample_crop(rng, SIDE, variation)[:, 2] for _ in range(300)])
     assert corners.min() >= -1e-9 and corners.max() <= SIDE / 2 + 1e-9
     assert corners.min(0).max() < 4 and corners.max(0).min() > SIDE / 2 - 4
+
+
+def test_bending_moves_pixels_and_labels_alike():
+    rng = np.random.default_rng(5)
+    labels = np.zeros((SIDE, SIDE), np.uint8)
+    labels[SIDE // 4 : SIDE // 2, SIDE // 4 : SIDE // 2] = 2
+    sample = {
+        "pixels": np.repeat(100 * labels[..., None], 3, axis=2),
+        "labels": labels,
+        "alpha": 100 * labels,
+    }
+    found = bent(sample, rng, 0.04)
+    assert (found["labels"] != labels).mean() > 0.005
+    assert set(np.unique(found["labels"])) <= {0, 2}
+    agree = (found["pixels"][..., 0] > 100) == (found["labels"] == 2)
+    assert agree.mean() > 0.99
+    np.testing.assert_allclose(found["pixels"][..., 0], found["alpha"], atol=1)
+    same = bent(sample, rng, 0.0)
+    assert all(np.array_equal(same[name], sample[name]) for name in sample)
+
+
+def test_one_part_changes_its_colours():
+    rng = np.random.default_rng(6)
+    pixels = np.full((SIDE, SIDE, 3), 120, np.uint8)
+    part = np.zeros((SIDE, SIDE), bool)
+    part[:, : SIDE // 2] = True
+    changed = part_recoloured(pixels, part, rng, 2.0).astype(int)
+    assert np.abs(changed[:, : SIDE // 2 - 5] - 120).mean() > 3
+    assert np.abs(changed[:, SIDE // 2 + 5 :] - 120).max() == 0
