@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, UseAppendAction, arg
 
+from stream.affine_settings import AffineSettings
 from stream.cli_options import Common, Input, Output, Share
 from stream.errors import UserError
 from stream.stats import PROCESS_STARTED_S
 
 if TYPE_CHECKING:
     from stream.path import PathBuilder
+    from stream.session import Job
     from stream.settings import Settings
 
 Method = Literal["mesh", "affine"]
+_SHARED = ("strength", "softness", "colour_match")  # both methods have these
+_OPTION_NAMES = {"mouth": "mouth-from-target"}
 _SOURCE_HELP = (
     "Photo of the person whose face is put on; photo.jpg#2 takes the second face from the left. "
     "Several photos of one person, each with --source, make one better face."
@@ -77,27 +81,34 @@ def swap(
         "mouth": mouth_from_target or None,
     }
     settings = _with_controls(common.settings(), profile, given)
-    from stream.session import Job, perform
-    from stream.swap import controls
+    if method == "affine":
+        settings = _with_affine(settings, given)
+    from stream.session import Job
 
-    if save_profile is not None:
-        controls.profile_path(save_profile)  # a bad name is better told before than after
-    build = _builder(method, source, settings, given)
     job = Job(
         input,
         output,
         settings,
         stats_path=common.stats,
         quiet=common.quiet,
-        build=build,
+        build=_builder(method, source, settings),
         started_s=PROCESS_STARTED_S,
     )
+    return _performed(job, save_profile)
+
+
+def _performed(job: "Job", save_profile: str | None) -> int:
+    """Swap, and save the controls as the keys left them; return the exit code."""
+    from stream.session import perform
+    from stream.swap import controls
+
+    if save_profile is not None:
+        controls.profile_path(save_profile)  # a bad name is better told before than after
     outcome = perform(job)
     if save_profile is not None:
-        last = getattr(build, "options", settings.swap)
-        controls.save_profile(save_profile, last)
-    if not common.quiet:
-        sys.stderr.write(f"{output}: {outcome.summary()}\n")
+        controls.save_profile(save_profile, getattr(job.build, "options", job.settings.swap))
+    if not job.quiet:
+        sys.stderr.write(f"{job.output}: {outcome.summary()}\n")
     return outcome.exit_code
 
 
@@ -114,30 +125,32 @@ def _with_controls(
     return replace(settings, swap=controls.given_settings(swap, given))
 
 
-def _builder(
-    method: Method, source: tuple[str, ...], settings: "Settings", given: Mapping[str, object]
-) -> "PathBuilder":
-    if method == "affine":
-        return _affine(source, settings, given)
-    from stream.swap.build import SwapBuilder
-
-    return SwapBuilder(source, settings.swap.map)
-
-
-def _affine(
-    source: tuple[str, ...], settings: "Settings", given: Mapping[str, object]
-) -> "PathBuilder":
-    from functools import partial
-
-    from stream.affine_swap import AffineSwapper
-
-    foreign = [name for name, value in given.items() if value is not None and name != "strength"]
+def _with_affine(settings: "Settings", given: Mapping[str, object]) -> "Settings":
+    """Say the controls that both methods have in the terms of `[affine]`."""
+    foreign = [name for name, value in given.items() if value is not None and name not in _SHARED]
     if foreign:
-        option = foreign[0].replace("_", "-")
+        option = _OPTION_NAMES.get(foreign[0], foreign[0].replace("_", "-"))
         raise UserError(
             f"--method affine does not have --{option}", "it belongs to the mesh", "Leave one out"
         )
-    return partial(AffineSwapper, sources=source, strength=settings.swap.strength)
+    affine, swap = settings.affine, settings.swap
+    if given["colour_match"] is not None:
+        affine = replace(affine, tone=swap.colour_match)
+    if given["softness"] is not None:
+        affine = replace(affine, edge=2 * swap.softness * AffineSettings().edge)
+    return replace(settings, affine=affine)
+
+
+def _builder(method: Method, source: tuple[str, ...], settings: "Settings") -> "PathBuilder":
+    if method == "affine":
+        from functools import partial
+
+        from stream.affine_swap import AffineSwapper
+
+        return partial(AffineSwapper, sources=source, strength=settings.swap.strength)
+    from stream.swap.build import SwapBuilder
+
+    return SwapBuilder(source, settings.swap.map)
 
 
 def _shape(word: str | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,8 +19,22 @@ if TYPE_CHECKING:
 
 AROUND, CLOSE = 0.22, 0.01  # of the face's size: margin of what may change, and of the face
 _SNAP_PX = 16
-_RIM = 0.07  # of the distance of the eyes: how far inside of its outline a face is whole
+_RIM = 0.085  # of the distance of the eyes: how far inside of its outline a face is whole
 _INSIDE = 0.7  # of that: where the border is half faded
+
+
+class Laid(NamedTuple):
+    """A face that was laid over a frame.
+
+    Attributes:
+        region: where, in frame pixels.
+        cover: (h, w) uint8, how far it covers.
+        under: (h, w, 3) uint8, what is under it: the frame, moved to meet the new outline.
+    """
+
+    region: Region
+    cover: np.ndarray
+    under: np.ndarray
 
 
 def face_region(

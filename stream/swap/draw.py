@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from stream.flatten import texture_uv
 from stream.geometry import smoothstep
 from stream.swap.shape import EAR, EYES, MOUTH, NECK, SCALP, SKIN
+from stream.swap.tension import FOLD_RANGE
 from stream.swap.texture_map import SameModel
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _FEATURES = slice(17, 68)  # of the iBUG points: brows, nose, eyes, lips
 _CORE_MM = (14.0, 30.0)  # from those: belongs to them, and does not
+_GRAZING = 0.5  # half way to the shorter side of a pixel's footprint: sharper, and calm
+_GREY = np.array([0.3, 0.59, 0.11], np.float32)
+# Tints that differ from the skin's are kept less where the light changes tints much, which makes
+# blotches of them, and in what is dark: brows would turn blue or green.
+_TINT, _TINT_IN_DARK, _DARK = 0.85, 0.4, (0.2, 0.6)
 _VERTEX = """
 #version 330
 uniform vec4 region;         // x0, y0, width, height in frame pixels
@@ -33,9 +39,11 @@ in float depth_mm;
 in vec3 gain;
 in vec3 lift;                // what is added, 0…1
 in vec3 bare;                // colour of the source's skin, 0…1
+in float folded;             // how far folds of the texture are drawn, 0…1
 in vec2 uv;
 in float cover;
 out vec2 place_uv;
+out float folds;
 out vec3 factor;
 out vec3 added;
 out vec3 skin;
@@ -46,6 +54,7 @@ void main() {
     added = lift;
     skin = bare;
     opacity = cover;
+    folds = folded;
     vec2 ndc = (place_px - region.xy) / region.zw * 2.0 - 1.0;
     float z = (depth_mm - depth_range.x) / (depth_range.y - depth_range.x);
     gl_Position = vec4(ndc, 2.0 * z - 1.0, 1.0);
@@ -53,24 +62,35 @@ void main() {
 """
 _FRAGMENT = """
 #version 330
-uniform sampler2D face;
+uniform sampler2D face;      // colours, and log brightness of folds
+uniform float fold_range;    // of that, over the range of a texel
 uniform float blur;          // levels of the texture's pyramid
+uniform float grazing;       // share of the stretch that makes it sharper
+uniform vec3 grey;           // shares of the channels in brightness
+uniform vec4 tint;           // most that is kept, share of it in the dark, dark from, to
 in vec2 place_uv;
 in vec3 factor;
 in vec3 added;
 in vec3 skin;
 in float opacity;
+in float folds;
 out vec4 colour;
+// Levels between the longer and the shorter side of a pixel's footprint in the texture. The
+// pyramid takes the longer one, and is blurred where the skin is seen at a grazing angle.
+float stretch() {
+    vec2 right = dFdx(place_uv), down = dFdy(place_uv);
+    float a = dot(right, right), b = dot(down, down), both = dot(right, down);
+    float apart = sqrt((a - b) * (a - b) + 4.0 * both * both);
+    return 0.5 * log2((a + b + apart) / max(a + b - apart, 1e-12));
+}
 void main() {
-    vec3 own = texture(face, place_uv, blur).rgb;
-    vec3 grey = vec3(0.3, 0.59, 0.11);
+    vec4 texel = texture(face, place_uv, blur - min(grazing * stretch(), 1.0));
+    vec3 own = texel.rgb * exp(folds * fold_range * (texel.a - 128.0 / 255.0));
     vec3 tinted = own / skin;                        // relative to plain skin
     float plain = dot(own, grey) / dot(skin, grey);
-    // Tints that differ from the skin's are kept less where the light changes tints much, which
-    // makes blotches of them, and in what is dark: brows would turn blue or green.
     float most = max(factor.r, max(factor.g, factor.b));
     float least = min(factor.r, min(factor.g, factor.b));
-    float keep = 0.85 * least / most * mix(0.4, 1.0, smoothstep(0.2, 0.6, plain));
+    float keep = tint.x * least / most * mix(tint.y, 1.0, smoothstep(tint.z, tint.w, plain));
     colour = vec4(factor * skin * mix(vec3(plain), tinted, keep) + added, opacity);
 }
 """
@@ -87,27 +107,33 @@ class FaceDrawer:
     def __init__(self, context: moderngl.Context, model: HeadModel) -> None:
         self._context = context
         self._program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
+        self._program["grazing"].value = _GRAZING
+        self._program["grey"].value = tuple(_GREY)
+        self._program["fold_range"].value = FOLD_RANGE * 255 / 256
+        self._program["tint"].value = (_TINT, _TINT_IN_DARK, *_DARK)
         triangles = drawn_triangles(model)
         self._used, numbers = np.unique(triangles, return_inverse=True)
         self._triangles = context.buffer(numbers.astype(np.int32).tobytes())
         self._uv = context.buffer(texture_uv(model)[self._used].astype(np.float32).tobytes())
-        self._moving = context.buffer(reserve=len(self._used) * 12 * 4)
+        self._moving = context.buffer(reserve=len(self._used) * 13 * 4)
         self._cover = context.buffer(reserve=len(self._used) * 4)
         self._array = context.vertex_array(
             self._program,
-            [(self._moving, "2f 1f 3f 3f 3f", "place_px", "depth_mm", "gain", "lift", "bare"),
+            [(self._moving, "2f 1f 3f 3f 3f 1f", "place_px", "depth_mm", "gain", "lift", "bare",
+              "folded"),
              (self._uv, "2f", "uv"), (self._cover, "1f", "cover")],
             self._triangles,
         )  # fmt: skip
         self._textures: dict[int, moderngl.Texture] = {}
         self._size: tuple[int, int] | None = None
 
-    def add_texture(self, number: int, texture: np.ndarray) -> None:
-        """Keep the (S, S, 3) uint8 texture of a source."""
+    def add_texture(self, number: int, texture: np.ndarray, folds: np.ndarray) -> None:
+        """Keep the (S, S, 3) uint8 texture and (S, S) uint8 folds of a source."""
         size = (texture.shape[1], texture.shape[0])
+        texels = np.dstack([texture, folds])
         if number in self._textures:
             self._textures.pop(number).release()
-        kept = self._context.texture(size, 3, np.ascontiguousarray(texture).tobytes(), alignment=1)
+        kept = self._context.texture(size, 4, texels.tobytes())
         kept.build_mipmaps()
         kept.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         kept.repeat_x = kept.repeat_y = False
@@ -121,6 +147,7 @@ class FaceDrawer:
         cover: np.ndarray,
         region: Region,
         blur: float = 0.0,
+        folded: np.ndarray | float = 0.0,
     ) -> np.ndarray:
         """Draw a face into a region.
 
@@ -132,15 +159,17 @@ class FaceDrawer:
             cover: (V,) how far each vertex covers the frame.
             region: of the frame.
             blur: levels of the texture's pyramid; below 0 is sharper than fits the size.
+            folded: (V,) how far the folds of the texture are drawn, 0…1.
 
         Returns:
             (h, w, 4) uint8 RGB and how far the face covers a pixel; not to be written to.
         """
         used = self._used
         target = self._fit_buffers(region)
-        packed = np.empty((len(used), 12), np.float32)
+        packed = np.empty((len(used), 13), np.float32)
         packed[:, :2], packed[:, 2] = shape.drawn_px[used], shape.depth_mm[used]
-        packed[:, 3:] = light[used]
+        packed[:, 3:12] = light[used]
+        packed[:, 12] = np.broadcast_to(folded, len(cover))[used]
         self._moving.write(packed.tobytes())
         self._cover.write(cover[used].astype(np.float32).tobytes())
         program = self._program
@@ -186,6 +215,25 @@ class FaceDrawer:
                      self._program):  # fmt: skip
             part.release()
         self._context.release()
+
+
+def drawn_colours(texture: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Return what colours of a texture are drawn as: the fragment shader in numpy.
+
+    Args:
+        texture: (N, 3) 0…255.
+        light: (N, 9) as in `FaceDrawer.draw`.
+
+    Returns:
+        (N, 3) 0…255, not clipped.
+    """
+    factor, added, skin = light[:, :3], light[:, 3:6], light[:, 6:9]
+    own = texture / 255
+    plain = (own @ _GREY / (skin @ _GREY))[:, None]
+    keep = _TINT * (factor.min(axis=1) / factor.max(axis=1))[:, None]
+    keep = keep * (_TINT_IN_DARK + (1 - _TINT_IN_DARK) * smoothstep(plain, *_DARK))
+    mixed = plain + keep * (own / skin - plain)
+    return 255 * (factor * skin * mixed + added)
 
 
 def drawn_triangles(model: HeadModel) -> np.ndarray:

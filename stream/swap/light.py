@@ -35,7 +35,7 @@ _FUNCTIONS = 28
 _LIGHT_FUNCTIONS = 16  # light itself varies no faster
 _LEFT_FUNCTIONS = 8  # as for what is left of it in a texture; the rest of it is the face
 _STIFFNESS = 0.01  # of the fastest light, of the sum of all weights; falls with the eigenvalue
-_LIFT = 12.0  # grey levels added before the logarithm: noise in the dark is no light
+LIFT = 12.0  # grey levels added before the logarithm: noise in the dark is no light
 _TINT_STIFFNESS = 0.1  # likewise of what varies faster
 _ASTRAY = 0.18  # of the logarithm: what differs more from the smooth light is no plain skin
 _ROUNDS = 3
@@ -88,7 +88,7 @@ class LightBasis:
         total = float(weights.sum())
         if total < _LEAST_SEEN * len(self.plain):
             return None
-        return self._robust(np.log(colours + _LIFT), weights)[0]
+        return self._robust(np.log(colours + LIFT), weights)[0]
 
     def fit_tints(self, colours: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Fit light to a whole texture, with tints that may vary faster than its brightness.
@@ -103,7 +103,7 @@ class LightBasis:
         Returns:
             (K, 3) coefficients of the logarithm.
         """
-        wanted, weights = np.log(colours + _LIFT), np.maximum(weights, _LEAST_WEIGHT)
+        wanted, weights = np.log(colours + LIFT), np.maximum(weights, _LEAST_WEIGHT)
         _, share = self._robust(wanted, weights)
         slow = self._solved(wanted, share, _LEFT_FUNCTIONS)
         fast = self._solved(wanted, share, _FUNCTIONS, _TINT_STIFFNESS)
@@ -154,7 +154,7 @@ def relit(target: np.ndarray, source: np.ndarray, black: float) -> np.ndarray:
         (V, 9) float32: factors of red, green and blue, what is added to them, of 0…1, and the
         colour of the source's skin, of 0…1.
     """
-    goal, start = np.exp(target) - _LIFT, np.exp(source) - _LIFT
+    goal, start = np.exp(target) - LIFT, np.exp(source) - LIFT
     haze = np.clip(black, 0, _MOST_HAZE * goal.clip(0))
     rise = np.maximum((target - source) @ _LUMA, 0)[:, None]
     contrast = np.exp((_RISE - 1) * rise)
@@ -195,7 +195,7 @@ class LiveLight:
         """
         plain = self._basis.plain
         places = shape.own_px[plain]
-        region, wide = (_around(places, pixels, slack) for slack in (0.05, _HEAD))
+        region, wide = (around(places, pixels, slack) for slack in (0.05, _HEAD))
         weights = np.clip((shape.facing[plain] - _FACING[0]) / (_FACING[1] - _FACING[0]), 0, 1)
         weights = (
             self._basis.inner
@@ -265,7 +265,7 @@ def texture_light(model: HeadModel, texture: np.ndarray, seen: np.ndarray) -> np
     return basis.at_vertices(basis.fit_tints(colours, seen[basis.plain]))
 
 
-def _around(places: np.ndarray, pixels: np.ndarray, slack: float) -> Region:
+def around(places: np.ndarray, pixels: np.ndarray, slack: float) -> Region:
     """Return the part of a frame around places, with so much more to every side."""
     low, high = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0)) + 1
     more = slack * float((high - low).max())

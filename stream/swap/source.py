@@ -17,6 +17,7 @@ from stream.swap.source_face import SourceFace
 from stream.swap.source_photo import PhotoReader, PhotoSpec
 from stream.swap.source_shape import lasting
 from stream.swap.source_skin import fitted_vertices, photo_skin
+from stream.swap.tension import Tension, fold_levels, folded_texels, without_folds
 from stream.swap.texture_complete import completed, with_margins, with_mouth_inside
 from stream.swap.texture_light import cast_shadow, display_from_linear
 from stream.swap.texture_map import label_map
@@ -151,6 +152,8 @@ def fused(
         1 - cast_shadow(albedo, seen)
     )  # what lies in shadow, the mirror half knows better
     whole = completed(albedo, lit, best.expected, model)
+    expression = photos[int(np.argmax(trust))].head.expression
+    whole, folds = without_folds(whole, folded_texels(Tension(model, expression), model, size))
     whole = with_margins(with_mouth_inside(whole, best.level, model), model)
     texture = np.round(display_from_linear(whole)).astype(np.uint8)
     on_skin = (label_map(model, size) == _SKIN) & (seen > 0.5)
@@ -164,6 +167,8 @@ def fused(
         identity=photos[0].head.identity,
         offset_mm=lasting(offset, model),
         texture=texture,
+        folds=fold_levels(folds),
+        expression=expression,
         seen=np.round(255 * seen).astype(np.uint8),
         skin_mean=shown.mean(axis=0).astype(np.float32),
         skin_sd=shown.std(axis=0).astype(np.float32),

@@ -17,7 +17,11 @@ class SourceFace:
         identity: (80,) float32, standard deviations of the head model.
         offset_mm: (V, 3) float32, head space: what the model leaves out of this face at
             rest, nothing at lips and lids; to be added to ``model.shape(identity, expression)``.
-        texture: (S, S, 3) uint8 RGB in the map of `texture_uv`, evenly lit, without gaps.
+        texture: (S, S, 3) uint8 RGB in the map of `texture_uv`, evenly lit, without gaps and
+            without the folds that the photo's expression makes.
+        folds: (S, S) uint8, those folds: log brightness, 0 at 128, `stream.swap.tension`'s
+            FOLD_RANGE for 256.
+        expression: (E,) float32 face units of the photo, which make them.
         seen: (S, S) uint8, 255 where a photo showed the texel, 0 where it was completed.
         skin_mean: (3,) float32 mean colour of the skin in the texture, 0…255.
         skin_sd: (3,) float32 its spread.
@@ -29,6 +33,8 @@ class SourceFace:
     identity: np.ndarray
     offset_mm: np.ndarray
     texture: np.ndarray
+    folds: np.ndarray
+    expression: np.ndarray
     seen: np.ndarray
     skin_mean: np.ndarray
     skin_sd: np.ndarray
@@ -41,6 +47,7 @@ class SourceFace:
         wanted = {
             "offset_mm": (len(self.offset_mm), 3),
             "texture": (side, side, 3),
+            "folds": (side, side),
             "seen": (side, side),
             "skin_mean": (3,),
             "skin_sd": (3,),

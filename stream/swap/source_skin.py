@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from stream.face_3dmm import load_skin_model
 from stream.flatten import (
@@ -41,10 +42,7 @@ if TYPE_CHECKING:
 _SKIN, _EAR, _NECK, _MOUTH = 1, 3, 4, 5
 _SHOWN = (FACE, EAR, NECK, MOUTH, EYES)  # what the networks may call a texel that is kept
 _SURE = (0.55, 0.95)  # share of those
-_SMILE = ("mouthSmileLeft", "mouthSmileRight")
-_SMILING, _FOLD_SHARE = (0.1, 0.4), 0.9  # strength at which folds show, and are raised in full
-_FOLD_POINTS = ((129, 203, 206, 216, 212), (358, 423, 426, 436, 432))  # nose wing to mouth corner
-_FOLD_MM = 12.0
+_CORNER_MM, _CORNER_SHARE = (3.0, 9.0), 0.8  # from the corners of the mouth
 _LEAST_SEEN = 0.05
 _HAIR_RIM = 7  # pixels of the crop as the networks see it, about 1.5 mm each
 _BEARD_MM = (38.0, 48.0)  # from the middle of the face: a beard, and hair that hangs
@@ -94,7 +92,7 @@ def photo_skin(photo: SourcePhoto, model: HeadModel, size: int) -> PhotoSkin:
     expected = expected_albedo(photo, model, size)
     normals = ray_normals(vertices, head.camera_from_head, model, size)
     albedo, usable = _unlit(flat, seen, expected, normals, model)
-    albedo = without_creases(albedo, seen, smile_folds(head.expression, model, size))
+    albedo = without_creases(albedo, seen, _mouth_corners(SameModel(model), size))
     seen = seen * _plausible(albedo, linear_from_display(flat.colours))
     level = _level(albedo, expected, usable)
     seen = seen * _familiar(albedo, expected * level, seen, model)
@@ -200,27 +198,13 @@ def ray_normals(
     return painted / np.maximum(np.linalg.norm(painted, axis=2, keepdims=True), 1e-6)
 
 
-def smile_folds(expression: np.ndarray, model: HeadModel, size: int) -> np.ndarray:
-    """Return (S, S) 0…1: where a smile folds the cheeks, by how much the face smiles.
-
-    The folds of a smile are not part of the skin: on a face that does not smile they look wrong.
-    """
-    units = [
-        model.expression_names.index(name) for name in _SMILE if name in model.expression_names
-    ]
-    strength = float(expression[units].mean()) if units else 0.0
-    return _FOLD_SHARE * smoothstep(strength, *_SMILING) * _folds(SameModel(model), size)
-
-
 @lru_cache(maxsize=4)
-def _folds(key: SameModel, size: int) -> np.ndarray:
+def _mouth_corners(key: SameModel, size: int) -> np.ndarray:
+    """Return (S, S) 0…1, about the corners of the mouth: what a smile shades there is dark."""
     model = key.model
-    line = model.points478_mean[list(_FOLD_POINTS)]
-    steps = np.linspace(0, 1, 6)[:, None, None]
-    dense = (line[:, :-1] + steps[..., None] * (line[:, 1:] - line[:, :-1])).reshape(-1, 3)
-    away = np.linalg.norm(model.vertices[:, None] - dense, axis=2).min(axis=1)
-    near = np.where(model.labels == _SKIN, np.exp(-((away / _FOLD_MM) ** 2)), 0.0)
-    return texel_map(model, size).painted(near[:, None])[..., 0]
+    away = cKDTree(model.points68()[[48, 54]]).query(model.vertices)[0]
+    near = _CORNER_SHARE * (1 - smoothstep(away, *_CORNER_MM)) * (model.labels == _SKIN)
+    return texel_map(model, size).painted(near[:, None].astype(np.float32))[..., 0]
 
 
 def _level(albedo: np.ndarray, expected: np.ndarray, usable: np.ndarray) -> np.ndarray:

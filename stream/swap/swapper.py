@@ -21,7 +21,7 @@ from stream.heads import HeadFinder
 from stream.networks import Networks
 from stream.path import MEDIAPIPE, FramePath
 from stream.swap.casting import Casting, Looks
-from stream.swap.compose import CLOSE, covering, face_region, laid
+from stream.swap.compose import CLOSE, Laid, covering, face_region, laid
 from stream.swap.controls import pressed
 from stream.swap.draw import FaceDrawer, seen_at_vertices, soft_border
 from stream.swap.fade import Fade, turned_degrees
@@ -29,8 +29,10 @@ from stream.swap.finish import Finish
 from stream.swap.glasses import Glasses
 from stream.swap.light import LiveLight, light_basis, texture_light
 from stream.swap.occlude import Front, covered, look_in_front
+from stream.swap.rim import Rim, SourceRim
 from stream.swap.shape import ShapeBlender
 from stream.swap.surround import surround_of
+from stream.swap.tension import Tension
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +58,7 @@ class _Followed:
     light: LiveLight
     finish: Finish
     fade: Fade = field(default_factory=Fade)
+    rim: Rim = field(default_factory=Rim)
     glasses: Glasses = field(default_factory=Glasses)
     region: Region | None = None  # of the head in the last frame
     front: Future[Front] | None = None  # being looked for in this frame
@@ -73,7 +76,7 @@ class Swapper(FramePath):
 
     Attributes:
         options: how faces are swapped now; keys change it.
-        covers: region and (h, w) uint8 cover of each face that was swapped in the last frame.
+        covers: what was laid over the last frame, a row for each face.
 
     Raises:
         UserError: if OpenGL is missing.
@@ -92,7 +95,7 @@ class Swapper(FramePath):
         keep_freed_memory()
         self._stage = timer.stage
         self.options = settings.swap
-        self.covers: list[tuple[Region, np.ndarray]] = []
+        self.covers: list[Laid] = []
         self._seed = settings.seed or 0
         self._model = load_head_model()
         unused = replace(settings.networks, hair_depth=False, refine=False)
@@ -110,8 +113,13 @@ class Swapper(FramePath):
             texture_light(self._model, source.texture, seen)
             for source, seen in zip(sources, self._seen, strict=True)
         ]
+        self._tensions = [Tension(self._model, source.expression) for source in sources]
+        self._rims = [
+            SourceRim(self._model, source.texture, seen)
+            for source, seen in zip(sources, self._seen, strict=True)
+        ]
         for number, source in enumerate(self._sources):
-            self._drawer.add_texture(number, source.texture)
+            self._drawer.add_texture(number, source.texture, source.folds)
         self._casting = Casting(roles)
         self._looks = Looks(settings.engine) if self._casting.needs_looks else None
         self._followed: dict[int, _Followed] = {}
@@ -162,6 +170,7 @@ class Swapper(FramePath):
                 continue
             with stage("light"):
                 light = followed.light(frame.pixels, shape, front, self._lights[number], options)
+                light = followed.rim(frame.pixels, shape, front, self._rims[number], light)
             with stage("surround"):
                 around = surround_of(shape, followed.blender.follows, region, level)
                 if around is not None:
@@ -170,15 +179,16 @@ class Swapper(FramePath):
                 inner = face_region(shape, self._model, frame.size, CLOSE)
                 border = soft_border(self._model, options.softness, self._seen[number])
                 blur = followed.finish.blur
-                drawn = self._drawer.draw(number, shape, light, border, inner, blur)
+                folded = self._tensions[number].likeness(head.expression)
+                drawn = self._drawer.draw(number, shape, light, border, inner, blur, folded)
             with stage("composite"):
                 hidden = self._hidden(frame, shape, inner, front, followed)
                 moved = None if around is None else around.part(region, inner)
                 cover = covering(drawn, shape, inner, hidden, moved, options)
-                under = inner.crop(pixels)
+                under = inner.crop(pixels).copy()
                 skin = followed.finish(drawn, under, cover, options)
-                under[:] = laid(skin, under, cover, level)
-            self.covers.append((inner, cover))
+                inner.crop(pixels)[:] = laid(skin, under, cover, level)
+            self.covers.append(Laid(inner, cover, under))
         return replace(frame, pixels=pixels)
 
     def _track(self, frame: Frame) -> list[Face]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from stream.region import Region
+from stream.swap.compose import Laid
 from training.evaluate_swap import identity, measures, sheet
 
 RNG = np.random.default_rng(4)
@@ -68,7 +69,9 @@ def pasted(step, soft):
     after = before.astype(np.float32)
     after[20:140, 20:140] += step * (cover[..., None] / 255.0)
     noise = RNG.normal(0, 3, after.shape[:2])[..., None]
-    return before, np.clip(after + noise, 0, 255).astype(np.uint8), Region(20, 20, 140, 140), cover
+    region = Region(20, 20, 140, 140)
+    under = np.ascontiguousarray(region.crop(before))
+    return before, np.clip(after + noise, 0, 255).astype(np.uint8), Laid(region, cover, under)
 
 
 def test_a_hard_step_is_a_seam_and_a_soft_or_absent_one_is_less():
@@ -82,12 +85,32 @@ def test_a_hard_step_is_a_seam_and_a_soft_or_absent_one_is_less():
 
 
 def test_eyes_and_mouth_are_no_outer_seam():
-    before, after, region, cover = pasted(0, 1)
-    holed = cover.copy()
+    before, after, face = pasted(0, 1)
+    holed = face.cover.copy()
     cv2.circle(holed, (60, 60), 12, 0, -1)
     cv2.circle(after, (80, 80), 12, (255, 255, 255), -1)
-    whole = measures.seam_steps(before, after, region, cover)
-    assert measures.seam_steps(before, after, region, holed).added == pytest.approx(whole.added)
+    whole = measures.seam_steps(before, after, face)
+    parts = measures.seam_steps(before, after, face._replace(cover=holed))
+    assert parts.added == pytest.approx(whole.added)
+
+
+def test_glasses_across_a_face_are_no_outer_seam():
+    before, after, face = pasted(0, 1)
+    parted = face.cover.copy()
+    parted[52:58] = 0
+    after[72:78] = 20
+    whole = measures.seam_steps(before, after, face)
+    parts = measures.seam_steps(before, after, face._replace(cover=parted))
+    assert parts.added == pytest.approx(whole.added, rel=0.1)
+
+
+def test_an_outline_that_was_moved_with_what_is_under_the_face_changes_but_adds_no_seam():
+    before, after, face = pasted(0, 1)
+    moved = face.under.copy()
+    moved[:, 97:] -= 60
+    after[20:140, 117:140] = moved[:, 97:]
+    seam = measures.seam_steps(before, after, face._replace(under=moved))
+    assert seam.changed > 1.5 * seam.added
 
 
 def test_without_a_judge_there_is_no_verdict(tmp_path):

@@ -10,13 +10,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from stream.region import Region
+from stream.swap.compose import Laid
 from training.evaluate_repose.faces import interocular
 
 _SKIN_POINTS = 468
 _LIPS = (13, 14)
 _BAND_PX = 2  # to either side of a blend edge
 _EDGE = 127  # cover at which the edge lies
+_BRIDGE = 0.1  # of the face's height: what parts the face by less is bridged
 _LOOK = 0.04  # of the distance of the eyes: the patch whose mean is a point's colour
 # Skin that neither lids, lips nor brows cross: cheeks, forehead, chin, nose.
 _STEADY = np.array([4, 6, 9, 50, 101, 118, 151, 195, 199, 200, 280, 330, 347, 425, 205])
@@ -26,12 +27,15 @@ class Seam(NamedTuple):
     """Mean steps in grey levels a pixel.
 
     Attributes:
-        added: across the blend edge, of the difference between output and input.
+        added: across the blend edge, of the difference between the output and what the face was
+            laid on.
+        changed: of the difference between output and input: also of outlines that were moved.
         output, input: across the blend edge, of each.
         inside: of the drawn face, mean over all directions.
     """
 
     added: float
+    changed: float
     output: float
     input: float
     inside: float
@@ -101,33 +105,34 @@ def colour_courses(
     return np.stack(rows)
 
 
-def seam_steps(before: np.ndarray, after: np.ndarray, region: Region, cover: np.ndarray) -> Seam:
+def seam_steps(before: np.ndarray, after: np.ndarray, face: Laid) -> Seam:
     """Measure the outer blend edge of a swapped face.
 
     Jaw, hair and collar are edges of the picture itself, and lie where the blend edge does. What
-    the blend adds is the step of the difference between output and input.
+    the blend adds is the step of the difference between the output and what is under the face.
+    Frames of glasses that part a face are edges of their own, and are bridged.
 
     Args:
         before: RGB, the input.
         after: the output.
-        region: where the cover lies.
-        cover: (h, w) uint8.
+        face: what was laid there.
     """
-    old, new = (_slopes(np.ascontiguousarray(region.crop(each))) for each in (before, after))
-    outline = _filled(cover > _EDGE)
+    old, new = (np.ascontiguousarray(face.region.crop(each)) for each in (before, after))
+    old, new, under = (_slopes(each) for each in (old, new, face.under))
+    outline = _filled(face.cover > _EDGE)
     soft = cv2.GaussianBlur(outline.astype(np.float32), (0, 0), 3)
     across = np.stack([cv2.Sobel(soft, cv2.CV_32F, dx, dy) for dx, dy in ((1, 0), (0, 1))])
     across /= np.maximum(np.hypot(*across), 1e-6)
     size = np.ones((2 * _BAND_PX + 1,) * 2, np.uint8)
     band = cv2.dilate(outline, size) - cv2.erode(outline, size) > 0
-    whole = cv2.erode((cover > _EDGE).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-    step_old, step_new = ((slopes * across).sum(axis=0)[band] for slopes in (old, new))
+    whole = cv2.erode((face.cover > _EDGE).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+
+    def step(slopes: np.ndarray) -> float:
+        return float(np.abs((slopes * across).sum(axis=0)[band]).mean())
+
     # The mean over all directions of the step across one is 2 / π of the slope.
     inside = float(np.hypot(*new)[whole].mean()) * 2 / np.pi
-    return Seam(
-        float(np.abs(step_new - step_old).mean()), float(np.abs(step_new).mean()),
-        float(np.abs(step_old).mean()), inside,
-    )  # fmt: skip
+    return Seam(step(new - under), step(new - old), step(new), step(old), inside)
 
 
 def _slopes(picture: np.ndarray) -> np.ndarray:
@@ -140,7 +145,11 @@ def _slopes(picture: np.ndarray) -> np.ndarray:
 
 def _filled(mask: np.ndarray) -> np.ndarray:
     """Return (h, w) uint8, 1 inside of the outer contours of a mask: without eyes and mouth."""
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    reach = max(1, round(_BRIDGE * max(mask.shape) / 2))
+    padded = cv2.copyMakeBorder(mask.astype(np.uint8), *(reach,) * 4, cv2.BORDER_CONSTANT, value=0)
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    joined = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, around)[reach:-reach, reach:-reach]
+    contours, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     out = np.zeros(mask.shape, np.uint8)
     cv2.drawContours(out, contours, -1, 1, cv2.FILLED)
     return out

@@ -12,10 +12,10 @@ from stream.errors import UserError
 from stream.frame import Frame
 from stream.media import StreamInfo
 from stream.pose import PoseRequest
-from stream.region import Region
 from stream.settings import Settings
 from stream.stats import StageTimer
 from stream.swap.casting import Role
+from stream.swap.compose import Laid
 from stream.swap.options import SwapSettings
 from stream.swap.source import SourceFace, prepare_source
 from stream.swap.swapper import Swapper
@@ -27,11 +27,11 @@ class Swapped:
 
     Attributes:
         frames: (H, W, 3) uint8 pictures.
-        covers: region and cover of the face in each frame, None where none was swapped.
+        covers: what was laid over each frame, None where no face was swapped.
     """
 
     frames: list[np.ndarray]
-    covers: list[tuple[Region, np.ndarray] | None]
+    covers: list[Laid | None]
 
 
 @lru_cache(maxsize=16)

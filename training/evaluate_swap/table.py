@@ -58,10 +58,10 @@ def measured(
     points = [one if other is not None else None for one, other in zip(points, after, strict=True)]
     errors = measures.point_errors(points, after)
     steps = np.array([
-        measures.seam_steps(old, new, *cover)
+        measures.seam_steps(old, new, cover)
         for old, new, cover in zip(before, done.frames, done.covers, strict=True)
         if cover is not None
-    ]).reshape(-1, 4).mean(axis=0)  # fmt: skip
+    ]).reshape(-1, 5).mean(axis=0)  # fmt: skip
     shaking = [measures.jerk(measures.point_courses(each)) for each in (points, after)]
     colours = [
         measures.jerk(measures.colour_courses(pictures, points))
@@ -75,8 +75,9 @@ def measured(
         "source nearer %": _nearer(before, done, points, after, photo, judge),
         "points flicker ×": shaking[1] / shaking[0],
         "colour flicker ×": colours[1] / colours[0],
-        "seam added ÷ inside": float(steps[0] / steps[3]),
-        "edge ÷ input's": float(steps[1] / steps[2]),
+        "seam ÷ inside": float(steps[0] / steps[4]),
+        "change ÷ inside": float(steps[1] / steps[4]),
+        "edge ÷ input's": float(steps[2] / steps[3]),
     }  # fmt: skip
 
 

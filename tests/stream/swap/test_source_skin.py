@@ -9,7 +9,7 @@ from stream.geometry import pinhole_camera, project
 from stream.head_model import load_head_model
 from stream.region import Region
 from stream.sight import FACE, HAIR, OCCLUDER, Sight
-from stream.swap.source_skin import front_of_face, kept_share, smile_folds
+from stream.swap.source_skin import front_of_face, kept_share
 from stream.swap.texture_map import label_map, texel_map
 
 SIZE = 256
@@ -70,17 +70,6 @@ def test_without_labels_everything_is_kept():
     sight = Sight(np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32))
     photo = SimpleNamespace(sight=sight, region=Region(0, 0, 256, 256))
     assert kept_share(photo, grid, model).min() == 1
-
-
-def test_folds_are_raised_on_a_face_that_smiles():
-    model = load_head_model()
-    units = np.zeros(len(model.expression_names), np.float32)
-    assert smile_folds(units, model, 128).max() == 0
-    for name in ("mouthSmileLeft", "mouthSmileRight"):
-        units[model.expression_names.index(name)] = 0.6
-    folds = smile_folds(units, model, 128)
-    assert folds.max() > 0.7 and (folds > 0.3).mean() < 0.08
-    assert np.abs(folds - folds[:, ::-1]).mean() < 0.01
 
 
 def test_the_front_of_the_face_is_in_the_middle_and_symmetric():

@@ -67,7 +67,7 @@ def shown(path, pictures=HEADS):
 def test_the_face_changes_and_the_rest_of_the_frame_does_not(source):
     with opened(source) as path:
         frames = shown(path)
-        (region, cover), engines = path.covers[0], path.engines
+        (region, cover, _), engines = path.covers[0], path.engines
     before, after = HEADS[-1].astype(int), frames[-1].astype(int)
     change = np.abs(after - before).max(axis=2)
     assert np.median(region.crop(change)[cover > 200]) > 4
@@ -83,7 +83,7 @@ def test_the_face_changes_and_the_rest_of_the_frame_does_not(source):
 def test_skin_has_the_colour_of_the_frame(source):
     with opened(source) as path:
         frames = shown(path)
-        region, cover = path.covers[0]
+        region, cover, _ = path.covers[0]
     inside = cover > 250
     before, after = (region.crop(each)[inside].astype(float) for each in (HEADS[-1], frames[-1]))
     assert np.abs(after.mean(axis=0) - before.mean(axis=0)).max() < 12

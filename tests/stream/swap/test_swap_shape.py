@@ -1,0 +1,180 @@
+"""Geometry, light and surroundings of the mesh swap on made-up faces."""
+
+import cv2
+import numpy as np
+import pytest
+from swap_faces import MODEL, RNG, SIZE, other_identity, shaped
+
+from stream.geometry import rotation_from_angles
+from stream.region import Region
+from stream.swap.compose import face_region
+from stream.swap.light import LiveLight, light_basis, relit
+from stream.swap.occlude import Front
+from stream.swap.options import SwapSettings
+from stream.swap.shape import SKIN, similarity
+from stream.swap.surround import surround_of
+
+# --- Geometry -----------------------------------------------------------------------------
+
+
+def test_a_source_with_the_targets_own_shape_moves_nothing():
+    shape, _ = shaped(share=1.0)
+    assert np.abs(shape.drawn_px - shape.own_px).max() < 0.02
+
+
+def test_share_0_keeps_the_targets_shape_and_1_takes_the_sources():
+    person = other_identity()
+    kept, _ = shaped(share=0.0, person=person)
+    assert np.abs(kept.drawn_px - kept.own_px).max() == 0
+    half, _ = shaped(share=0.5, person=person)
+    whole, _ = shaped(share=1.0, person=person)
+    moved_half = np.linalg.norm(half.drawn_px - half.own_px, axis=1)
+    moved = np.linalg.norm(whole.drawn_px - whole.own_px, axis=1)
+    assert moved.max() > 2
+    assert moved_half.sum() == pytest.approx(moved.sum() / 2, rel=0.05)
+
+
+def test_lids_stay_where_the_targets_are():
+    shape, _ = shaped(share=1.0, person=other_identity())
+    lids = [33, 160, 158, 133, 153, 144, 263, 387, 385, 362, 380, 373]
+    apart = np.linalg.norm((shape.points_px - shape.tracked_px)[lids], axis=1)
+    assert apart.max() < 0.02 * shape.eyes_px
+
+
+def test_what_the_tracked_points_say_beyond_the_fit_moves_the_drawn_face():
+    straight, _ = shaped()
+    moved, _ = shaped(shift_px=(4.0, -3.0))
+    skin = MODEL.labels == SKIN
+    apart = (moved.drawn_px - straight.drawn_px)[skin]
+    assert np.abs(np.median(apart, axis=0) - (4, -3)).max() < 0.05
+
+
+def test_facing_tells_the_front_from_the_back():
+    shape, _ = shaped()
+    nose = MODEL.triangles[MODEL.points478_triangle[4], 0]
+    assert shape.facing[nose] > 0.8
+    back = MODEL.vertices[:, 2].argmax()
+    assert shape.facing[back] < 0
+
+
+def test_similarity_is_found_again():
+    points = RNG.normal(size=(20, 3))
+    rotation = rotation_from_angles(20, -10, 5)
+    scale, turned, shift = similarity(points, 1.7 * points @ rotation.T + (1, 2, 3))
+    assert scale == pytest.approx(1.7)
+    assert np.allclose(turned, rotation)
+    assert np.allclose(shift, (1, 2, 3))
+
+
+# --- Light --------------------------------------------------------------------------------
+
+
+def lit_frame(shape, left=90.0, right=210.0):
+    """A frame whose colours rise from left to right over the face."""
+    x = np.arange(SIZE[0], dtype=np.float32)
+    low, high = shape.own_px[MODEL.labels == SKIN, 0].min(), shape.own_px[:, 0].max()
+    row = left + (right - left) * np.clip((x - low) / (high - low), 0, 1)
+    frame = np.repeat(np.repeat(row[None, :, None], SIZE[1], 0), 3, 2)
+    return (frame * (1.0, 0.8, 0.7)).astype(np.uint8)
+
+
+def colours_after(frame, shape, settings=None, front=None):
+    basis = light_basis(MODEL)
+    flat = np.log(np.full((len(MODEL.vertices), 3), (200.0, 160.0, 140.0)) + 12)
+    light = LiveLight(basis)(frame, shape, front, flat, settings or SwapSettings())
+    drawn = light[:, :3] * np.array([200.0, 160.0, 140.0]) + 255 * light[:, 3:6]
+    return drawn[basis.plain], shape.own_px[basis.plain]
+
+
+def test_an_even_source_takes_the_light_of_the_frame():
+    shape, _ = shaped()
+    frame = lit_frame(shape)
+    drawn, places = colours_after(frame, shape)
+    wanted = frame[places[:, 1].astype(int), places[:, 0].astype(int)].astype(float)
+    inner = light_basis(MODEL).inner > 0.9
+    assert np.abs(drawn - wanted)[inner].mean() < 6
+    assert np.abs(200 - wanted[inner, 0]).mean() > 25  # it was not so before
+
+
+def test_a_hand_before_the_face_does_not_colour_it():
+    shape, _ = shaped()
+    frame = lit_frame(shape, 150, 150)
+    middle = shape.points_px[4].astype(int)
+    covered_frame = frame.copy()
+    cv2.circle(covered_frame, tuple(middle.tolist()), 45, (20, 60, 250), -1)
+    region = Region(0, 0, *SIZE)
+    things = np.zeros((256, 256), np.float32)
+    at = (middle * [256 / SIZE[0], 256 / SIZE[1]]).astype(int)
+    cv2.ellipse(things, tuple(at.tolist()), (23, 29), 0, 0, 360, 1.0, -1)
+    front = Front(np.zeros_like(things), things, region)
+    plain, _ = colours_after(frame, shape)
+    masked, _ = colours_after(covered_frame, shape, front=front)
+    tainted, _ = colours_after(covered_frame, shape)
+    assert np.abs(masked - plain).mean() < 3
+    assert np.abs(tainted - plain).mean() > 2 * np.abs(masked - plain).mean()
+
+
+def test_colour_match_0_leaves_the_sources_tone():
+    shape, _ = shaped()
+    frame = np.full((SIZE[1], SIZE[0], 3), (120, 140, 200), np.uint8)  # a blue face
+    matched, _ = colours_after(frame, shape)
+    own, _ = colours_after(frame, shape, SwapSettings(colour_match=0.0))
+    assert matched[:, 2].mean() > matched[:, 0].mean() + 50
+    assert own[:, 2].mean() - own[:, 0].mean() < 0.7 * (matched[:, 2] - matched[:, 0]).mean()
+
+
+def test_a_source_as_it_should_be_is_left_alone_and_haze_lifts_the_dark():
+    same = np.log(np.full((4, 3), 150.0) + 12)
+    clear = relit(same, same, 0.0)
+    assert np.allclose(clear, [[1, 1, 1, 0, 0, 0] + 3 * [150 / 255]], atol=1e-3)
+    hazy = relit(same, same, 60.0)
+    assert np.allclose(hazy[:, :3] * 150 + 255 * hazy[:, 3:6], 150, atol=1)  # skin stays
+    assert np.allclose(255 * hazy[:, 3:6], 60, atol=1)  # black is the haze's grey
+
+
+# --- Surroundings -------------------------------------------------------------------------
+
+
+def narrower():
+    """A head whose jaw is narrower, made of the identity component that changes it most."""
+    chin = MODEL.points478_triangle[[172, 397]]
+    left, right = (MODEL.triangles[one, 0] for one in chin)
+    width = MODEL.identity_basis[:, right, 0] - MODEL.identity_basis[:, left, 0]
+    person = np.zeros(len(width), np.float32)
+    number = np.abs(width).argmax()
+    person[number] = -2.5 * np.sign(width[number])
+    return person
+
+
+def test_the_frame_goes_along_with_a_narrower_jaw_and_rests_far_away():
+    shape, blender = shaped(share=1.0, person=narrower())
+    region = face_region(shape, MODEL, SIZE)
+    around = surround_of(shape, blender.follows, region, 1.0)
+    frame = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    frame[..., 0] = np.arange(SIZE[0]) % 256
+    rows, columns = np.mgrid[region.y0 : region.y1, region.x0 : region.x1]
+    motion = np.hypot(around.x - columns, around.y - rows)
+    for point in (172, 397):  # corners of the jaw
+        x, y = (shape.points_px[point] - region[:2]).astype(int)
+        own = shape.tracked_px[point] - shape.points_px[point]
+        found = np.array([around.x[y, x], around.y[y, x]]) - [x + region.x0, y + region.y0]
+        assert np.linalg.norm(found - own) < 0.5 * np.linalg.norm(own)
+    assert motion.max() < 0.2 * shape.eyes_px
+    border = np.concatenate([motion[:, 0], motion[:, -1], motion[0], motion[-1]])
+    assert border.max() < 0.3  # the frame beyond does not move
+
+
+def test_eyes_of_the_frame_stay_where_they_are():
+    shape, blender = shaped(share=1.0, person=narrower())
+    region = face_region(shape, MODEL, SIZE)
+    around = surround_of(shape, blender.follows, region, 1.0)
+    for iris in (468, 473):
+        x, y = (shape.tracked_px[iris] - region[:2]).astype(int)
+        moved = np.hypot(around.x[y, x] - x - region.x0, around.y[y, x] - y - region.y0)
+        assert moved < 0.015 * shape.eyes_px
+
+
+def test_nothing_is_warped_where_nothing_moves():
+    shape, blender = shaped(share=1.0)
+    region = face_region(shape, MODEL, SIZE)
+    assert surround_of(shape, blender.follows, region, 1.0) is None
