@@ -57,24 +57,30 @@ def complete(
     copied = _copied(picture, hole, barred, shift, poor)
     if coarse_trust.min() < 1:
         trust = cv2.resize(coarse_trust, (width, height))[..., None]
-        textured = _textured(picture, hole, copied).astype(np.float32)
+        textured = _textured(picture, hole, barred, shift).astype(np.float32)
         copied = (textured + trust * (copied - textured) + 0.5).astype(np.uint8)
     return np.where(hole[..., None] > 0, copied, picture)
 
 
-def _textured(picture: np.ndarray, hole: np.ndarray, copied: np.ndarray) -> np.ndarray:
+def _textured(
+    picture: np.ndarray, hole: np.ndarray, barred: np.ndarray, shift: np.ndarray
+) -> np.ndarray:
     """Lay the fine texture of the copied pieces over a smooth fill.
 
     Where a room does not repeat itself, whole things that were copied (half a book, a piece of
     a window) catch the eye more than their absence, so that only detail finer than things, and
-    of the contrast usual around the hole, is taken from them.
+    of the contrast usual around the hole, is taken from them. It is taken before it is copied:
+    the edges of the pieces are no detail.
     """
     smooth = _smooth_fill(picture, hole)
     sigma = max(picture.shape[:2]) * _DETAIL_SHARE
-    fine = copied.astype(np.float32)
+    fine = smooth.astype(np.float32)
     fine -= cv2.GaussianBlur(fine, (0, 0), sigma)
     usual = _DETAIL_LIMIT * float(np.median(np.abs(fine[hole == 0])))
-    return np.clip(smooth + np.clip(fine, -usual, usual) + 0.5, 0, 255).astype(np.uint8)
+    shift = _enlarged(shift, (hole.shape[1], hole.shape[0]))
+    copied = _taken(fine, shift) * (_taken(1 - barred, shift) > 0)[..., None]
+    copied *= 1 - _joints(shift, hole, max(hole.shape) / 384)
+    return np.clip(smooth + np.clip(copied, -usual, usual) + 0.5, 0, 255).astype(np.uint8)
 
 
 def _smooth_fill(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:

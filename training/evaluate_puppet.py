@@ -9,7 +9,8 @@ Every photo is driven by every clip. Tracker and fit look at what comes out just
 in, and both are compared: opening of mouth and eyes (correlation), angles (correlation and
 gain), the tracked points against where the driver's expression should put them (percent of the
 distance between the outer eye corners), flicker (second differences of the points over time, out
-over in), and whose identity the fit sees.
+over in; beside it that of the points as they were drawn, to which the tracker adds its own noise),
+and whose identity the fit sees.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Score:
         gain: degrees out for a degree in.
         points: mean error of the tracked points, % of the distance of the eye corners.
         flicker: of the points, out over in, both over the distance of the eye corners.
+        drawn: the same of the points as they were drawn.
         identity: share of frames whose fitted identity is nearer to the photo's.
     """
 
@@ -84,6 +86,7 @@ class Score:
     gain: tuple[float, ...]
     points: float
     flicker: float
+    drawn: float
     identity: float
 
 
@@ -163,7 +166,8 @@ def score(rows: list[tuple[Seen, Seen, np.ndarray]], photo_identity: np.ndarray)
         turn=tuple(_correlation(*pair) for pair in pairs),
         gain=tuple(_gain(*pair) for pair in pairs),
         points=100 * float(np.mean(errors)),
-        flicker=_flicker(after) / _flicker(before),
+        flicker=_flicker(_tracked(after)) / _flicker(_tracked(before)),
+        drawn=_flicker(np.stack(wanted)) / _flicker(_tracked(before)),
         identity=float(np.mean(nearer)),
     )
 
@@ -173,10 +177,15 @@ def _eyes_px(seen: Seen) -> float:
     return float(np.linalg.norm(left - right))
 
 
-def _flicker(seen: tuple[Seen, ...]) -> float:
-    points = np.stack([one.points_px[:_INNER, :2] for one in seen])
-    scale = float(np.median([_eyes_px(one) for one in seen]))
-    return float(np.abs(np.diff(points, n=2, axis=0)).mean()) / scale
+def _tracked(seen: tuple[Seen, ...]) -> np.ndarray:
+    return np.stack([one.points_px[:_INNER, :2] for one in seen])
+
+
+def _flicker(points_px: np.ndarray) -> float:
+    """Return the mean second difference of (frames, 468, 2) points over the eyes' distance."""
+    left, right = (points_px[:, corner] for corner in _EYE_CORNERS)
+    scale = float(np.median(np.linalg.norm(left - right, axis=1)))
+    return float(np.abs(np.diff(points_px, n=2, axis=0)).mean()) / scale
 
 
 def _correlation(a: object, b: object) -> float:

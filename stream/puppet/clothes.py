@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 
 from stream.fill import pull_push
+from stream.geometry import smoothstep
+from stream.puppet.layers import laid_over
 from stream.sight import BODY, NECK
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ _SURE = (0.3, 0.75)  # of the filtered share: where cloth begins and is certain
 _OPAQUE = 250  # of the matte: nearer to the outline the layer that moves shows by itself
 _BAND = 19  # of the network's 256 pixels, around the border, in which colours decide
 _WORN = 0.03  # of the share: less is no cloth
+_SKIN_ENDS = 1.3  # times as deep as where its motion ends
 _UNDER_MM = (6.0, 28.0)  # under the border of clothes, where the neck goes on, and ends
 
 
@@ -78,14 +81,16 @@ def _by_colour(square: np.ndarray, body: np.ndarray, neck: np.ndarray) -> np.nda
 
 
 def under_clothes(
-    picture: np.ndarray, share: np.ndarray, matte: np.ndarray
+    picture: np.ndarray, share: np.ndarray, matte: np.ndarray, plate: np.ndarray, px_mm: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Continue the skin of the neck under the clothes, up to their outline.
+    """Continue the skin of the neck under the clothes, as far as it moves, within their outline.
 
     Args:
         picture: (h, w, 3) uint8 RGB.
         share: (h, w) float32, what is cloth.
         matte: (h, w) uint8 of the person.
+        plate: (h, w, 3) uint8, the background.
+        px_mm: size of a pixel at the neck.
 
     Returns:
         (h, w, 3) uint8 picture and (h, w) uint8 matte of the person without clothes.
@@ -96,9 +101,13 @@ def under_clothes(
         return picture, matte
     skin = np.rint(pull_push(picture.astype(np.float32), known)).astype(np.uint8)
     inside = cv2.erode((matte > _OPAQUE).astype(np.uint8), np.ones((5, 5), np.uint8))
-    bare = np.where((worn & (matte > _OPAQUE))[..., None], skin, picture)
     outline = (1 - cv2.blur(inside.astype(np.float32), (3, 3))) * np.clip(share / 0.5, 0, 1)
-    return bare, np.asarray(np.rint(matte * (1 - outline)), np.uint8)
+    bare = ((share < 0.5) & (matte > 127)).astype(np.uint8)
+    deep_mm = cv2.distanceTransform(1 - bare, cv2.DIST_L2, 5) * px_mm
+    ends = smoothstep(deep_mm, _UNDER_MM[1], _SKIN_ENDS * _UNDER_MM[1]) * (share > 0)
+    left = np.asarray(np.rint(matte * (1 - outline) * (1 - ends)), np.uint8)
+    # Whatever is left of clothes in the layer that moves would show as a rim that turns.
+    return np.where(worn[..., None], laid_over(skin, left, plate), picture), left
 
 
 def _with_edge(share: np.ndarray) -> np.ndarray:

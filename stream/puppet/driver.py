@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _REST_FRAMES, _EYES_FRAMES = 12, 75  # what is looked at to know a face, and how far its eyes open
 _OPEN_PERCENTILE = 75  # of the eyes: he may blink while he is looked at first
 _EYES = SmoothSettings(4.0, 20.0, 3.0)
-_MOUTH = SmoothSettings(4.0, 8.0, 4.0)
+_MOUTH = SmoothSettings(3.0, 30.0, 6.0)
 _GAZE = SmoothSettings(1.5, 6.0, 2.0)
 
 

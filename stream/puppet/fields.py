@@ -15,9 +15,11 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import Delaunay, cKDTree
 
+from stream.geometry import transform_points
 from stream.puppet.topology import LEFT_EYE, MOUTH, OVAL, POINTS, RIGHT_EYE, FaceLayout, Opening
 
 if TYPE_CHECKING:
+    from stream.frame import Head
     from stream.head_model import HeadModel
     from stream.puppet.portrait import Portrait
     from stream.region import NodeGrid
@@ -34,6 +36,7 @@ _TO_THE_BROW = 0.85  # of the way up to the brow: skin above that follows
 _RIGHT_BROW, _LEFT_BROW = np.array([53, 52, 65]), np.array([283, 282, 295])  # lower edges
 _LIP_REACH = (0.42, 0.5)  # of the mouth's width
 _AROUND_MM = 32.0  # beyond the outline of the face, over which its motion fades
+_SMOOTH_MM, _LIKELY_MM = 14.0, 4.0  # over which the model's depth is corrected, and by how much
 _CLOSED_GAP = 0.045  # of its width: a mouth that opens less is taken to be closed
 _LOWER_LIP = 17  # its lower rim, which the jaw carries
 _LARGEST_STEP = 1.2  # of jawOpen beyond what the units say
@@ -102,10 +105,11 @@ class FaceFields:
             points_px[MOUTH.upper] = points_px[MOUTH.lower] = middle
         self.points_px = points_px
         self._camera = head.camera
-        point_mm = at_nodes(portrait.mesh.depth.front_mm, grid, points_px)
+        seen_mm = at_nodes(portrait.mesh.depth.front_mm, grid, points_px)
+        point_mm = without_pits(seen_mm, _model_points(model, head))
         self.rest_mm = unprojected(points_px, point_mm, head.camera)
         self.places_px = (layout.refine @ points_px).astype(np.float32)
-        self.depth_mm = at_nodes(portrait.mesh.depth.front_mm, grid, self.places_px)
+        self.depth_mm = (layout.refine @ point_mm).astype(np.float32)
         self.vertices_mm = unprojected(self.places_px, self.depth_mm, head.camera)
         self._basis = _basis(model, head.camera_from_head[:3, :3])
         if portrait.glasses:
@@ -200,6 +204,29 @@ def _stiff_around_eyes(model: HeadModel) -> np.ndarray:
     away = np.abs(height - height[eyes].mean())
     share = np.clip((away - _FRAME_MM[0]) / (_FRAME_MM[1] - _FRAME_MM[0]), 0, 1)
     return np.asarray(share * share * (3 - 2 * share))
+
+
+def _model_points(model: HeadModel, head: Head) -> np.ndarray:
+    """Return (P, 3) camera-space mm of the points on the fitted head."""
+    points = model.points478(head.identity, head.expression)[:POINTS]
+    return np.asarray(transform_points(head.camera_from_head, points.astype(float)))
+
+
+def without_pits(depth_mm: np.ndarray, model_mm: np.ndarray) -> np.ndarray:
+    """Return (P,) depths that keep the model's form and follow what is seen at large.
+
+    An open mouth and nostrils are holes in what is seen; lips that took their depth from there
+    would swing out when the head nods.
+
+    Args:
+        depth_mm: (P,) depths seen at the points.
+        model_mm: (P, 3) the points on the fitted model, camera space.
+    """
+    change = depth_mm - model_mm[:, 2]
+    apart = ((model_mm[:, None] - model_mm[None]) ** 2).sum(axis=-1)
+    alike = 1 / (1 + ((change - np.median(change)) / _LIKELY_MM) ** 2)
+    weights = np.exp(-apart / (2 * _SMOOTH_MM**2)) * alike
+    return np.asarray(model_mm[:, 2] + weights @ change / weights.sum(axis=1))
 
 
 def _is_shut(points_px: np.ndarray, opening: Opening) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream.closing import Closing
-from stream.geometry import project, transform_points
+from stream.geometry import project, smoothstep, transform_points
 from stream.pose import seen_angles
 from stream.puppet.acting import Act, head_motion
 from stream.puppet.body import Body
@@ -40,8 +40,10 @@ _LARGE_PX = 170  # between the eyes' outer corners: larger faces want a finer me
 _ROWS = 6  # of vertices across an opening
 _FRINGE_PX = 1.0  # over which borders of lids and lips are soft
 _MIRROR_YIELD_MM = 40.0
-_UPPER_SHADOW, _LOWER_SHADOW, _SHADOW_MM = 0.55, 0.25, 3.0
-_TEETH_BEHIND_MM = 7.0
+_UPPER_SHADOW, _LOWER_SHADOW, _SHADOW_MM = 0.5, 0.25, 2.5
+_DARK_INSIDE, _LIT_AT_MM = 0.45, (4.0, 24.0)  # light within a mouth that hardly opens, and gaps
+_TEETH_BEHIND_MM = 4.0
+_UNCOVERS = (0.001, 0.008)  # of the region's height: movement that begins to, and does
 _CHEEKS = np.array([50, 280, 205, 425, 5, 195])
 _EYE_CORNERS = np.array([33, 263])
 
@@ -68,6 +70,7 @@ class Figure(Closing):
         self._body = Body(portrait)
         corners = fields.rest_mm[_EYE_CORNERS, :2]
         self._eyes_mm = float(np.linalg.norm(corners[1] - corners[0]))
+        self._outermost_mm = fields.rest_mm[OVAL]
         self.photo_mouth = fields.mouth.open_mm(fields.rest_mm) / self._eyes_mm
         face, self._followed = _face_mesh(fields, layout, portrait)
         triangles = [grid_triangles(_ROWS, len(opening.upper)) for opening in layout.openings]
@@ -113,11 +116,19 @@ class Figure(Closing):
         drawn = self._stage.draw(
             motion, fields.at_grid(moved) + body, body, vertices[self._followed],
             self._patches(act, motion, jaw_mm, vertices),
-            hidden_half_share(portrait.head, motion), smooth,
+            hidden_half_share(portrait.head, motion), self._uncovering(motion), smooth,
         )  # fmt: skip
         pixels = portrait.pixels.copy()
         portrait.region.crop(pixels)[:] = drawn
         return pixels
+
+    def _uncovering(self, motion: HeadMotion) -> float:
+        """Return how far a motion uncovers what the head hides at rest, 0…1."""
+        camera = self._portrait.head.camera
+        whole = motion.blended(np.array(1.0), np.array(1.0))
+        before = project(self._outermost_mm, camera)
+        moved_px = np.abs(project(transform_points(whole, self._outermost_mm), camera) - before)
+        return float(smoothstep(float(moved_px.max()) / self._portrait.region.height, *_UNCOVERS))
 
     def points_px(self, act: Act) -> np.ndarray:
         """Return (468, 2) where the tracked points of the face lie as it acts."""
@@ -140,8 +151,9 @@ class Figure(Closing):
         behind = _TEETH_BEHIND_MM * _slant(motion, mouth_mm) * px_per_mm
         jaw = jaw_mm[:2] * px_per_mm
         shade = _shade_of_lips(meshes[0], _ROWS) if self._fields.mouth_shut else None
+        deep = _light_inside(meshes[0], _ROWS) * (1.0 if shade is None else shade)
         patches = [
-            _patch(meshes[0], places[0], places[0] + behind - jaw, shade),
+            _patch(meshes[0], places[0], places[0] + behind - jaw, deep),
             _patch(meshes[0], places[0], places[0] + behind, shade),
         ]
         gaze = head.camera_from_head[:2, :2] @ act.gaze
@@ -179,6 +191,14 @@ def _shade_of_lips(mesh_mm: np.ndarray, rows: int) -> np.ndarray:
     above = np.linspace(1, 0, rows)[:, None] * gap_mm
     shade = 1 - _UPPER_SHADOW * np.exp(-below / _SHADOW_MM)
     return (shade * (1 - _LOWER_SHADOW * np.exp(-above / _SHADOW_MM))).ravel()
+
+
+def _light_inside(mesh_mm: np.ndarray, rows: int) -> np.ndarray:
+    """Return (rows · columns,) the light on tongue and throat: little where little comes in."""
+    grid = mesh_mm.reshape(rows, -1, 3)
+    gap_mm = float(np.linalg.norm(grid[-1] - grid[0], axis=1).max())
+    lit = _DARK_INSIDE + (1 - _DARK_INSIDE) * smoothstep(gap_mm, *_LIT_AT_MM)
+    return np.full(len(mesh_mm), lit, np.float32)
 
 
 def _slant(motion: HeadMotion, place_mm: np.ndarray) -> np.ndarray:

@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 _EYE_MARGIN = (0.35, 0.55)  # of the eye's width, to the sides, above and below
 _FINE = 4  # the mouth is painted so many times larger
 _MOUTH_MARGIN = (0.2, 0.6, 1.3)  # of its width: to the sides, above, below
+_LIP_EDGE, _DARKER = 0.012, 0.6  # of its width, what mixes with the lips; of the light, lost
 _SMEAR = 0.06  # of its width: so far the photo's own inside is continued
 _TOOTH = np.array([236.0, 228.0, 212.0])
 _GUM = np.array([176.0, 92.0, 92.0])
 _TONGUE = np.array([188.0, 96.0, 96.0])
+_HUE_SHARE = 0.3  # of the skin's hue that is taken for the light's
 _CAVITY = np.array([46.0, 16.0, 16.0])
+_TONGUE_MM = (19.0, 15.0, -1.0)  # half its width and height as seen, and how far below the lips
 # Widths of teeth from the middle to the side and how far they fall short of the longest, mm.
 _UPPER_TEETH = ((8.5, 0.0), (6.6, 0.8), (7.4, 0.1), (6.6, 0.7), (6.2, 1.0), (8.0, 1.5))
 _LOWER_TEETH = ((5.2, 0.0), (5.7, 0.1), (6.6, 0.0), (6.8, 0.6), (6.8, 1.0), (9.0, 1.4))
 _ARCH_MM = 24.0  # half of the width of the arch of teeth
-_UPPER_EDGE_MM, _LOWER_EDGE_MM = 2.4, -1.0  # below the line between the lips
+_UPPER_EDGE_MM, _LOWER_EDGE_MM = 3.2, -1.0  # below the line between the lips
 
 
 def eye_picture(
@@ -108,7 +111,8 @@ def mouth_pictures(
     corner = np.array([window.x0, window.y0])
     ends = opening_px[[0, len(opening_px) // 2]] - corner
     light = float(np.clip(skin @ (0.3, 0.59, 0.11) / 185.0, 0.15, 1.0))
-    light_of = np.clip(light * skin / max(skin.mean(), 1.0), 0, 1.3) * 0.35 + light * 0.65
+    hue = np.clip(skin / max(skin.mean(), 1.0), 0.6, 1.4)
+    light_of = light * (1 + _HUE_SHARE * (hue - 1))
     size = window.height, window.width
     jaw, skull = (
         _painted(size, _line_of_lip(opening_px, upper=upper) - corner, px_per_mm, upper=upper)
@@ -137,7 +141,9 @@ def _continued(
     crop: np.ndarray, painted: np.ndarray, seen: np.ndarray, ends: np.ndarray
 ) -> np.ndarray:
     """Take the photo's inside for the painted one, continued a little beyond its border."""
-    sure = (seen > 0.9).astype(np.uint8)
+    width = float(np.linalg.norm(ends[1] - ends[0]))
+    edge = 2 * max(round(_LIP_EDGE * width), 1) + 1  # colours of the lips must not be continued
+    sure = cv2.erode((seen > 0.9).astype(np.uint8), np.ones((edge, edge), np.uint8))
     if not sure.any():
         return painted
     _, nearest = cv2.distanceTransformWithLabels(
@@ -147,8 +153,9 @@ def _continued(
     colours = np.zeros((nearest.max() + 1, 3), np.float32)
     colours[nearest[sure > 0]] = crop[sure > 0]
     spread = cv2.GaussianBlur(colours[nearest], (0, 0), 0.8)
-    reach = max(_SMEAR * float(np.linalg.norm(ends[1] - ends[0])), 2.0)
+    reach = max(_SMEAR * width, 2.0) + edge
     share = np.clip(1 - far / reach, 0, 1)[..., None]
+    spread *= 1 - _DARKER * np.clip(far / reach, 0, 1)[..., None]
     seen_px = np.dstack([crop, np.full(seen.shape, 255)]).astype(np.float32)
     spread = np.dstack([spread, np.full(seen.shape, 255, np.float32)])
     out = share * spread + (1 - share) * np.where(far[..., None] < 2 * reach, 0, painted)
@@ -186,12 +193,11 @@ def _lower_mm(x_mm: np.ndarray, y_mm: np.ndarray) -> np.ndarray:
     picture = np.empty((*x_mm.shape, 4), np.float32)
     picture[..., :3] = _CAVITY * np.exp(-((x_mm / 22.0) ** 2))[..., None]
     picture[..., 3] = 255
-    tongue = np.hypot(x_mm / 18.0, (y_mm - 3.0) / 12.0)
-    bulge = (
-        np.clip(1.1 - tongue, 0, 1)[..., None]
-        * (1 - 0.25 * np.exp(-((x_mm / 1.5) ** 2)))[..., None]
-    )
-    _lay(picture, _TONGUE * (0.3 + 0.5 * bulge), np.clip((1 - tongue) / 0.35, 0, 1))
+    away = np.hypot(x_mm / _TONGUE_MM[0], (y_mm - _TONGUE_MM[2]) / _TONGUE_MM[1])
+    # It rises to the back, where less light comes, and has a furrow.
+    lit = 0.25 + 0.6 * np.clip((y_mm - _TONGUE_MM[2]) / _TONGUE_MM[1] + 1, 0, 1)
+    lit *= np.clip(1.35 - 0.6 * away, 0, 1) * (1 - 0.12 * np.exp(-((x_mm / 2.2) ** 2)))
+    _lay(picture, _TONGUE * lit[..., None], np.clip((1 - away) / 0.3, 0, 1))
     teeth, shade = _teeth(x_mm, _LOWER_EDGE_MM - y_mm, _LOWER_TEETH, 8.0)
     _lay(picture, _GUM * 0.6 * shade[..., None], (y_mm > 5.0) & (np.abs(x_mm) < _ARCH_MM))
     _lay(picture, _TOOTH * 0.75 * shade[..., None], teeth)

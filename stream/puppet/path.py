@@ -19,6 +19,7 @@ from stream.path import MEDIAPIPE, FramePath
 from stream.puppet.acting import Act, Director
 from stream.puppet.driver import MeasureSmoother, Rest, face_middle, measure
 from stream.puppet.figure import Figure
+from stream.puppet.lips import BELIEVED, read_lips
 from stream.puppet.portrait import Portrait, Studio, read_photo
 from stream.raster import DepthRaster
 from stream.segment import PersonSegmenter
@@ -75,14 +76,13 @@ class Puppeteer(FramePath):
         self._figure = Figure(self._context, self._model, self._portrait)
         # A single picture has no rest that it could be compared with.
         absolute = options.absolute or info.still
-        head, mouth = self._portrait.head, self._figure.photo_mouth
-        self._director = Director(head, self._model, mouth, absolute=absolute)
+        self._middle = face_middle(self._model)
+        self._director = self._directed(settings, absolute=absolute)
         self._follower = self._heads = HeadFinder(
             self._model, replace(settings, faces="largest"), self._networks.get("face_3dmm"),
             self._beside, still=info.still,
         )  # fmt: skip
         self._rest, self._smoother = Rest(), MeasureSmoother()
-        self._middle = face_middle(self._model)
         self._calibrate = False
         self._act: Act = self._director.rest()
         width, height = self._portrait.size
@@ -98,6 +98,14 @@ class Puppeteer(FramePath):
             portrait = studio.portrait(pixels, name)
         raster.release()
         return portrait
+
+    def _directed(self, settings: Settings, *, absolute: bool) -> Director:
+        """Return the director, who has watched how the tracker reads the portrait's lips."""
+        head, mouth, model = self._portrait.head, self._figure.photo_mouth, self._model
+        rest = Director(head, model, mouth, BELIEVED, absolute=absolute).rest()
+        with HeadFinder(model, replace(settings, faces="largest"), None, self._beside) as finder:
+            lips = read_lips(self._figure, rest, finder, self._middle)
+        return Director(head, model, mouth, lips, absolute=absolute)
 
     def close(self) -> None:
         """Give back the networks and the OpenGL context."""

@@ -30,10 +30,10 @@ from stream.puppet.clothes import (
     under_clothes,
 )
 from stream.puppet.fields import at_nodes
+from stream.puppet.layers import background_at_rest, denser_matte, firmer_matte
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.sight import OCCLUDER, HeadSight
 from stream.symmetry import with_mirror_half
-from stream.warp import premultiplied_layer
 
 if TYPE_CHECKING:
     from stream.head_model import HeadModel
@@ -54,9 +54,7 @@ _AROUND_EYES = np.array([168, 6, 197, 122, 351, 224, 444, 230, 450, 113, 342, 22
 _LEAST_GLASSES = 0.1
 _RIGHT_CORNER, _LEFT_CORNER = 33, 263
 _BODY_SHARE = 1e-4  # of the head's motion, with which the body counts as something that moves
-_FRINGE = 0.0075  # of the region, around the matte: tips of hair that it does not see
 _HEAD_TURN, _NECK_YIELD_MM = (0.8, 0.97), 90.0
-_SLIGHT = 0.15  # cover below which the photo tells more of the background than of the person
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,8 @@ class Portrait:
         head: the fitted head.
         region: what may move.
         matte: (h, w) uint8 of `bare`, 255 inside.
-        plate: (h, w, 3) uint8 background of the region.
+        plate: (h, w, 3) uint8 background of the region, as the head uncovers it.
+        plate_at_rest: (h, w, 3) uint8, the same where the head rests.
         mesh: sheets of the head.
         clothes: (h, w, 4) uint8 premultiplied, what covers the person.
         bare: (h, w, 3) uint8, the region with skin under the clothes.
@@ -82,6 +81,7 @@ class Portrait:
     region: Region
     matte: np.ndarray
     plate: np.ndarray
+    plate_at_rest: np.ndarray
     mesh: HeadMesh
     clothes: np.ndarray
     bare: np.ndarray
@@ -211,19 +211,22 @@ class Studio:
         whole = matte_at_frame(matte, region, region)
         cloth = clothes_share(sight, crop)
         worn = resample_to_nodes(cloth, grid)
-        node_mm = max(grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0]
-        turn = still_under_clothes(depth.turn, worn, node_matte, node_mm)
+        px_mm = head.camera_from_head[2, 3] / head.camera[0, 0]
+        turn = still_under_clothes(depth.turn, worn, node_matte, max(grid.step_px) * px_mm)
         depth = replace(depth, turn=np.maximum(turn, _BODY_SHARE * (node_matte > 0)))
-        bare, bare_matte = under_clothes(crop, cloth, whole)
-        bare_matte, plate = consistent(bare, bare_matte, plate)
+        bare, bare_matte = under_clothes(crop, cloth, whole, plate, px_mm)
+        bare_matte = denser_matte(bare, firmer_matte(crop, bare_matte), plate)
         node_matte = resample_to_nodes(bare_matte.astype(np.float32) / 255, grid)
         mesh = build_mesh(depth, node_matte, head.camera[0, 0], self._settings.mesh)
         mirror = _to_the_other_side(self._model, head)
         mesh = with_mirror_half(mesh, crop, node_matte, head, mirror)
         mesh = _neck_under_clothes(_only_the_head(mesh, node_matte))
-        clothes = clothes_layer(crop, cloth, whole, laid_over(bare, bare_matte, plate))
+        clothes = clothes_layer(crop, cloth, whole, bare)
         glasses = wears_glasses(sight, face, region)
-        return Portrait(pixels, face, head, region, bare_matte, plate, mesh, clothes, bare, glasses)
+        at_rest = background_at_rest(bare, bare_matte, plate)
+        return Portrait(
+            pixels, face, head, region, bare_matte, plate, at_rest, mesh, clothes, bare, glasses
+        )
 
     def _hair_depth(self) -> HairDepth:
         engine, settings = self._networks.get("hair_depth"), self._settings
@@ -241,36 +244,6 @@ class Studio:
             plate.close()
 
 
-def consistent(
-    picture: np.ndarray, matte: np.ndarray, plate: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Change matte and background where together they would leave less than no light.
-
-    The layer that moves is I − (1 − α)·B; where that is negative, the photo at rest would not
-    come out as it is. Then B is too bright where the person hardly covers it, else α too low.
-    Away from the person the background is what the photo shows.
-
-    Args:
-        picture: (h, w, 3) uint8, I.
-        matte: (h, w) uint8, α · 255.
-        plate: (h, w, 3) uint8, B.
-
-    Returns:
-        Matte and plate, uint8.
-    """
-    alpha = matte.astype(np.float32)[..., None] / 255
-    light, behind = picture.astype(np.float32), plate.astype(np.float32)
-    most = np.floor(light / np.maximum(1 - alpha, 1e-3))
-    reach = 2 * max(round(_FRINGE * max(matte.shape)), 2) + 1
-    near = cv2.dilate((matte > 0).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    behind = np.where(near[..., None], behind, light)
-    slight = (alpha > 0) & (alpha < _SLIGHT)
-    behind = np.where(slight, np.minimum(behind, most), behind)
-    least = 1 - (light / np.maximum(behind, 1)).min(axis=2)
-    covered = np.where(alpha[..., 0] >= _SLIGHT, np.maximum(alpha[..., 0], least), alpha[..., 0])
-    return np.ceil(np.clip(covered, 0, 1) * 255).astype(np.uint8), behind.astype(np.uint8)
-
-
 def wears_glasses(sight: Sight, face: Face, region: Region) -> bool:
     """Tell whether the network sees things that do not belong to the face around the eyes."""
     things = sight.share(OCCLUDER)
@@ -280,13 +253,6 @@ def wears_glasses(sight: Sight, face: Face, region: Region) -> bool:
     places = (face.points_px[_AROUND_EYES, :2] - corner) / size * things.shape[0]
     x, y = np.clip(places.astype(int), 0, things.shape[0] - 1).T
     return bool(things[y, x].mean() > _LEAST_GLASSES)
-
-
-def laid_over(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:
-    """Return (h, w, 3) uint8, what the layer that moves shows over the plate at rest."""
-    layer = premultiplied_layer(picture, matte, plate)
-    bare = 1 - layer[..., 3:] / 255.0
-    return np.asarray(np.clip(np.rint(layer[..., :3] + bare * plate), 0, 255), np.uint8)
 
 
 def _only_the_head(mesh: HeadMesh, matte: np.ndarray) -> HeadMesh:

@@ -9,9 +9,10 @@ import cv2
 import moderngl
 import numpy as np
 
+from stream.puppet.layers import moving_layer
 from stream.puppet.shaders import FACE, PATCH, VERTEX
 from stream.puppet.topology import grid_triangles
-from stream.warp import antialiased, motion_uniforms, premultiplied_layer, resting_mask
+from stream.warp import antialiased, motion_uniforms, resting_mask
 from stream.warp_shaders import FRAGMENTS
 
 if TYPE_CHECKING:
@@ -144,13 +145,17 @@ class Stage:
     def _make_targets(self, region: Region) -> None:
         context, portrait, size = self._context, self._portrait, (region.width, region.height)
         picture = np.ascontiguousarray(region.crop(portrait.pixels))
-        layer = premultiplied_layer(portrait.bare, portrait.matte, portrait.plate)
+        layer = moving_layer(portrait.bare, portrait.matte, portrait.plate)
         self._layer = _texture(context, layer)
         self._photo = _texture(context, np.dstack([picture, np.full(size[::-1], 255, np.uint8)]))
         self._cloth = _texture(context, portrait.clothes)
-        behind = np.dstack([portrait.plate, np.zeros(size[::-1], np.uint8)])
-        cv2.copyTo(np.dstack([picture, behind[..., 3]]), self._resting, behind)
-        self._behind = context.texture(size, 4, np.ascontiguousarray(behind).tobytes())
+        self._plates = []
+        for plate in (portrait.plate, portrait.plate_at_rest):
+            behind = np.dstack([plate, np.zeros(size[::-1], np.uint8)])
+            cv2.copyTo(np.dstack([picture, behind[..., 3]]), self._resting, behind)
+            self._plates.append(np.ascontiguousarray(behind))
+        self._behind = context.texture(size, 4, self._plates[1].tobytes())
+        self._moved = 0.0
         self._ground = context.framebuffer(self._behind)
         self._targets = {smooth: _Target(context, size, smooth) for smooth in (False, True)}
 
@@ -212,7 +217,7 @@ class Stage:
 
     def draw(
         self, motion: HeadMotion, grid_mm: np.ndarray, body_mm: np.ndarray, face_mm: np.ndarray,
-        patches: list[Patch], hidden_side: float = 1.0, smooth: bool = False,
+        patches: list[Patch], hidden_side: float = 1.0, moved: float = 1.0, smooth: bool = False,
     ) -> np.ndarray:  # fmt: skip
         """Return the portrait's region as it moves.
 
@@ -223,6 +228,7 @@ class Stage:
             face_mm: (N, 3) float32 of the face.
             patches: what is seen through the openings, one for each window.
             hidden_side: how far the mirrored half is needed, 0…1.
+            moved: how far the head uncovers what it hid at rest, 0…1.
             smooth: sample every outline several times; without a graphics card that takes
                 twice the time.
 
@@ -233,6 +239,7 @@ class Stage:
         self._moving.write(np.ascontiguousarray(grid_mm, np.float32))
         self._body_moving.write(np.ascontiguousarray(body_mm[self._worn], np.float32))
         self._face_moving.write(np.ascontiguousarray(face_mm, np.float32))
+        self._set_background(moved)
         target = self._targets[smooth]
         target.frame.use()
         target.frame.clear(depth=1.0)
@@ -245,6 +252,13 @@ class Stage:
         region = self._portrait.region
         out = np.frombuffer(target.read(), np.uint8)
         return antialiased(out.reshape(region.height, region.width, 4), self._resting)
+
+    def _set_background(self, moved: float) -> None:
+        step = round(moved * _PLATE_STEPS) / _PLATE_STEPS
+        if step != self._moved:
+            self._moved = step
+            mixed = cv2.addWeighted(self._plates[0], step, self._plates[1], 1 - step, 0)
+            self._behind.write(mixed)
 
     def _set_motion(self, motion: HeadMotion) -> None:
         camera, region = self._portrait.head.camera, self._portrait.region
@@ -316,6 +330,7 @@ class Stage:
 
 
 _SAMPLES = 4  # of a pixel
+_PLATE_STEPS = 32  # from the background at rest to that of a head that moved
 _CLOTH_YIELD_MM = 6.0
 FACE_YIELD_MM, PATCH_YIELD_MM = 9.0, 8.0  # before the grid, which spans the openings
 

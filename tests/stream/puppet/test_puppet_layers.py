@@ -11,10 +11,16 @@ from stream.puppet.clothes import (
     under_clothes,
 )
 from stream.puppet.inside import eye_picture, mouth_pictures
-from stream.puppet.portrait import consistent, laid_over, wears_glasses
+from stream.puppet.layers import (
+    background_at_rest,
+    denser_matte,
+    firmer_matte,
+    laid_over,
+    moving_layer,
+)
+from stream.puppet.portrait import wears_glasses
 from stream.region import Region
 from stream.sight import BODY, NECK, OCCLUDER, Sight
-from stream.warp import premultiplied_layer
 
 RNG = np.random.default_rng(5)
 
@@ -40,10 +46,11 @@ def over(layer, behind):
 def test_layers_give_the_picture_back():
     picture, matte, cloth = person()
     plate = np.full_like(picture, 228)
-    bare, bare_matte = under_clothes(picture, cloth, matte)
-    bare_matte, plate = consistent(bare, bare_matte, plate)
-    behind = laid_over(bare, bare_matte, plate)
-    shown = over(clothes_layer(picture, cloth, matte, behind), behind)
+    bare, bare_matte = under_clothes(picture, cloth, matte, plate, 0.3)
+    bare_matte = denser_matte(bare, bare_matte, plate)
+    at_rest = background_at_rest(bare, bare_matte, plate)
+    behind = over(moving_layer(bare, bare_matte, plate), at_rest)
+    shown = over(clothes_layer(picture, cloth, matte, bare), behind)
     error = np.abs(shown - picture)
     assert (error > 3).mean() < 0.01
     assert 10 * np.log10(255**2 / (error**2).mean()) > 45
@@ -51,11 +58,14 @@ def test_layers_give_the_picture_back():
 
 def test_skin_goes_on_under_the_collar():
     picture, matte, cloth = person()
-    bare, bare_matte = under_clothes(picture, cloth, matte)
+    bare, bare_matte = under_clothes(picture, cloth, matte, np.full_like(picture, 228), 0.3)
     assert np.abs(bare[100, 60].astype(int) - (203, 153, 123)).max() < 12
     assert (bare[:60] == picture[:60]).all()
     assert bare_matte[100, 60] == 255
     assert bare_matte[100, 16] < 60  # at the outline of the clothes nothing is under them
+    _, shallow = under_clothes(picture, cloth, matte, np.full_like(picture, 228), 2.0)
+    assert shallow[80, 60] == 255
+    assert shallow[100, 60] == 0  # 60 mm deep, where the neck does not turn
 
 
 def test_without_labels_there_are_no_clothes():
@@ -65,7 +75,7 @@ def test_without_labels_there_are_no_clothes():
     share = clothes_share(sight, picture)
     assert not share.any()
     assert clothes_let_go(sight) is sight
-    bare, same = under_clothes(picture, share, matte)
+    bare, same = under_clothes(picture, share, matte, np.full_like(picture, 228), 0.3)
     assert (bare == picture).all()
     assert (same == matte).all()
 
@@ -99,19 +109,44 @@ def test_motion_ends_under_the_border_of_clothes():
     assert (np.diff(still[:, 20]) < 1e-6).all()
 
 
-def test_consistent_layers_are_never_negative():
+def random_layers():
     picture = RNG.integers(0, 256, (60, 60, 3), dtype=np.uint8)
-    matte = RNG.integers(
-        1, 256, (60, 60), dtype=np.uint8
-    )  # where it is 0, the plate is the picture
+    matte = RNG.integers(0, 256, (60, 60), dtype=np.uint8)
     plate = RNG.integers(0, 256, (60, 60, 3), dtype=np.uint8)
     matte[:10], matte[10:20] = 0, 255
-    plate[:10] = picture[:10]
-    new_matte, new_plate = consistent(picture, matte, plate)
-    layer = premultiplied_layer(picture, new_matte, new_plate)
-    assert np.abs(over(layer, new_plate) - picture).max() <= 2
-    assert (new_matte >= matte).all()
-    assert (new_plate <= plate).all()
+    return picture, matte, plate
+
+
+def test_background_at_rest_gives_the_picture_back():
+    picture, matte, plate = random_layers()
+    at_rest = background_at_rest(picture, matte, plate)
+    layer = moving_layer(picture, matte, plate)
+    assert (layer[..., :3] <= layer[..., 3:]).all()
+    assert np.abs(over(layer, at_rest) - picture).max() <= 2
+
+
+def test_a_dark_hair_covers_a_bright_background():
+    picture, plate = np.full((8, 8, 3), 20, np.uint8), np.full((8, 8, 3), 220, np.uint8)
+    for alpha, least in ((200, 230), (10, 10)):  # where the matte is slight, it is believed
+        denser = denser_matte(picture, np.full((8, 8), alpha, np.uint8), plate)
+        assert (denser >= least).all() and denser.max() < 235
+    assert (denser == 10).all()
+
+
+def test_soft_edges_are_trimmed_before_busy_scenery_alone():
+    matte = np.tile(np.clip(np.linspace(-3000, 3255, 200), 0, 255), (200, 1)).astype(np.uint8)
+    plain = np.full((200, 200, 3), 90, np.uint8)
+    busy = RNG.integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    assert (firmer_matte(plain, matte) == matte).all()
+    soft = (matte > 0) & (matte < 90)
+    assert firmer_matte(busy, matte)[soft].mean() < 0.6 * matte[soft].mean()
+    assert (firmer_matte(busy, matte)[matte == 255] == 255).all()
+
+
+def test_layers_over_each_other():
+    picture, matte, plate = random_layers()
+    shown = laid_over(picture, matte, plate)
+    assert (shown[:10] == plate[:10]).all() and (shown[10:20] == picture[10:20]).all()
 
 
 def drawn_eye():

@@ -90,13 +90,17 @@ def test_eyes_close_and_mouth_opens(path):
 
 
 def test_smooth_outlines_are_the_same_picture_with_softer_steps(path):
-    act = replace(
-        path._director.rest(), angles=path._director.rest().angles + np.array([12.0, 0, 0])
-    )
-    plain, smooth = path._figure.draw(act), path._figure.draw(act, smooth=True)
-    assert psnr(plain, smooth) > 30
-    steps = [np.abs(np.diff(one.astype(int), axis=1)).max(axis=2) for one in (plain, smooth)]
-    assert (steps[1] > 60).sum() < (steps[0] > 60).sum()
+    rest = path._director.rest()
+    rough = np.zeros(2)
+    for turn in ((-20.0, 0, 0), (0, -14.0, 0)):
+        act = replace(rest, angles=rest.angles + np.array(turn))
+        both = [path._figure.draw(act), path._figure.draw(act, smooth=True)]
+        assert psnr(*both) > 30
+        changed = np.abs(both[0].astype(int) - both[1]).max(axis=2) > 16
+        for number, one in enumerate(both):
+            detail = np.abs(one - cv2.GaussianBlur(one.astype(float), (0, 0), 1.0))
+            rough[number] += detail[changed].mean()
+    assert rough[1] < 0.95 * rough[0]
 
 
 def test_turned_head_moves_as_expected(path):
@@ -223,3 +227,13 @@ def test_large_photo_is_scaled_down_and_said(tmp_path, caplog):
         pixels = read_photo(write(tmp_path, large))
     assert pixels.shape == (1080, 864, 3)
     assert "864 x 1080" in caplog.text
+
+
+def test_background_is_the_photos_own_until_the_head_moves(path, frames):
+    figure = path._figure
+    rest = path._director.rest()
+    at_rest = figure.draw(rest).astype(int)
+    moved = figure.draw(replace(rest, angles=rest.angles + np.array([14.0, 0, 0]))).astype(int)
+    again = figure.draw(rest).astype(int)
+    assert (at_rest == again).all()
+    assert np.abs(moved - at_rest).max() > 40
