@@ -12,12 +12,14 @@ from engines.spec import SPECS, WEIGHTS
 from stream.closing import Closing
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from engines.engine import Engine
 
 _log = logging.getLogger("voltface")
 _THREADS = 2  # more do not help networks this small, and take cores from the rest
+LIVE = ("head_segmentation", "hair_depth", "face_3dmm", "refine")  # what frames may need
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,14 @@ class NetworkSettings:
         hair_depth: estimates the depth of hair and ears.
         face_3dmm: gives the fit its start.
         refine: repairs what the warp cannot know.
+        face_depth: refines the depth of faces that `voltface reconstruct` makes.
     """
 
     head_segmentation: bool = True
     hair_depth: bool = True
     face_3dmm: bool = True
     refine: bool = True
+    face_depth: bool = True
 
 
 def open_if_shipped(
@@ -68,17 +72,22 @@ class Networks(Closing):
         settings: which ones are wanted.
         choice: what runs them; see `--engine`.
         weights: folder of the network files.
+        needed: names of those that there is any use for.
 
     Raises:
         UserError: if an engine was named and cannot run.
     """
 
     def __init__(
-        self, settings: NetworkSettings, choice: str = "auto", weights: Path = WEIGHTS
+        self,
+        settings: NetworkSettings,
+        choice: str = "auto",
+        weights: Path = WEIGHTS,
+        needed: Collection[str] = LIVE,
     ) -> None:
         self._engines: dict[str, Engine] = {}
-        for name in SPECS:
-            if not getattr(settings, name, False):  # off, or opened by what needs it
+        for name in needed:
+            if not getattr(settings, name):
                 continue
             engine = open_if_shipped(name, choice, weights=weights)
             if engine is not None:

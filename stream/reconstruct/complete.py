@@ -15,8 +15,9 @@ import numpy as np
 from stream.fill import pull_push
 from stream.geometry import smoothstep
 
-_GAIN = 1.4  # largest |log| of the light of one side over the other's
+_GAIN = 1.1  # largest |log| of the light of one side over the other's
 _LIGHT, _LIGHT_BLUR = 16, 1.5  # it is found at this fraction of the chart's size, and blurred
+_JOIN, _JOIN_REACH = 8, 0.12  # a fraction of the chart's size; share of its side
 _DARK = 12.0  # grey levels that damp the ratio of dark colours
 _EDGE_REACH = 0.05  # of the chart's side, over which the edge's colours count
 _SMALL = 4  # smooth fills are made at a fraction of the chart's size
@@ -91,7 +92,13 @@ def _with_mirror(chart: Chart) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     also = also * (np.abs(chart.hairy - chart.hairy[:, ::-1]) < 0.5)
     # A place that is seen obliquely is better taken from its mirror place, if that is seen well.
     known = known * (1 - smoothstep(also - known, _WORSE * 0.5, _WORSE))
-    other = np.clip(other * _light_ratio(own, other, known, also), 0, 255)
+    # Hair before a cheek tells nothing of the cheek's light.
+    kinds = np.dstack([chart.hairy, chart.clothed, 1 - chart.hairy - chart.clothed])
+    true = ((chart.shown > _SURE) & (kinds > 0.5)).any(axis=2)
+    alike = np.abs(chart.clothed - chart.clothed[:, ::-1]) < 0.5
+    both = known * true * alike, also * true[:, ::-1]
+    other = np.clip(other * _light_ratio(own, other, *both), 0, 255)
+    other = np.clip(other * _joined(own, other, both[0] * both[1]), 0, 255)
     borrowed = (1 - known) * also
     total = known + borrowed
     share = (borrowed / np.maximum(total, 1e-6))[..., None]
@@ -120,6 +127,29 @@ def _light_ratio(
     right = pull_push(ratio.astype(np.float32), (sure > 0.5).astype(np.float32))
     ratio = cv2.GaussianBlur(np.hstack([-right[:, ::-1], right]), (0, 0), 1.0)
     return np.exp(cv2.resize(ratio, known.shape[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def _joined(own: np.ndarray, other: np.ndarray, both: np.ndarray) -> np.ndarray:
+    """Return (S, S, 3) by how much borrowed colours must be brighter to meet those beside them.
+
+    What the two differ by where both are seen is continued, and fades with the distance from
+    there: at the border of what is borrowed nothing jumps.
+    """
+    size = both.shape[1] // _JOIN, both.shape[0] // _JOIN
+    share = cv2.resize(both, size, interpolation=cv2.INTER_AREA)
+    mean = [
+        cv2.resize(side * both[..., None], size, interpolation=cv2.INTER_AREA)
+        / np.maximum(share, 1e-3)[..., None]
+        for side in (own, other)
+    ]
+    known = share > 0.5
+    if not known.any():
+        return np.ones_like(own)
+    off = np.clip(np.log((mean[0] + _DARK) / (mean[1] + _DARK)), -_GAIN, _GAIN)
+    spread = pull_push((off * known[..., None]).astype(np.float32), known.astype(np.float32))
+    away = cv2.distanceTransform((~known).view(np.uint8), cv2.DIST_L2, 3) / len(share)
+    off = cv2.GaussianBlur(spread * np.exp(-away / _JOIN_REACH)[..., None], (0, 0), 1.0)
+    return np.exp(cv2.resize(off, both.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def _smooth(colours: np.ndarray, weight: np.ndarray) -> np.ndarray | None:

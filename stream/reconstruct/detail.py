@@ -58,7 +58,7 @@ class DetailSettings:
 
     heat_cm2: float = 0.2
     share: float = 0.2
-    gain_mm: float = 16.0
+    gain_mm: float = 12.0
     passes: int = 30
     largest: float = 0.16
     grain_px: tuple[float, float] = (0.8, 3.0)

@@ -14,6 +14,7 @@ before, cannot be seen in it either. D' is 0 where there is no face.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -37,6 +38,7 @@ __all__ = [
     "OFFSET",
     "SIZE",
     "FaceDepth",
+    "FaceView",
     "along_ray",
     "denormalised",
     "depth_crop",
@@ -48,6 +50,7 @@ __all__ = [
 CROP_PER_FACE = 1.5  # the crop's side over the longer extent of the tracked face
 GAIN, OFFSET = -1.5, 0.75  # a and c of eq. 7: the tip at 0.75, half a side behind it at 0
 NOSE_TIP = 1  # of the tracked points
+_STEP_MM = 12.0  # between neighbours: one is before the other
 _EDGE = 6  # pixels of the crop over which the network's answer fades into the fit
 
 
@@ -119,6 +122,53 @@ def model_depth(
     return raster.draw(vertices_mm, seen, grid)[0].copy()
 
 
+@dataclass(frozen=True, slots=True)
+class FaceView:
+    """What the network says of one face, at the pixels of its crop.
+
+    Attributes:
+        crop: where it looked.
+        fitted_mm: (SIZE, SIZE) depth of the head that it was given, 0 where that is not.
+        found_mm: (SIZE, SIZE) depth that it answers; it means nothing where the head is not.
+        share: (SIZE, SIZE) 0…1, how far to follow it: not at all at the border of head or crop.
+        camera_from_head: (4, 4) pose of the head that it was given.
+    """
+
+    crop: Crop
+    fitted_mm: np.ndarray
+    found_mm: np.ndarray
+    share: np.ndarray
+    camera_from_head: np.ndarray
+
+    def change_mm(self) -> np.ndarray:
+        """Return (SIZE, SIZE) what it changes; nan off the head, and beside steps in its depth.
+
+        A network blurs the outline of a nose before a cheek, so that depth is wrong on both sides.
+        """
+        there = self.fitted_mm > 0
+        far = np.where(there, self.fitted_mm, 0).astype(np.float32)
+        near = np.where(there, self.fitted_mm, np.inf).astype(np.float32)
+        around = np.ones((3, 3), np.uint8)
+        step = cv2.dilate(far, around) - cv2.erode(near, around)
+        beside = cv2.dilate((there & (step > _STEP_MM)).view(np.uint8), np.ones((5, 5), np.uint8))
+        return np.where(there & (beside == 0), self.found_mm - self.fitted_mm, np.nan)
+
+    def places(self, points_px: np.ndarray) -> np.ndarray:
+        """Return (…, 2) columns and rows of the crop's maps for (…, 2) places in the frame."""
+        matrix = self.crop.matrix(SIZE)
+        return (points_px @ matrix[:, :2].T + matrix[:, 2] - 0.5).astype(np.float32)
+
+    def at(self, values: np.ndarray, points_px: np.ndarray) -> np.ndarray:
+        """Return (N, M) float32 values of one of its maps at (N, M, 2) places in the frame.
+
+        nan beyond the crop, and beside what is nan.
+        """
+        return cv2.remap(
+            values.astype(np.float32), self.places(points_px), None, cv2.INTER_LINEAR,
+            borderValue=(float("nan"),),
+        )  # fmt: skip
+
+
 class FaceDepth:
     """Asks the network for the depth of faces.
 
@@ -144,25 +194,19 @@ class FaceDepth:
             (rows, columns) float32 mm; nan where the fitted head or the crop is not. At the
             border of either it is the fitted head's depth.
         """
+        view = self.view(pixels, face, head)
+        there = view.fitted_mm > 0
+        change = view.share * (view.found_mm - view.fitted_mm)
+        return view.at(np.where(there, view.fitted_mm + change, np.nan), grid.positions_px)
+
+    def view(self, pixels: np.ndarray, face: Face, head: Head) -> FaceView:
+        """Return what the network says of a face; the arguments are those of `refined`."""
         crop = depth_crop(face.points_px)
         fitted_mm, found_mm = self.in_crop(pixels, head, crop)
-        there = fitted_mm > 0
         inside = np.zeros((SIZE + 2, SIZE + 2), np.uint8)
-        inside[1:-1, 1:-1] = there
+        inside[1:-1, 1:-1] = fitted_mm > 0
         share = np.clip(cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1] / _EDGE, 0, 1)
-        mixed = np.where(there, fitted_mm + share * (found_mm - fitted_mm), np.nan)
-        scale = SIZE / crop.side
-        matrix = np.array(
-            [
-                [scale, 0, 0.5 * SIZE - 0.5 - scale * crop.x],
-                [0, scale, 0.5 * SIZE - 0.5 - scale * crop.y],
-            ]
-        )
-        places = cv2.transform(grid.positions_px, matrix).astype(np.float32)
-        return cv2.remap(
-            mixed.astype(np.float32), places[..., 0], places[..., 1], cv2.INTER_LINEAR,
-            borderValue=(float("nan"),),
-        )  # fmt: skip
+        return FaceView(crop, fitted_mm, found_mm, share, head.camera_from_head)
 
     def in_crop(self, pixels: np.ndarray, head: Head, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
         """Return depth in a crop: (SIZE, SIZE) mm from the camera, of the fit and of the network.

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
 
 from stream.geometry import project, transform_points
+from stream.reconstruct.normals import vertex_normals
 from stream.reconstruct.template import EAR, FACE, NECK, SCALP
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ _FACING, _SIDE = 0.2, 0.35  # cosines to the ray of sight: seen from the front; 
 _GAP_MM = 12.0  # hair of the outline may begin so far from the skin
 _MEMBRANE = 2.0  # λ
 _KIND, _GUESS = 0.2, 0.3  # λ of what is hair and what is not; weight of the hidden scalp
+_OBLIQUE = 0.5  # cosine below which a face is seen at its edge
+_FARTHER = 0.4  # a half is the far one where it is seen at a cosine smaller by so much
+_BORROWED = 0.5  # weight of what the mirror half shows
 _BELOW_EARS_MM, _TELLING = 100.0, 30  # where hair beside the neck is long; places that tell it
 _COVERED_MM = (3.0, 12.0)  # growth over which the relief of the skin below goes away
 _ROUNDS = 24  # of that smoothing
@@ -39,10 +44,16 @@ class HairShape:
     Args:
         laplacian: (S, S) graph Laplacian of the surface.
         labels: (S,) of the head model at its vertices.
+        mean: (S, 3) the surface of the mean head, which is symmetric about x = 0.
+        triangles: (T, 3) of it.
     """
 
-    def __init__(self, laplacian: sparse.csc_matrix, labels: np.ndarray) -> None:
-        self._labels, self._laplacian = labels, laplacian
+    def __init__(
+        self, laplacian: sparse.csc_matrix, labels: np.ndarray, mean: np.ndarray,
+        triangles: np.ndarray,
+    ) -> None:  # fmt: skip
+        self._labels, self._laplacian, self._triangles = labels, laplacian, triangles
+        self._mirror = cKDTree(mean).query(mean * [-1, 1, 1])[1]
         degree = laplacian.diagonal()
         self._mean = sparse.diags(1 / degree) @ (sparse.diags(degree) - laplacian)
 
@@ -125,7 +136,28 @@ class HairShape:
         still = ~np.isin(self._labels, (FACE, SCALP, EAR, NECK))
         weight[still] = 10.0 * (target[still] == 0)
         clothed = front & (maps.at(maps.body, places[:, here]) > 0.5)
-        return target, weight, hairy | outline, clothed
+        normals = vertex_normals(skin, self._triangles) @ pose[:3, :3].T
+        seen_at = -np.einsum("nd,nd->n", normals, _unit(bare))
+        far = seen_at[self._mirror] > seen_at + _FARTHER
+        clothed &= (self._labels != FACE) | (seen_at > _OBLIQUE)  # below a jaw, a collar begins
+        hairy |= outline
+        stray = hairy & (seen_at < _OBLIQUE) & (self._labels == FACE) & bald[self._mirror]
+        self._take_from_mirror(target, weight, hairy, far, stray)
+        return target, weight, hairy, clothed
+
+    def _take_from_mirror(
+        self, target: np.ndarray, weight: np.ndarray, hairy: np.ndarray, far: np.ndarray,
+        stray: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Where nobody sees the far half, take what the near one shows; change all in place.
+
+        Hair that is seen at the edge of a far cheek is not that cheek's, if the near one is bare:
+        such places are `stray`.
+        """
+        there = far & (stray | ((weight == 0) & (weight[self._mirror] > 0)))
+        source = self._mirror[there]
+        values = target[source], _BORROWED * weight[source], hairy[source]
+        target[there], weight[there], hairy[there] = values
 
     def _combed(self, grown: np.ndarray, growth: np.ndarray) -> np.ndarray:
         """Take away the relief of ears and skin where hair covers it."""

@@ -66,9 +66,7 @@ class Reconstructor(Closing):
         self._stage = timer.stage
         self.looker = HeadLooker(settings)
         model, context = self.looker.model, self.looker.context
-        self._surfaces = SurfaceBuilder(
-            model, context, coarse=settings.quality == "low", face_depth=self.looker.face_depth
-        )
+        self._surfaces = SurfaceBuilder(model, context, coarse=settings.quality == "low")
         self._texturer = Texturer(context)
 
     def close(self) -> None:

@@ -17,19 +17,22 @@ from stream.hair_network import HairNetwork
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
 from stream.matte import MatteState, head_matte
-from stream.networks import Networks, open_if_shipped
+from stream.networks import Networks
 from stream.raster import DepthRaster
+from stream.reconstruct.face_depth import FaceDepth, FaceView
+from stream.reconstruct.stance import agreed_head, tilted_head
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight, Sight
 
 if TYPE_CHECKING:
+    from stream.face_3dmm import FaceGuess
     from stream.frame import Face, Head
     from stream.settings import Settings
 
 _NODES = 160  # along a region's longer side: a picture has time for more than a frame
 _MATTE_SIZE = 512
-_THREADS = 2  # of a network
+_NEEDED = ("head_segmentation", "hair_depth", "face_3dmm", "face_depth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class HeadLook:
         matte: (h, w) float32 0…1, the person, over the region at any resolution.
         sight: what the networks saw in the region.
         depth: of the head and its hair, at the nodes of a grid over the region.
+        face_view: what the network `face_depth` says of the face, if there is one.
     """
 
     pixels: np.ndarray
@@ -53,6 +57,7 @@ class HeadLook:
     matte: np.ndarray
     sight: Sight
     depth: HeadDepth
+    face_view: FaceView | None = None
 
 
 class HeadLooker(Closing):
@@ -72,8 +77,9 @@ class HeadLooker(Closing):
         self._raster = DepthRaster(
             self.context, self.model.triangles, self.model.triangles_of(1, 2, 3, 4)
         )
-        self.networks = Networks(replace(settings.networks, refine=False), settings.engine)
-        self.face_depth = open_if_shipped("face_depth", settings.engine, threads=_THREADS)
+        self.networks = Networks(settings.networks, settings.engine, needed=_NEEDED)
+        engine = self.networks.get("face_depth")
+        self._face_depth = FaceDepth(engine, self._raster, self.model) if engine else None
         self._segmenter = PersonSegmenter()
         self._sight = HeadSight(self._segmenter, self.networks.get("head_segmentation"))
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
@@ -83,8 +89,6 @@ class HeadLooker(Closing):
         self._beside.shutdown()
         self._segmenter.close()
         self.networks.close()
-        if self.face_depth is not None:
-            self.face_depth.close()
         self._raster.release()
         self.context.release()
 
@@ -93,8 +97,6 @@ class HeadLooker(Closing):
         """What runs each network, as really executed."""
         mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
         own = self.networks.as_stats
-        if self.face_depth is not None:
-            own |= {"face_depth": self.face_depth.as_stats}
         return {"face_mesh": dict(mediapipe), "person_segmentation": dict(mediapipe), **own}
 
     def look(self, pixels: np.ndarray) -> list[HeadLook]:
@@ -107,12 +109,22 @@ class HeadLooker(Closing):
         network = self.networks.get("face_3dmm")
         with HeadFinder(self.model, self._settings, network, self._beside, still=True) as heads:
             faces = heads.track(frame)
-            fitted = heads.fit(frame, faces)
+            fitted = [
+                self._turned(head, heads.guess(face.id), face)
+                for face, head in zip(faces, heads.fit(frame, faces), strict=True)
+            ]
         looks = [self._head(frame, face, head) for face, head in zip(faces, fitted, strict=True)]
         found = [look for look in looks if look is not None]
         return sorted(found, key=lambda look: look.head.camera_from_head[2, 3])
 
+    def _turned(self, head: Head, guess: FaceGuess | None, face: Face) -> Head:
+        return head if guess is None else agreed_head(head, guess, face, self.model)
+
     def _head(self, frame: Frame, face: Face, head: Head) -> HeadLook | None:
+        view = None
+        if self._face_depth is not None:
+            view = self._face_depth.view(frame.pixels, face, head)
+            head = tilted_head(head, view, face, self.model)
         region = head_region(head, frame.size)
         if region.is_empty:
             return None
@@ -124,7 +136,7 @@ class HeadLooker(Closing):
         prior = hair.prior(head, grid)
         matte = head_matte(crop, sight.person, prior, settings, MatteState(), region)
         depth = hair.estimate(head, resample_to_nodes(matte, grid), grid, sight)
-        return HeadLook(frame.pixels, face, head, region, matte, sight, depth)
+        return HeadLook(frame.pixels, face, head, region, matte, sight, depth, view)
 
     def _hair_depth(self) -> HairDepth:
         engine, settings = self.networks.get("hair_depth"), self._settings

@@ -13,6 +13,7 @@ from stream.reconstruct.anchor import Anchors
 from stream.reconstruct.hair import HairShape
 from stream.reconstruct.maps import SIDE, HeadMaps, head_maps
 from stream.reconstruct.normals import vertex_normals
+from stream.reconstruct.plain_skin import plain_skin
 from stream.reconstruct.relief_of_face import FaceRelief
 from stream.reconstruct.template import EAR, EYES, FACE, MOUTH, NECK, Template
 from stream.region import NodeGrid
@@ -20,7 +21,6 @@ from stream.region import NodeGrid
 if TYPE_CHECKING:
     import moderngl
 
-    from stream.face_3dmm import Network
     from stream.head_model import HeadModel
     from stream.reconstruct.look import HeadLook
 
@@ -56,7 +56,6 @@ class SurfaceBuilder:
         model: the head model.
         context: OpenGL.
         coarse: one step of refinement less, for a quarter of the triangles.
-        face_depth: engine of the network of this name; without it the fit stands.
     """
 
     def __init__(
@@ -65,23 +64,23 @@ class SurfaceBuilder:
         context: moderngl.Context,
         *,
         coarse: bool = False,
-        face_depth: Network | None = None,
     ) -> None:
         self.model = model
         self.template = Template(model, 1 if coarse else 2)
         labels = self.template.refined(np.eye(7)[self.template.skin_labels()], 0, 1).argmax(axis=1)
         self._anchors = Anchors(model, self.template)
         laplacian = self.template.laplacian(1)
-        self._hair = HairShape(laplacian, labels)
+        mean = self.template.closed(model.shape())
+        self._hair = HairShape(
+            laplacian, labels, self.template.refined(mean, 0, 1), self.template.levels[0].triangles
+        )
         self._raster = DepthRaster(context, model.triangles)
         face = np.isin(self.template.skin_labels(), (FACE, MOUTH, EYES)).astype(float)
         face = self.template.refined(face, 0, 1)
-        self._relief = (
-            FaceRelief(face_depth, self._raster, model, laplacian, face) if face_depth else None
-        )
+        self._relief = FaceRelief(laplacian, face)
         self._uv = self.template.refined(self.template.chart())
         skin = np.isin(self.template.skin_labels(), (FACE, EAR, NECK)).astype(float)
-        self._skin = self.template.refined(skin)
+        self._skin = self.template.refined(skin) * plain_skin(model, self.template.refined(mean))
 
     def close(self) -> None:
         """Give back what was made in the OpenGL context."""
@@ -92,14 +91,17 @@ class SurfaceBuilder:
         head, template = look.head, self.template
         maps = head_maps(look, self.model)
         shape = self.model.shape(head.identity, head.expression)
-        closed = transform_points(head.camera_from_head, template.closed(shape))
-        closed = self._anchors.laid(closed, look.face, head)
+        rest = template.closed(shape)
+        placed = transform_points(head.camera_from_head, rest)
+        closed = self._anchors.laid(placed, look.face, head)
         seen = template.refined(closed, 0, 1)
         grid = NodeGrid(look.region, SIDE, SIDE)
         bare = self._raster.front(transform_points(head.camera_from_head, shape), head.camera, grid)
-        if self._relief is not None:
+        if look.face_view is not None:
             normals = vertex_normals(seen, template.levels[0].triangles)
-            seen = self._relief.moved(seen, normals, look, grid, bare)
+            given = transform_points(look.face_view.camera_from_head, rest)
+            turned = template.refined((given - placed)[:, 2], 0, 1)
+            seen = self._relief.moved(seen, normals, look.face_view, head.camera, turned)
         skin = transform_points(invert_rigid(head.camera_from_head), seen)
         grown, *fields = self._hair.grown(skin, head, maps, bare)
         fine = template.refined(grown, 1)

@@ -77,7 +77,7 @@ class Texturer:
         sight = Visibility(look, surface.maps, front)
         normals = vertex_normals(points, surface.triangles)
         facing = -np.einsum("nd,nd->n", normals, points) / np.linalg.norm(points, axis=1)
-        seen = sight.weight(points, facing, surface.hairy)
+        seen = sight.weight(points, facing, np.maximum(surface.hairy, surface.clothed))
         in_picture = (seen[surface.triangles] > _WELL).all(axis=1)
         at_collar = np.isin(surface.triangles, boundary_loop(surface.triangles)).any(axis=1)
         in_picture = one_fan_each(surface.triangles, in_picture & ~at_collar)
@@ -100,7 +100,7 @@ class Texturer:
         there = np.isfinite(drawn[..., 0])
         near = np.flatnonzero((there & (drawn[..., 3] > 0)).ravel())
         flat = drawn.reshape(-1, 4)[near]
-        seen = sight.weight(flat[:, :3], flat[:, 3], hairy.ravel()[near])
+        seen = sight.weight(flat[:, :3], flat[:, 3], np.maximum(hairy, clothed).ravel()[near])
         weight, colours = np.zeros(side * side, np.float32), np.zeros((side * side, 3), np.float32)
         weight[near], colours[near] = np.clip(seen / _WELL, 0, 1), sight.colours(flat[:, :3])
         shown = np.zeros((side * side, 3), np.float32)

@@ -40,15 +40,16 @@ class Visibility:
         self._person = cv2.erode(maps.person, np.ones((5, 5), np.uint8))
         self._inside_mm = _from_outline(front_mm, look)
         # A single lock before the far cheek is thinner than the fit is true.
-        self._near_hair = cv2.dilate(maps.hair, np.ones((7, 7), np.uint8))
+        self._cover = maps.hair + maps.body
+        self._no_skin = 1 - cv2.erode(maps.skin, np.ones((7, 7), np.uint8))
 
-    def weight(self, points: np.ndarray, facing: np.ndarray, hairy: np.ndarray) -> np.ndarray:
+    def weight(self, points: np.ndarray, facing: np.ndarray, covered: np.ndarray) -> np.ndarray:
         """Return (N,) float32 0…1, how well each place is seen.
 
         Args:
             points: (N, 3) camera space, mm.
             facing: (N,) cosine between the normal and the way to the camera.
-            hairy: (N,) 0…1, whether it is hair.
+            covered: (N,) 0…1, whether it is hair or clothes.
         """
         points, facing = points.astype(np.float32), facing.astype(np.float32)
         places = project(points, self._camera)
@@ -59,9 +60,9 @@ class Visibility:
         )
         hidden = (points[:, 2] - sampled(self._front_mm, node)) * np.clip(facing, 0.2, 1)
         at = self._maps.places(places)
-        skin, hair = sampled(self._maps.skin, at), sampled(self._maps.hair, at)
-        hair = np.where(facing < _OBLIQUE, sampled(self._near_hair, at), hair)
-        other = np.where(hairy > 0.6, skin, np.where(hairy < 0.4, hair, 0))
+        skin, cover = sampled(self._maps.skin, at), sampled(self._cover, at)
+        cover = np.where(facing < _OBLIQUE, sampled(self._no_skin, at), cover)
+        other = np.where(covered > 0.6, skin, np.where(covered < 0.4, cover, 0))
         weight = smoothstep(facing, *_FACING) * (1 - smoothstep(hidden, *_HIDDEN_MM))
         weight *= smoothstep(sampled(self._person, at), *_PERSON)
         weight *= 1 - smoothstep(sampled(self._maps.held, at), *_HELD)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,6 +71,27 @@ def test_hair_is_laid_by_the_face():
     assert measure.hair_errors(0.7 * bump(), scan)["hair %"] < 1e-3
     wrong[scan.hair] += 12
     assert measure.hair_errors(wrong, scan)["hair mm"] == pytest.approx(12, abs=0.01)
+
+
+def test_what_a_cropped_picture_hides_is_no_error():
+    """The same sphere, seen along the same rays, by a camera whose axis points elsewhere."""
+    camera = pinhole_camera(SIDE, SIDE, 120.0)
+    rays = measure.unprojected(np.ones((SIDE, SIDE)), camera)
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    centre = np.array([0.0, 0.0, 700.0])
+    along = rays @ centre
+    root = along**2 - centre @ centre + 100.0**2
+    distance = np.where(root > 0, along - np.sqrt(np.maximum(root, 0)), np.nan)
+    scan = scan_of((distance * rays[..., 2]).astype(np.float32))
+    scan = replace(scan, camera=camera, face=np.isfinite(scan.depth_mm), hair=None)
+    # A camera with its principal point aside that sees as much: depth along its own axis.
+    other = camera.copy()
+    other[0, 2] += 60.0
+    view = measure.along_ray(camera, np.array([SIDE, SIDE]) / 2, (SIDE, SIDE))
+    aside = measure.along_ray(other, np.array([SIDE, SIDE]) / 2, (SIDE, SIDE))
+    found = (scan.depth_mm * view / aside).astype(np.float32)
+    assert measure.face_errors(found, scan)["mean %"] > 3  # as if it were of the same axis
+    assert measure.face_errors(found, scan, other)["mean %"] < 0.5
 
 
 def test_florence_and_biwi_measures():

@@ -1,4 +1,11 @@
-"""What is measured of a depth against the true one."""
+"""What is measured of a depth against the true one.
+
+Where the optical axis meets the scene cannot be seen in a picture that was cut out of a larger
+one, nor what lens took it, and depth along another axis is a tilted depth. So errors of face and
+hair compare depths along the ray through the middle of the true face, each by its own camera, as
+if both cameras were turned to look at it; for a face in the middle of an uncropped picture that
+is the depth along z.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +24,15 @@ _LEAST_PIXELS = 100
 _POINTS = 4000  # that distances are taken between
 
 
-def face_errors(depth_mm: np.ndarray, scan: Scan, seed: int = 0) -> dict[str, float]:
+def face_errors(
+    depth_mm: np.ndarray, scan: Scan, camera: np.ndarray | None = None, seed: int = 0
+) -> dict[str, float]:
     """Measure depth in the face after a scale-and-shift fit (pix2vertex §5.2, Table 1).
 
     Args:
-        depth_mm: (H, W), nan where the method says nothing.
+        depth_mm: (H, W) along z, nan where the method says nothing.
         scan: the truth; its `face`, or where that is not known all of its depth.
+        camera: (3, 3) in which the method counts depth; that of the scan unless given.
         seed: of RANSAC, the same for all methods.
 
     Returns:
@@ -36,22 +46,25 @@ def face_errors(depth_mm: np.ndarray, scan: Scan, seed: int = 0) -> dict[str, fl
     both = region & np.isfinite(depth_mm)
     if both.sum() < _LEAST_PIXELS:
         return {}
-    true = scan.depth_mm[both].astype(float)
-    scale, shift = fitted_depth(depth_mm[both].astype(float), true, np.random.default_rng(seed))
-    laid = scale * depth_mm + shift
-    error = 100 * np.abs(laid[both] - true) / np.ptp(scan.depth_mm[region])
+    found_mm, true_mm = _along_one_ray(depth_mm, scan, camera)
+    found, true = found_mm[both], true_mm[both]
+    scale, shift = fitted_depth(found, true, np.random.default_rng(seed))
+    laid = scale * found_mm + shift
+    error = 100 * np.abs(laid[both] - true) / np.ptp(true_mm[region])
     return {
         "mean %": float(error.mean()),
         "std %": float(error.std()),
         "median %": float(np.median(error)),
         "90 %": float(np.percentile(error, 90)),
-        "normals °": normal_error(laid, scan, both),
+        "normals °": normal_error(scan.depth_mm * laid / true_mm, scan, both),
         "covered %": 100 * float(both.sum() / region.sum()),
     }
 
 
-def hair_errors(depth_mm: np.ndarray, scan: Scan) -> dict[str, float]:
-    """Measure depth of hair.
+def hair_errors(
+    depth_mm: np.ndarray, scan: Scan, camera: np.ndarray | None = None
+) -> dict[str, float]:
+    """Measure depth of hair; the arguments are those of `face_errors`.
 
     Returns:
         Mean absolute error in mm where the face is laid on the truth by its median distance
@@ -64,17 +77,46 @@ def hair_errors(depth_mm: np.ndarray, scan: Scan) -> dict[str, float]:
     face, hair = there & scan.face, there & scan.hair
     if min(face.sum(), hair.sum()) < _LEAST_PIXELS:
         return {}
-    shift = float(np.median((scan.depth_mm - depth_mm)[face]))
-    error = np.abs(depth_mm + shift - scan.depth_mm)[hair]
+    found_mm, true_mm = _along_one_ray(depth_mm, scan, camera)
+    shift = float(np.median((true_mm - found_mm)[face]))
+    error = np.abs(found_mm + shift - true_mm)[hair]
     head = face | hair
-    true, found = scan.depth_mm[head].astype(float), depth_mm[head].astype(float)
-    scale, move = fitted_depth(found, true, np.random.default_rng(0))
-    laid = np.abs(scale * depth_mm + move - scan.depth_mm)[hair]
+    scale, move = fitted_depth(found_mm[head], true_mm[head], np.random.default_rng(0))
+    laid = np.abs(scale * found_mm + move - true_mm)[hair]
     return {
         "hair mm": float(error.mean()),
-        "hair %": 100 * float(laid.mean() / np.ptp(true)),
+        "hair %": 100 * float(laid.mean() / np.ptp(true_mm[head])),
         "hair covered %": 100 * float(hair.sum() / scan.hair.sum()),
     }
+
+
+def along_ray(camera: np.ndarray, middle_px: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what turns depth along z into depth along the ray through a place of the picture.
+
+    Args:
+        camera: (3, 3) intrinsics.
+        middle_px: (2,) the place.
+        shape: height and width of the picture.
+
+    Returns:
+        (H, W) float64 factors, about 1.
+    """
+    ones = np.ones(shape)
+    ray = np.append((middle_px - camera[:2, 2]) / camera[[0, 1], [0, 1]], 1.0)
+    return unprojected(ones, camera) @ (ray / np.linalg.norm(ray))
+
+
+def _along_one_ray(
+    depth_mm: np.ndarray, scan: Scan, camera: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (H, W) depths, found and true, along the ray through the middle of the true face."""
+    found, true = depth_mm.astype(float), scan.depth_mm.astype(float)
+    if camera is None:
+        return found, true
+    rows, columns = np.nonzero(np.isfinite(true) if scan.face is None else scan.face)
+    middle_px = np.array([columns.min() + columns.max() + 1, rows.min() + rows.max() + 1]) / 2
+    found *= along_ray(camera, middle_px, true.shape)
+    return found, true * along_ray(scan.camera, middle_px, true.shape)
 
 
 def normal_error(depth_mm: np.ndarray, scan: Scan, where: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,7 +14,6 @@ from stream.geometry import transform_points
 from stream.hair_depth import HairDepth
 from stream.raster import DepthRaster
 from stream.reconstruct.depth import surface_depth
-from stream.reconstruct.face_depth import FaceDepth
 from stream.reconstruct.head import Reconstructor
 from stream.region import NodeGrid, resample_to_nodes
 from stream.settings import Settings
@@ -22,10 +21,24 @@ from stream.stats import StageTimer
 
 if TYPE_CHECKING:
     from stream.frame import Head
+    from stream.reconstruct.face_depth import FaceView
     from stream.reconstruct.look import HeadLook
     from stream.region import Region
 
 _FACE_NODES = 400  # along the region, for the network of the face
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one method says of a picture.
+
+    Attributes:
+        depth_mm: (H, W) float32 along z, nan where it says nothing.
+        camera: (3, 3) intrinsics in which it counts.
+    """
+
+    depth_mm: np.ndarray
+    camera: np.ndarray
 
 
 class Methods(Closing):
@@ -45,16 +58,14 @@ class Methods(Closing):
             self._model.triangles,
             self._model.triangles_of(1, 2, 3, 4),
         )
-        engine = self._reconstructor.looker.face_depth
-        self._face_depth = FaceDepth(engine, self._raster, self._model) if engine else None
 
     def close(self) -> None:
         """Give back the networks and the OpenGL context."""
         self._raster.release()
         self._reconstructor.close()
 
-    def depths(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """Return (H, W) float32 depth of the nearest head by method, nan where it says nothing.
+    def estimates(self, pixels: np.ndarray) -> dict[str, Estimate]:
+        """Return the depth of the nearest head by method.
 
         Args:
             pixels: (H, W, 3) uint8 RGB.
@@ -72,18 +83,24 @@ class Methods(Closing):
             identity=np.zeros_like(landmarks.identity),
             expression=np.zeros_like(landmarks.expression),
         )
+        plain, seen = landmarks.camera, look.head.camera
         found = {
-            "mean head": self._of_model(mean, look),
-            "landmark fit": self._of_model(landmarks, look),
-            "analytic depth": self._of_nodes(self._analytic(look), look),
-            "hair_depth": self._of_nodes(look.depth.front_mm, look),
-            "fusion": self._fusion(look, detail=False),
+            "mean head": Estimate(self._of_model(mean, look), plain),
+            "landmark fit": Estimate(self._of_model(landmarks, look), plain),
+            "analytic depth": Estimate(self._analytic(look, landmarks), plain),
+            "analytic depth, turned": Estimate(self._analytic(look, look.head), seen),
+            "hair_depth": Estimate(self._of_nodes(look.depth.front_mm, look), seen),
+            "fusion": Estimate(self._fusion(look, detail=False), seen),
         }
-        if self._face_depth is not None:
-            found["face_depth"] = self._of_face_depth(look)
+        if look.face_view is not None:
+            found["face_depth"] = Estimate(_of_face_view(look.face_view, look), seen)
         if self._detail:
-            found["fusion, --detail"] = self._fusion(look, detail=True)
+            found["fusion, --detail"] = Estimate(self._fusion(look, detail=True), seen)
         return found
+
+    def depths(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """Return (H, W) float32 depth of the nearest head by method, each in its own camera."""
+        return {name: found.depth_mm for name, found in self.estimates(pixels).items()}
 
     def _fusion(self, look: HeadLook, *, detail: bool) -> np.ndarray:
         surface = self._reconstructor.surface(look, detail=detail)
@@ -100,19 +117,12 @@ class Methods(Closing):
         depth = surface_depth(vertices, head.camera, look.region, self._raster)
         return _whole(np.where(depth > 0, depth, np.nan), look.region, look.pixels)
 
-    def _analytic(self, look: HeadLook) -> np.ndarray:
-        """Return (rows, columns) depth by the stage without its network."""
+    def _analytic(self, look: HeadLook, head: Head) -> np.ndarray:
+        """Return (H, W) depth of a head by the stage without its network."""
         grid = look.depth.grid
         hair = HairDepth(self._model, self._raster, Settings().hair)
         matte = resample_to_nodes(look.matte, grid)
-        return hair.estimate(look.head, matte, grid, look.sight).front_mm
-
-    def _of_face_depth(self, look: HeadLook) -> np.ndarray:
-        """Return (H, W) depth by the network alone, where the fitted head is."""
-        assert self._face_depth is not None  # noqa: S101 - asked for by who knows
-        grid = NodeGrid.over(look.region, _FACE_NODES)
-        nodes = self._face_depth.refined(look.pixels, look.face, look.head, grid)
-        return _whole(at_pixels(nodes, grid), look.region, look.pixels)
+        return self._of_nodes(hair.estimate(head, matte, grid, look.sight).front_mm, look)
 
     def _of_nodes(self, front_mm: np.ndarray, look: HeadLook) -> np.ndarray:
         """Bring depth at nodes to the pixels of the person."""
@@ -120,6 +130,13 @@ class Methods(Closing):
         depth = at_pixels(front_mm, grid)
         matte = cv2.resize(look.matte, (region.width, region.height))
         return _whole(np.where(matte > 0.5, depth, np.nan), region, look.pixels)
+
+
+def _of_face_view(view: FaceView, look: HeadLook) -> np.ndarray:
+    """Return (H, W) depth by the network alone, where the head is that it was given."""
+    grid = NodeGrid.over(look.region, _FACE_NODES)
+    there = np.where(view.fitted_mm > 0, view.found_mm, np.nan)
+    return _whole(at_pixels(view.at(there, grid.positions_px), grid), look.region, look.pixels)
 
 
 def at_pixels(nodes: np.ndarray, grid: NodeGrid) -> np.ndarray:

@@ -16,14 +16,12 @@ from training.evaluate_reconstruction.measure import (
     hair_errors,
     normalised_mean_error,
 )
-from training.evaluate_reconstruction.methods import Methods
+from training.evaluate_reconstruction.methods import Estimate, Methods
 from training.evaluate_reconstruction.scan import Scan, read_folder, write_scan
 from training.evaluate_repose.report import Row, Value, mean_row, progress, publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import numpy as np
 
 Layout = Literal["auto", "folder", "bu3dfe", "florence", "biwi"]
 _OUTER_EYES_MM = 92.0  # distance of the outer corners where a scan does not tell it
@@ -56,7 +54,7 @@ def evaluate(
     kind = layout_of(data) if layout == "auto" else layout
     scans = read_folder(data) if kind == "folder" else LAYOUTS[kind](data)
     rows, found, seen = _measured(scans, count, kind, detail)
-    _print(rows, kind, f"{seen}, {found} pictures", json)
+    _print(rows, kind, f"{seen}, {found}", json)
 
 
 def _render(
@@ -80,18 +78,19 @@ def _measured(
         for scan in progress(_first(scans, count), "measured"):
             looked += 1
             seen.add(scan.source or "a folder of scans")
-            depths = methods.depths(scan.pixels)
-            missed += not depths
-            for method, depth in depths.items():
-                errors = _errors(depth, scan, kind)
+            estimates = methods.estimates(scan.pixels)
+            missed += not estimates
+            for method, estimate in estimates.items():
+                errors = _errors(estimate, scan, kind)
                 rows.append({"method": method, "expression": scan.expression, **errors})
     each_s = (time.perf_counter() - begun_s) / max(looked, 1)
-    words = f"{looked - missed} of {looked}, {each_s:.1f} s each with all methods"
+    words = f"{looked - missed} of {looked} pictures, {each_s:.1f} s each with all methods"
     return rows, words, ", ".join(sorted(seen))
 
 
-def _errors(depth: np.ndarray, scan: Scan, kind: str) -> dict[str, float]:
-    errors = face_errors(depth, scan) | hair_errors(depth, scan)
+def _errors(estimate: Estimate, scan: Scan, kind: str) -> dict[str, float]:
+    depth, camera = estimate.depth_mm, estimate.camera
+    errors = face_errors(depth, scan, camera) | hair_errors(depth, scan, camera)
     if kind == "florence" and errors:
         errors["NME"] = normalised_mean_error(depth, scan, _OUTER_EYES_MM)
     if kind == "biwi":

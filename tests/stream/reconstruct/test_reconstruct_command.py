@@ -1,6 +1,7 @@
 """`voltface reconstruct` from end to end, on the picture that comes with the package."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -38,6 +39,16 @@ def reconstructor():
 @pytest.fixture(scope="module")
 def head(reconstructor, pixels):
     return reconstructor.heads(pixels)[0]
+
+
+def test_face_depth_can_be_switched_off(reconstructor, head, pixels):
+    assert "face_depth" in reconstructor.engines
+    off = replace(LOW, networks=replace(LOW.networks, face_depth=False))
+    with Reconstructor(off, StageTimer()) as without:
+        assert "face_depth" not in without.engines
+        plain = without.heads(pixels)[0].surface
+    moved = np.linalg.norm(plain.vertices_mm - head.surface.vertices_mm, axis=1)
+    assert moved.max() > 0.5  # millimetres: the network said something
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".obj", ".ply"])

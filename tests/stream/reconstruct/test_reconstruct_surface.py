@@ -9,7 +9,7 @@ from stream.geometry import pinhole_camera, project, rigid_transform, transform_
 from stream.head_model import load_head_model
 from stream.reconstruct.hair import HairShape, _first_run
 from stream.reconstruct.maps import SIDE, HeadMaps
-from stream.reconstruct.template import SCALP, Template, boundary_loop, loop_step
+from stream.reconstruct.template import FACE, SCALP, Template, boundary_loop, loop_step
 from stream.region import Region
 
 
@@ -131,9 +131,33 @@ def seen_head(model, template, hair_mm):
     return skin, head, HeadMaps(region, hair + face, hair, face, nothing, nothing, depth)
 
 
-def test_hair_grows_to_the_outline_and_nowhere_else(model, template):
+def hair_shape(model, template):
     labels = template.refined(np.eye(7)[template.skin_labels()]).argmax(axis=1)
-    shape = HairShape(template.laplacian(1), labels)
+    mean = template.refined(template.closed(model.shape()), 0, 1)
+    shape = HairShape(template.laplacian(1), labels, mean, template.levels[0].triangles)
+    return shape, labels
+
+
+def test_what_nobody_sees_is_that_of_the_mirror_half(model, template):
+    shape, labels = hair_shape(model, template)
+    x = template.refined(template.closed(model.shape()), 0, 1)[:, 0]
+    seen, far = x < -5, x > 8
+    target, weight = np.where(seen, 20.0, 0.0), np.where(seen, 1.0, 0.0)
+    hairy, stray = seen & (labels == SCALP), np.zeros(len(x), bool)
+    # Hair that was seen at the edge of a far cheek, which is bare on the near side.
+    stray[far & (labels == FACE)] = True
+    target[stray], weight[stray], hairy[stray] = 40.0, 1.0, True
+    shape._take_from_mirror(target, weight, hairy, far, stray)
+    np.testing.assert_array_equal(target[far], 20.0)
+    assert (weight[far] > 0).all()
+    assert (weight[far] < 1).all()
+    assert hairy[far & (labels == SCALP)].all()
+    assert not hairy[stray].any()
+    assert weight[seen].min() == 1
+
+
+def test_hair_grows_to_the_outline_and_nowhere_else(model, template):
+    shape, labels = hair_shape(model, template)
     skin, head, maps = seen_head(model, template, 30.0)
     bare = np.zeros((SIDE, SIDE), np.float32)
     grown, growth, hairy, clothed = shape.grown(skin, head, maps, bare)
@@ -149,8 +173,7 @@ def test_hair_grows_to_the_outline_and_nowhere_else(model, template):
 
 
 def test_more_hair_grows_more(model, template):
-    labels = template.refined(np.eye(7)[template.skin_labels()]).argmax(axis=1)
-    shape = HairShape(template.laplacian(1), labels)
+    shape, labels = hair_shape(model, template)
     bare = np.zeros((SIDE, SIDE), np.float32)
     little, much = (
         shape.grown(*seen_head(model, template, mm), bare)[1][labels == SCALP].mean()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stream.reconstruct.complete import Chart, completed
+from stream.reconstruct.complete import Chart, _joined, completed
 from stream.reconstruct.texture import one_fan_each
 
 SIDE = 256
@@ -69,3 +69,17 @@ def test_one_fan_each():
     assert kept.sum() == 0
     side_by_side = np.array([1, 1, 0, 0, 0, 0], bool)
     assert np.array_equal(one_fan_each(fan, side_by_side), side_by_side)
+
+
+def test_borrowed_colours_meet_those_beside_them():
+    """Where both halves are seen they differ; what is borrowed beside it differs as much."""
+    side = 256
+    own, other = (np.full((side, side, 3), level, np.float32) for level in (80.0, 160.0))
+    both = np.zeros((side, side), np.float32)
+    both[:, : side // 2] = 1
+    joined = 160.0 * _joined(own, other, both)[side // 2, :, 0]
+    assert abs(joined[side // 4] - 80) < 8
+    assert abs(joined[side // 2 + 4] - 80) < 20  # nothing jumps at the border
+    assert joined[-1] > 140  # far from it the borrowed colours are their own
+    assert (np.diff(joined[side // 2 :]) > -0.5).all()
+    np.testing.assert_array_equal(_joined(own, other, 0 * both), 1)
