@@ -11,9 +11,6 @@ from stream.geometry import (
     rotation_from_angles,
     transform_points,
 )
-from stream.gl import create_context
-from stream.head_model import load_head_model
-from stream.raster import DepthRaster
 from stream.reconstruct.face_depth import (
     GAIN,
     NOSE_TIP,
@@ -30,18 +27,6 @@ from stream.reconstruct.face_depth import (
 from stream.region import NodeGrid, Region
 
 WIDTH, HEIGHT = 320, 240
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_head_model()
-
-
-@pytest.fixture(scope="module")
-def raster(model):
-    context = create_context()
-    yield DepthRaster(context, model.triangles)
-    context.release()
 
 
 def head_and_face(model, aside=0.0):

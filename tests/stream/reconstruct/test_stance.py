@@ -9,26 +9,11 @@ from scipy.spatial.transform import Rotation
 from stream.face_3dmm import FaceGuess, face_crop, pose_in_crop
 from stream.frame import Face, Head
 from stream.geometry import pinhole_camera, project, rigid_transform, transform_points
-from stream.gl import create_context
-from stream.head_model import load_head_model
-from stream.raster import DepthRaster
 from stream.reconstruct.face_depth import FaceView, depth_crop, model_depth
 from stream.reconstruct.stance import agreed_head, place_of, tilt_of, tilted_head, turned_head
 
 CAMERA = pinhole_camera(640, 480, 700.0)
 PLACE = np.array([20.0, -10.0, 600.0])
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_head_model()
-
-
-@pytest.fixture(scope="module")
-def raster(model):
-    context = create_context()
-    yield DepthRaster(context, model.triangles)
-    context.release()
 
 
 def head_and_face(model):
