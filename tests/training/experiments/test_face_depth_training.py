@@ -97,8 +97,8 @@ def test_the_terms_of_the_echo_are_those_of_the_fit():
     rng = np.random.default_rng(1)
     batch = collated([experiment.example(data, i, rng) for i in range(3)])
     terms = experiment.loss(Echo(), batch)
-    assert set(terms) == {"depth", "normals", "model"}
-    assert float(terms["depth"]) == pytest.approx(5 * 0.02, rel=0.2)  # zoomed by up to 12 %
+    assert set(terms) == {"depth", "relief", "normals", "model"}
+    assert float(terms["depth"]) == pytest.approx(2 * 0.02, rel=0.2)  # zoomed by up to 12 %
     assert float(terms["model"]) == 0
 
 
