@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 
+from stream.errors import UserError
 from training.stn.faces import shown
 
 if TYPE_CHECKING:
@@ -47,8 +48,19 @@ def figure_6(network: ThreeDmmStn, faces: Faces, rows: Sequence[int]) -> np.ndar
 
 
 def figure_7(network: ThreeDmmStn, faces: Faces, person: int, count: int = 8) -> np.ndarray:
-    """Lay out pictures of one person, and their textures below: features stay in place."""
+    """Lay out pictures of one person, and their textures below: features stay in place.
+
+    Raises:
+        UserError: when nobody has that number.
+    """
     mine = np.flatnonzero(faces.person == person)
+    if len(mine) == 0:
+        numbers = np.unique(faces.person)
+        raise UserError(
+            f"there is no person {person}",
+            f"the pictures show {len(numbers)}",
+            f"Give --person a number from {numbers[0]} to {numbers[-1]}",
+        )
     rows = mine[np.linspace(0, len(mine) - 1, min(count, len(mine))).astype(int)]
     flat = flattened(network, faces, rows.tolist())
     above = [_tile(shown(faces, int(row), network.localiser.side, None)[0]) for row in rows]

@@ -4,6 +4,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("igl")
 
+from stream.errors import UserError
 from training.stn.faces import STORED, Faces, joined, shown
 from training.stn.figures import figure_6, figure_7, figure_8, mean_texture
 from training.stn.geometry_image import geometry_image
@@ -133,6 +134,8 @@ def test_figures_have_a_tile_for_each_picture(network):
     assert figure_6(network, faces, [0, 1]).shape == (320, 800, 3)
     assert figure_7(network, faces, 1, count=3).shape == (320, 480, 3)
     assert figure_8(network, faces, [0, 1]).shape == (320, 320, 3)
+    with pytest.raises(UserError, match="no person 77"):
+        figure_7(network, faces, 77)
 
 
 def test_the_mean_of_equal_pictures_is_the_picture(network):
