@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _FACE, _SCALP, _NECK = 1, 2, 4  # labels of the head model
 # To whatever the frame shows: the model is not as exact as the picture.
 _NECK_YIELD_MM, _FACE_YIELD_MM = 40.0, 150.0
-_NAPE_MM = 55.0  # below the middle of the head: scalp from here on is neck behind the ear
+_NAPE_MM = 45.0  # below the middle of the head: scalp from here on is neck behind the ear
 _ASIDE_MM, _BELOW_MM = 25.0, 25.0  # of the middle: faces are hidden at their sides and below
 _EVERY, _RATE = 4, 0.5  # frames between looks, and how far what is known goes with each
 _MOVING = (0.05, 0.2)  # share of the motion: little, and enough
@@ -44,7 +44,7 @@ _LEAST_SEEN = 12  # vertices: less skin is none, as under a scarf; so many give 
 _SLACK_MM = 8.0  # around skin
 _OFF_MM = (25.0, 40.0)  # outside of what is seen: brought within, and left out
 _CALM_NODES = 1.5  # blur of the colours
-_REACH_MM = (45.0, 70.0)  # from the nearest seen skin: farther off nothing is known
+_REACH_MM = (60.0, 90.0)  # from the nearest seen skin: farther off nothing is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +199,11 @@ def with_underlay(
     around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
     beside_skin = cv2.dilate(_skin(sight, mesh.depth), around)
     fading = smeared * beside_skin * (1 - smoothstep(matte, *_SOFT))
+    sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
+    unsure = 1 - smoothstep(sure, *_SOFT)
     changed = {
         "near": replace(near, opacity=(near.opacity * (1 - fading)).astype(np.float32)),
-        "gap": replace(mesh.sheet("gap"), yield_mm=_GAP_YIELD_MM * beside_skin),
+        "gap": replace(mesh.sheet("gap"), yield_mm=_GAP_YIELD_MM * beside_skin * unsure),
     }
     return replace(mesh, sheets=(under, *(changed.get(s.kind, s) for s in mesh.sheets)))
 
