@@ -128,11 +128,11 @@ class Underlay:
         sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
         points, off_mm = _within(points, sure, depth, head)
         places = project(points, head.camera).astype(np.float32)
-        maps = sure, depth.front_mm, _skin(sight, depth)
-        sure, front_mm, skin = (_at(values, places, depth) for values in maps)
-        seen = (sure > _SURE) & (skin > _SKIN) & (self._facing(points) > _FACING)
+        maps = sure, depth.front_mm, _skin(sight, depth), _calm(picture, sure, depth)
+        inside, front_mm, skin, own = (_at(values, places, depth) for values in maps)
+        seen = (inside > _SURE) & (skin > _SKIN) & (self._facing(points) > _FACING)
         seen &= (np.abs(points[:, 2] - front_mm) < _SEEN_MM) & (off_mm == 0)
-        colours, far_mm = self._colours(_at(_calm(picture, depth), places, depth), points, seen)
+        colours, far_mm = self._colours(own, points, seen)
         if not np.isfinite(far_mm).any():
             return None
         opacity = (1 - smoothstep(off_mm, *_OFF_MM)) * (1 - smoothstep(far_mm, *_REACH_MM))
@@ -242,11 +242,13 @@ def _within(
     return moved, np.linalg.norm(moved - points, axis=1)
 
 
-def _calm(picture: np.ndarray, depth: HeadDepth) -> np.ndarray:
-    """Return (rows, columns, 3) float32 colours 0…1 without detail."""
+def _calm(picture: np.ndarray, sure: np.ndarray, depth: HeadDepth) -> np.ndarray:
+    """Return (rows, columns, 3) float32 colours 0…1 of the person, without detail."""
     size = (depth.grid.columns, depth.grid.rows)
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(small.astype(np.float32) / 255, (0, 0), _CALM_NODES)
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    weight = np.maximum(sure, 1e-3)[..., None].astype(np.float32)  # the room must not bleed in
+    blurred = cv2.GaussianBlur(np.dstack([small * weight, weight]), (0, 0), _CALM_NODES)
+    return np.asarray(blurred[..., :3] / blurred[..., 3:])
 
 
 def _skin(sight: Sight, depth: HeadDepth) -> np.ndarray:
