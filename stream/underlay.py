@@ -33,7 +33,8 @@ _FACE, _SCALP, _NECK = 1, 2, 4  # labels of the head model
 _NECK_YIELD_MM, _FACE_YIELD_MM = 40.0, 150.0
 _NAPE_MM = 45.0  # below the middle of the head: scalp from here on is neck behind the ear
 _ASIDE_MM, _BELOW_MM = 25.0, 25.0  # of the middle: faces are hidden at their sides and below
-_EVERY, _RATE = 4, 0.5  # frames between looks, and how far what is known goes with each
+_EVERY, _RATE = 8, 0.6  # frames between looks, and how far what is known goes with each
+_HIDDEN = 0.05  # share of the looks: less is seen
 _MOVING = (0.05, 0.2)  # share of the motion: little, and enough
 _GAP_YIELD_MM = 60.0  # of what closes a depth step: the skin behind it is a better guess
 _SOFT = (0.4, 0.95)  # matte: where the near side's edge is soft, and where not
@@ -55,6 +56,7 @@ class _Skin:
     share: np.ndarray  # (S,)
     opacity: np.ndarray  # (S,)
     colours: np.ndarray  # (S, 3)
+    hidden: np.ndarray  # (S,)
 
     def towards(self, other: _Skin, rate: float) -> _Skin:
         """Return what lies between this and another, so that noise does not flicker."""
@@ -118,7 +120,10 @@ class Underlay:
             np.asarray(part, np.float32)[None]
             for part in (points[:, 2], share, opacity, self._yield_mm)
         )
-        return Sheet("under", at, mm, follow, at, cover, back, self._triangles, skin.colours[None])
+        # What is all seen is drawn by the other sheets: pixels cost time.
+        wanted = (skin.hidden[self._triangles] > _HIDDEN).any(axis=1)
+        triangles = self._triangles[wanted]
+        return Sheet("under", at, mm, follow, at, cover, back, triangles, skin.colours[None])
 
     def _look(
         self, picture: np.ndarray, head: Head, depth: HeadDepth, matte: np.ndarray, sight: Sight
@@ -138,7 +143,7 @@ class Underlay:
         opacity = (1 - smoothstep(off_mm, *_OFF_MM)) * (1 - smoothstep(far_mm, *_REACH_MM))
         in_head = transform_points(invert_rigid(head.camera_from_head), points)
         share = follow_share(in_head, *chin_and_nape(self._model, head, shape), self._neck_mm)
-        return _Skin(in_head, share, opacity, colours)
+        return _Skin(in_head, share, opacity, colours, 1.0 - seen)
 
     def _facing(self, points: np.ndarray) -> np.ndarray:
         """Return (S,) cosine between the surface and the line of sight, > 0 towards the camera."""

@@ -137,7 +137,7 @@ def test_looks_are_averaged(model, raster):
     given = (scene.head, scene.depth, scene.matte, scene.sight)
     first = underlay.sheet(scene.picture, *given)
     dark = scene.picture // 2
-    later = [underlay.sheet(dark, *given) for _ in range(12)]
+    later = [underlay.sheet(dark, *given) for _ in range(20)]
     assert np.array_equal(later[0].gain, first.gain)  # it does not look at every frame
     levels = [float(sheet.gain.mean()) for sheet in later]
     assert levels[-1] < 0.75 * levels[0]
