@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 
 from stream.errors import UserError
-from stream.geometry import rigid_transform
+from stream.geometry import opencv_affine, rigid_transform
 from stream.pose import ray_rotation
 
 if TYPE_CHECKING:
@@ -180,8 +180,7 @@ def cut(pixels: np.ndarray, crop: Crop) -> np.ndarray:
         pixels = cv2.GaussianBlur(_around(pixels, crop), (0, 0), 0.4 * shrink)
         left, top = _corner(crop)
         matrix[:, 2] += matrix[:, :2] @ [left, top]
-    # OpenCV counts pixel centres at whole numbers.
-    matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+    matrix = opencv_affine(matrix)
     return cv2.warpAffine(
         pixels, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )

@@ -182,6 +182,13 @@ def se3_log(transform: np.ndarray) -> np.ndarray:
     return np.concatenate([rho, w], axis=-1)
 
 
+def opencv_affine(matrix: np.ndarray) -> np.ndarray:
+    """Return a (2, 3) affine for OpenCV, which counts pixel centres at whole numbers."""
+    whole = np.array(matrix, np.float64)
+    whole[:, 2] += whole[:, :2] @ [0.5, 0.5] - 0.5
+    return whole
+
+
 def smoothstep(values: np.ndarray | float, low: float, high: float) -> np.ndarray:
     """Return 0 below low, 1 above high, and a smooth rise between them, float32."""
     share = np.clip((np.asarray(values) - low) / (high - low), 0, 1)

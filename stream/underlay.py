@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from stream.geometry import invert_rigid, project, smoothstep, transform_points
 from stream.hair_depth import border_share, chin_and_nape, follow_share
 from stream.mesh import HeadMesh, Sheet
+from stream.reconstruct.normals import vertex_normals
 from stream.sight import FACE as FACE_SEEN
 from stream.sight import NECK
 from stream.symmetry import node_mm, smeared_share
@@ -147,13 +148,8 @@ class Underlay:
 
     def _facing(self, points: np.ndarray) -> np.ndarray:
         """Return (S,) cosine between the surface and the line of sight, > 0 towards the camera."""
-        a, b, c = points[self._triangles].swapaxes(0, 1)
-        normals = np.zeros_like(points)
-        across = np.cross(b - a, c - a)
-        for corner in range(3):
-            np.add.at(normals, self._triangles[:, corner], across)
-        length = np.linalg.norm(normals, axis=1) * np.linalg.norm(points, axis=1)
-        return -(normals * points).sum(axis=1) / np.maximum(length, 1e-6)
+        normals = vertex_normals(points, self._triangles)
+        return -(normals * points).sum(axis=1) / np.linalg.norm(points, axis=1)
 
     def _colours(
         self, own: np.ndarray, points: np.ndarray, seen: np.ndarray

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from stream.face_3dmm import Crop
-from stream.geometry import rigid_transform, transform_points
+from stream.geometry import opencv_affine, rigid_transform, transform_points
 from stream.pose import ray_rotation
 from stream.reconstruct.registration import (
     Registered,
@@ -74,13 +74,6 @@ def cut_square(pixels: np.ndarray, crop_from_picture: np.ndarray, side: int) -> 
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-
-
-def opencv_affine(matrix: np.ndarray) -> np.ndarray:
-    """Return a (2, 3) affine for OpenCV, which counts pixel centres at whole numbers."""
-    whole = np.array(matrix, np.float64)
-    whole[:, 2] += whole[:, :2] @ [0.5, 0.5] - 0.5
-    return whole
 
 
 def frame_rotation(crop_centre_px: np.ndarray, camera: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.geometry import opencv_affine
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -75,9 +77,7 @@ def cropped(arrays: Mapping[str, np.ndarray], crop: np.ndarray, size: int) -> di
         The same, (size, size, …). Beyond the picture, pixels repeat the border, labels and
         alpha are 0, depths infinite.
     """
-    # OpenCV counts pixel centres at whole numbers.
-    matrix = crop.copy()
-    matrix[:, 2] += crop[:, :2] @ [0.5, 0.5] - 0.5
+    matrix = opencv_affine(crop)
     sides = (size, size)
     result = {}
     for name, value in arrays.items():

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from stream.face_3dmm import SIZE, Crop, crop_ray, face_crop, load_skin_model, pose_in_crop
+from stream.geometry import opencv_affine
 from stream.head_model import load_head_model
 from stream.pose import ray_rotation
 from training.learn.augment import recoloured
@@ -144,8 +145,7 @@ def _pose(
 
 
 def _picture(pixels: np.ndarray, matrix: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-    shifted = matrix.copy()  # OpenCV counts pixel centres at whole numbers
-    shifted[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+    shifted = opencv_affine(matrix)
     border = {"borderMode": cv2.BORDER_REPLICATE}
     cut = cv2.warpAffine(pixels, shifted, (SIZE, SIZE), flags=cv2.INTER_LINEAR, **border)
     if rng is None:

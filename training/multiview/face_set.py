@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from stream.face_3dmm import Crop
+from stream.geometry import opencv_affine
 from stream.reconstruct.face_depth import (
     NOSE_TIP,
     SIZE,
@@ -68,10 +69,9 @@ def stored_crop(points_px: np.ndarray) -> tuple[Crop, float]:
 
 def warped(values: np.ndarray, crop: Crop, size: int, flags: int) -> np.ndarray:
     """Resample a picture to a crop; beyond it its border goes on. Maps are 0 there."""
-    matrix, scale = crop.matrix(size), size / crop.side
+    matrix, scale = opencv_affine(crop.matrix(size)), size / crop.side
     if flags == cv2.INTER_LINEAR and scale < 0.7:  # averaged first, so that no detail aliases
         values = cv2.GaussianBlur(values, (0, 0), 0.4 / scale)
-    matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV counts centres at whole numbers
     beyond = cv2.BORDER_REPLICATE if flags == cv2.INTER_LINEAR else cv2.BORDER_CONSTANT
     return cv2.warpAffine(values, matrix, (size, size), flags=flags, borderMode=beyond)
 
@@ -81,8 +81,7 @@ def warped_depth(depth_mm: np.ndarray, crop: Crop) -> np.ndarray:
     there = np.isfinite(depth_mm) & (depth_mm > 0)
     finite = np.where(there, depth_mm, 0).astype(np.float32)
     nearest = warped(finite, crop, STORED, cv2.INTER_NEAREST)
-    matrix = crop.matrix(STORED)
-    matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+    matrix = opencv_affine(crop.matrix(STORED))
     smooth, share = (
         cv2.warpAffine(values, matrix, (STORED, STORED), flags=cv2.INTER_LINEAR)
         for values in (finite, there.astype(np.float32))

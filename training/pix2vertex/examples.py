@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.geometry import opencv_affine
 from stream.reconstruct.pix2vertex import (
     cut_square,
     face_square,
     frame_rotation,
-    opencv_affine,
 )
 from training.learn.augment import recoloured
 from training.learn.prepared import DEPTH_UNIT_MM

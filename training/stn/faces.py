@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from stream.face_3dmm import face_crop
+from stream.geometry import opencv_affine
 from stream.media import open_source
 from stream.track import FaceTracker
 from training.clips import clip_files
@@ -116,8 +117,7 @@ def shown(
         confidence (478,).
     """
     matrix = _variation(side, rng)
-    shifted = matrix.copy()
-    shifted[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+    shifted = opencv_affine(matrix)
     pixels = cv2.warpAffine(
         faces.pixels[index], shifted, (side, side), flags=cv2.INTER_AREA,
         borderMode=cv2.BORDER_REPLICATE,
