@@ -8,10 +8,11 @@ Files are written beside their place and moved into it, so that no reader sees h
 import hashlib
 import json
 import os
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from engines.spec import Precision
 
@@ -137,15 +138,7 @@ def digest(data: bytes) -> str:
 def cache_folder() -> Path:
     """Return the folder for what can be made again: ``$VOLTFACE_CACHE``, or the user's cache."""
     given = os.environ.get("VOLTFACE_CACHE")
-    if given:
-        return Path(given).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "voltface"
+    return Path(given).expanduser() if given else user_cache_path("voltface", appauthor=False)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

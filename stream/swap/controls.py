@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from platformdirs import user_config_path
 
 from stream.errors import UserError
 from stream.swap.options import SwapSettings
@@ -70,13 +71,7 @@ def config_folder() -> Path:
     given = os.environ.get("VOLTFACE_CONFIG")
     if given:
         return Path(given).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "voltface"
+    return user_config_path("voltface", appauthor=False, roaming=True)
 
 
 def profile_path(name: str) -> Path:

@@ -1,11 +1,11 @@
 """Built engines on disk: fresh and whole, or not taken."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from platformdirs import user_cache_path
 
 from engines.manifest import EngineFolder, EngineKey, cache_folder, write_atomically
 
@@ -126,13 +126,4 @@ def test_the_cache_is_where_the_user_says_or_the_system_keeps_such_things(monkey
     monkeypatch.setenv("VOLTFACE_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
     monkeypatch.delenv("VOLTFACE_CACHE")
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "voltface"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "voltface"
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert cache_folder() == Path.home() / "Library" / "Caches" / "voltface"
-    monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert cache_folder() == tmp_path / "local" / "voltface"
+    assert cache_folder() == user_cache_path("voltface", appauthor=False)

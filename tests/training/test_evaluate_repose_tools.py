@@ -12,7 +12,7 @@ import pytest
 from stream.errors import UserError
 from stream.frame import Frame
 from stream.pose import PoseRequest
-from training.evaluate_repose import angles, faces, media, program, seam, sheet
+from training.evaluate_repose import angles, faces, likeness, media, program, seam, sheet
 
 
 @pytest.fixture
@@ -87,3 +87,29 @@ def test_seam_tool_prints_both_tables(
     said = capsys.readouterr().out
     assert "yaw -30" in said
     assert "| clip.mkv | 99 | 99 | 0 |" in said, "0.01° slides by no pixel"
+
+
+def test_likeness_is_the_cosine_to_the_first() -> None:
+    described = np.array([[2.0, 0.0], [5.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    np.testing.assert_allclose(likeness.likeness(described), [1, 0, -1], atol=1e-12)
+
+
+def test_turned_pictures_are_compared_with_their_own(
+    portrait: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "face.png"
+    media.write_picture(path, portrait)
+    nobody = np.zeros_like(portrait)
+    monkeypatch.setattr(likeness, "turned", lambda *_: [portrait[:, ::-1].copy(), nobody])
+    monkeypatch.setattr(
+        likeness, "descriptors", lambda pictures, boxes, _: np.array([[1.0, 0.0], [0.6, 0.8]])
+    )
+    row = likeness.picture_row(path, (-15.0, 30.0), None)
+    assert row["-15°"] == pytest.approx(0.6)
+    assert row["+30°"] is None  # no face is found any more
+    monkeypatch.setattr(likeness, "descriptors", lambda *_: None)
+    with pytest.raises(UserError, match="dlib"):
+        likeness.picture_row(path, (-15.0, 30.0), None)
+    media.write_picture(path, nobody)
+    with pytest.raises(UserError, match="no face"):
+        likeness.picture_row(path, (-15.0, 30.0), None)

@@ -6,7 +6,16 @@ from collections.abc import Callable
 import tyro
 
 from stream.errors import UserError
-from training.evaluate_repose import angles, crossframe, seam, sheet, speed, still, view
+from training.evaluate_repose import (
+    angles,
+    crossframe,
+    likeness,
+    seam,
+    sheet,
+    speed,
+    still,
+    view,
+)
 
 TOOLS: dict[str, Callable[..., None]] = {
     "crossframe": crossframe.run,
@@ -17,6 +26,7 @@ TOOLS: dict[str, Callable[..., None]] = {
     "floor": speed.floor,
     "seam": seam.run,
     "angles": angles.run,
+    "likeness": likeness.run,
     "view": view.run,
 }
 

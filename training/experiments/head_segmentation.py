@@ -20,6 +20,7 @@ from training.learn.augment import (
     part_recoloured,
     recoloured,
     sample_crop,
+    sheened,
 )
 from training.nets.unet import UNet
 from training.synthetic.scene import Label
@@ -35,6 +36,7 @@ _WEIGHTS = (1.0, 1.0, 1.6, 3.0, 1.2, 3.0, 3.0, 1.0, 1.6)  # of the classes; smal
 _BENT, _BENT_SHARE = 0.02, 0.6  # of the side; of the samples
 _PARTS = ((Label.HAIR,), (Label.BODY,), (Label.OCCLUDER,), (Label.BACKGROUND,))
 _PART_COLOUR, _PART_SHARE = 2.5, 0.35
+_SHEEN, _SHEEN_SHARE = 0.85, 0.3
 _NAMES = tuple(label.name.lower() for label in Label)
 LABEL_RGB = np.array(
     [(0, 0, 0), (230, 180, 150), (120, 70, 30), (250, 120, 90), (200, 140, 110), (200, 30, 60),
@@ -151,6 +153,9 @@ def restyled(arrays: dict[str, np.ndarray], rng: np.random.Generator) -> dict[st
             inside = np.isin(arrays["labels"], part)
             pixels = part_recoloured(arrays["pixels"], inside, rng, _PART_COLOUR)
             arrays = arrays | {"pixels": pixels}
+    if rng.random() < _SHEEN_SHARE:
+        hair = arrays["labels"] == Label.HAIR
+        arrays = arrays | {"pixels": sheened(arrays["pixels"], hair, rng, _SHEEN)}
     return arrays
 
 

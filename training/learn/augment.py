@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _NEAREST = ("labels",)
 _GREY = ("hair_alpha", "alpha")
 _DEPTH = ("depth", "face_depth", "fitted_depth")
+_SKIN_RGB = np.array([1.0, 0.75, 0.6])
 _KNOTS = 5  # along a side of the field that bends
 _FAR = 60000.0  # stands for "nothing there" where float16 infinity cannot be resampled
 
@@ -156,4 +157,26 @@ def part_recoloured(
     share = cv2.GaussianBlur(part.astype(np.float32), (0, 0), 1.0)[..., None]
     changed = recoloured(pixels, rng, strength).astype(np.float32)
     mixed = pixels + share * (changed - pixels)
+    return (mixed + 0.5).astype(np.uint8)
+
+
+def sheened(
+    pixels: np.ndarray, part: np.ndarray, rng: np.random.Generator, strength: float
+) -> np.ndarray:
+    """Lay light and shade in streaks on one part: hair that shines, and hair in its own shadow.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        part: (H, W) bool.
+        rng: draws how the streaks lie, how wide they are, and their tint.
+        strength: most of a streak's cover, 0…1.
+    """
+    height, width = part.shape
+    knots = rng.normal(0, 1, (rng.integers(3, 9), rng.integers(3, 9))).astype(np.float32)
+    waves = cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC)
+    # The colour beside hair is often what shines in it: skin's, the lamp's, or black.
+    tint = rng.choice([rng.uniform(150, 255, 3), rng.uniform(90, 230) * _SKIN_RGB, np.zeros(3)])
+    cover = np.clip((waves - rng.uniform(0.2, 1.0)) * rng.uniform(1, 4), 0, 1)
+    cover *= cv2.GaussianBlur(part.astype(np.float32), (0, 0), 1.0) * rng.uniform(0.2, strength)
+    mixed = pixels + cover[..., None] * (tint.astype(np.float32) - pixels)
     return (mixed + 0.5).astype(np.uint8)

@@ -150,8 +150,14 @@ def join(out: Path, folders: Sequence[Path]) -> PreparedSet:
     """Make a set that consists of others, which stay where they are.
 
     Raises:
-        UserError: when one of them is no set, or their pictures differ in size.
+        UserError: when there is none, one of them is no set, or their pictures differ in size.
     """
+    if not folders:
+        raise UserError(
+            "there is nothing to join",
+            "no set is named beside the folder to write",
+            "Name the sets after it: python -m training join OUT FIRST SECOND",
+        )
     parts = [open_set(folder) for folder in folders]
     try:
         write_joined(out, folders, [part.recipe for part in parts])

@@ -81,16 +81,12 @@ def test_options_win_over_settings_only_where_they_are_given():
     assert (settings.shape, settings.strength) == (0.3, 0.4)
 
 
-def test_the_config_folder_is_the_systems_own(monkeypatch, tmp_path):
-    monkeypatch.delenv("VOLTFACE_CONFIG", raising=False)
-    monkeypatch.setattr(controls.sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert controls.config_folder() == tmp_path / "voltface"
-    monkeypatch.setattr(controls.sys, "platform", "win32")
-    monkeypatch.setenv("APPDATA", str(tmp_path / "roaming"))
-    assert controls.config_folder() == tmp_path / "roaming" / "voltface"
-    monkeypatch.setattr(controls.sys, "platform", "darwin")
-    assert controls.config_folder().parts[-3:] == ("Library", "Application Support", "voltface")
+def test_the_config_folder_is_where_the_user_says_or_the_systems_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("VOLTFACE_CONFIG", str(tmp_path))
+    assert controls.config_folder() == tmp_path
+    monkeypatch.delenv("VOLTFACE_CONFIG")
+    own = controls.user_config_path("voltface", appauthor=False, roaming=True)
+    assert controls.config_folder() == own
 
 
 # --- The map in a settings file -----------------------------------------------------------

@@ -8,6 +8,7 @@ from training.learn.augment import (
     part_recoloured,
     recoloured,
     sample_crop,
+    sheened,
 )
 
 SIDE = 64
@@ -115,3 +116,15 @@ def test_one_part_changes_its_colours():
     changed = part_recoloured(pixels, part, rng, 2.0).astype(int)
     assert np.abs(changed[:, : SIDE // 2 - 5] - 120).mean() > 3
     assert np.abs(changed[:, SIDE // 2 + 5 :] - 120).max() == 0
+
+
+def test_streaks_lie_on_their_part_alone():
+    rng = np.random.default_rng(7)
+    pixels = np.full((SIDE, SIDE, 3), 120, np.uint8)
+    part = np.zeros((SIDE, SIDE), bool)
+    part[:, : SIDE // 2] = True
+    changed = np.stack([sheened(pixels, part, rng, 0.8) for _ in range(8)]).astype(int)
+    inside = changed[:, :, : SIDE // 2 - 5]
+    assert np.abs(inside - 120).max() > 30
+    assert inside.std(axis=(1, 2)).max() > 8  # streaks, not one tone
+    assert np.abs(changed[:, :, SIDE // 2 + 5 :] - 120).max() == 0

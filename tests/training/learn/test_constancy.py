@@ -5,7 +5,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from training.experiments.hair_depth import siamese
 from training.learn.constancy import Views, constancy, looked_up
+from training.learn.prepared import DEPTH_UNIT_MM
 
 SIDE, FOCAL, DISTANCE, RADIUS = 64, 80.0, 600.0, 150.0
 PROJECTION = np.array([[FOCAL, 0, SIDE / 2], [0, FOCAL, SIDE / 2], [0, 0, 1]])
@@ -73,3 +75,24 @@ def test_points_behind_the_camera_are_no_trouble():
     first = with_depth(ball(0), -2000.0)
     terms = constancy(first, ball(10))
     assert all(bool(torch.isfinite(value)) for value in terms.values())
+
+
+def test_siamese_one_network_finds_the_depth_of_both_views():
+    views = ball(0), ball(15)
+    depths = torch.stack([view.depth_mm[0] for view in views])
+    relative = torch.where(depths < 5000, depths - DISTANCE, 0.0) / DEPTH_UNIT_MM
+    pixels = torch.stack([view.picture[0].permute(1, 2, 0) for view in views])
+    batch = {
+        "pair_pixels": (pixels * 255).round().to(torch.uint8)[None],
+        # The stand-in networks below read the true depth from where the face's depth comes in.
+        "pair_face_depth": torch.stack([relative, torch.ones_like(relative)], -1)[None],
+        "pair_inside": torch.stack([view.inside[0] for view in views])[None, ..., None],
+        "pair_projection": torch.stack([view.projection[0].flatten() for view in views])[None],
+        "pair_pose": torch.stack([view.camera_from_head[0].flatten() for view in views])[None],
+    }
+    tilt = torch.linspace(-0.4, 0.4, SIDE)
+    right = siamese(lambda _, face: face[:, :1], batch)
+    wrong = siamese(lambda _, face: face[:, :1] + tilt, batch)
+    assert right["colour"] < 0.02
+    assert wrong["colour"] > 2 * right["colour"]
+    assert wrong["gradient"] > 1.2 * right["gradient"]

@@ -60,3 +60,9 @@ def test_sizes_must_agree(tmp_path: Path) -> None:
     parts = a_set(tmp_path / "a", 1, 0), a_set(tmp_path / "b", 1, 0, size=8)
     with pytest.raises(UserError, match="different sizes"):
         join(tmp_path / "both", parts)
+
+
+def test_nothing_cannot_be_joined(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing to join"):
+        join(tmp_path / "none", [])
+    assert not (tmp_path / "none").exists()
