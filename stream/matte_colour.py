@@ -13,6 +13,9 @@ import numpy as np
 
 GRID_STEP = 4  # the models vary slowly: they live on a grid this much coarser than the picture
 _ENOUGH_SAMPLES = 0.02  # share of a window that must be sure before its colours are believed
+_ODD_FROM = 1.0  # squared deviations; colours farther off are no mixture
+_LEAST_SHARE = 0.02  # of the person, from which a colour speaks for it
+_PLAIN = 4.0  # times the noise; scenery that varies less has no things in it
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # upper triangle of a 3×3 matrix
 
 
@@ -101,7 +104,41 @@ def colour_evidence(
     share = _evaluate(guide, direction, offset, known)
     unchanged = None if known is None else _unchanged(guide, known, noise_variance)
     separation = cv2.resize(separation, (guide.shape[1], guide.shape[0]))
+    separation *= _explained(guide, person, behind, share, noise_variance)
     return ColourEvidence(share, separation, unchanged)
+
+
+def _explained(
+    guide: np.ndarray,
+    person: _Moments,
+    behind: _Moments,
+    share: np.ndarray,
+    noise_variance: float,
+) -> np.ndarray:
+    """(h, w) float32, 0…1: how well a mixture of person and background explains each colour.
+
+    A lamp beside dark hair is neither: there the share means nothing. What speaks against the
+    person is believed all the same.
+    """
+    size = guide.shape[1] // 2, guide.shape[0] // 2  # sides are multiples of GRID_STEP
+    half = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
+    part = cv2.min(cv2.max(half, 0), 1)
+    small = cv2.split(cv2.resize(guide, size, interpolation=cv2.INTER_AREA))
+    off = np.zeros(half.shape, np.float32)
+    for now, mine, other in zip(small, person.mean, behind.mean, strict=True):
+        missing = cv2.resize(mine - other, size)
+        missing *= part
+        missing += cv2.resize(other, size)
+        missing -= now
+        off += cv2.multiply(missing, missing)
+    own, others = (one.spread[0] + one.spread[3] + one.spread[5] for one in (person, behind))
+    noise = np.float32(3 * noise_variance)
+    # Before a plain wall whatever differs from it is person.
+    busy = others / (others + _PLAIN * noise)
+    off *= cv2.resize(busy / (0.5 * (own + others) + noise), size)
+    off[half < _LEAST_SHARE] = 0
+    explained = cv2.exp(-0.5 * cv2.max(off - _ODD_FROM, 0))
+    return cv2.resize(explained, (guide.shape[1], guide.shape[0]))
 
 
 def _planes(picture: np.ndarray) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ import numpy as np
 from stream.camera_motion import CameraMotion, Motion
 from stream.exposure import Exposure
 from stream.matte_colour import KnownBackground
-from stream.plate_canvas import GOOD, SURE, TRUSTED, Canvas
+from stream.plate_canvas import GOOD, SURE, TRUSTED, Canvas, Layers
 from stream.plate_fill import (
     completable,
     completed,
@@ -34,6 +34,8 @@ _SAMPLE_STEP = 12  # pixels between the samples that exposure and alignment are 
 _ASK_EVERY = 8  # frames between two looks whether a better fill is due
 _SAMPLES = 64  # fewer say nothing about the alignment
 _ALIGNED = (2.5, 8.0)  # grey levels of median difference up to which the memory still fits
+_STILL_SIDE, _LIVE_SIDE = 192, 136  # cells of the region's longer side in a better fill
+_FIRST_SOONER = 4  # times as quickly as later fills does the first take its place
 _OTHER_SCENE = 30.0  # grey levels of median difference that no camera motion explains
 
 
@@ -56,7 +58,7 @@ class PlateSettings:
     doubt: float = 20 / 384
     wander: float = 0.07
     completion: Literal["beside", "inline", "off"] = "beside"
-    blend_frames: int = 12
+    blend_frames: int = 24
     rest_frames: int = 120
 
 
@@ -212,7 +214,7 @@ class BackgroundPlate:
         area = self._canvas.area(self._view.region)
         layers = self._canvas.layers(area)
         if completable(layers):
-            self._better = _Better(area, completed(layers), 1)
+            self._better = _Better(area, completed(layers, _STILL_SIDE), 1)
             self._blend(self._canvas)
 
     def _learn(self, canvas: Canvas, view: PlateView, picture: np.ndarray) -> None:
@@ -292,7 +294,7 @@ class BackgroundPlate:
         self._rested += 1
         done = self._job.take()
         if done is not None:
-            self._better = _Better(*done, self.settings.blend_frames)
+            self._better = _Better(*done, self._blend_frames(canvas.layers(done[0])))
         if self._better is not None:
             self._blend(canvas)
         elif self._rested > self.settings.rest_frames and not self._job.busy:
@@ -306,14 +308,19 @@ class BackgroundPlate:
             return
         self._rested = 0
         if mode == "inline":
-            first = not (layers.fill == GOOD).any()
-            self._better = _Better(
-                area, completed(layers), 1 if first else self.settings.blend_frames
-            )
+            frames = self._blend_frames(layers)
+            self._better = _Better(area, completed(layers, _LIVE_SIDE), frames)
             self._blend(canvas)
         else:
             piece = layers.copied()
-            self._job.start(lambda: (area, completed(piece)))
+            self._job.start(lambda: (area, completed(piece, _LIVE_SIDE)))
+
+    def _blend_frames(self, layers: Layers) -> int:
+        """Over how many frames a fill comes in: the first, which replaces a blur, soon."""
+        if (layers.fill == GOOD).any():
+            return self.settings.blend_frames
+        inline = self.settings.completion == "inline"
+        return 1 if inline else max(1, self.settings.blend_frames // _FIRST_SOONER)
 
     def _blend(self, canvas: Canvas) -> None:
         """Move the fill one frame's step towards the better one."""

@@ -190,15 +190,17 @@ class Canvas:
 def _mend_fill(layers: Layers, picture: np.ndarray, seen: np.ndarray) -> None:
     """Where a fill proves wrong at its edge, pass the difference on to what it still hides.
 
-    A fill is right at the edge that it was made for; as the edge moves on, this keeps it so.
+    A smooth fill is right at the edge that it was made for; as the edge moves on, this keeps it
+    so. A good fill is left alone: where it errs, a thing is missing, and no shade of the rest.
 
     Args:
-        layers: of the canvas, changed in place where never seen.
+        layers: of the canvas, changed in place where never seen and not well filled.
         picture: (h, w, 3) uint8, what shows now.
         seen: (h, w) uint8, nonzero where it shows.
     """
     step = _MEND_STEP
     unseen = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
+    unseen &= cv2.compare(layers.fill, GOOD, cv2.CMP_NE)
     uncovered = cv2.min(cv2.min(seen, unseen), layers.fill)[::step, ::step]
     if cv2.countNonZero(uncovered) < _MEND_LEAST:
         return

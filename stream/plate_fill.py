@@ -8,17 +8,25 @@ from stream.inpaint import complete
 from stream.plate_canvas import GOOD, QUICK, Layers
 
 _FILL_STEP = 4  # the quick fill is made on cells of so many pixels
-_FRINGE = 0.012  # share of the longer side around what is hidden that is not worth copying
+_BEGUN = 0.8  # share of a fill that is good: only the rest asks for change
+_FRINGE = 0.004  # share of the longer side around what is hidden that is not worth copying
 _LEAST_SEEN = 0.05  # share of a region to be seen before its rest is continued from it
 _CHANGED = 0.03  # share of the fill that is new, or no longer needed, before it is made again
 
 
-def completed(layers: Layers) -> np.ndarray:
-    """Return (h, w, 3) uint8, the colours with the best fill there is; slow."""
+def completed(layers: Layers, side: int) -> np.ndarray:
+    """Return (h, w, 3) uint8, the colours with the best fill there is; slow.
+
+    Args:
+        layers: of the canvas.
+        side: longer side of the reduced picture in which pieces are looked for.
+    """
     hidden = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
     fringe = 2 * round(_FRINGE * max(hidden.shape)) + 1
     doubtful = cv2.dilate(hidden, np.ones((fringe, fringe), np.uint8))
-    return complete(layers.colour, hidden, doubtful)
+    good = cv2.countNonZero(cv2.compare(layers.fill, GOOD, cv2.CMP_EQ) & hidden)
+    begun = good > _BEGUN * cv2.countNonZero(hidden)
+    return complete(layers.colour, hidden, doubtful, side, begun)
 
 
 def completable(layers: Layers) -> bool:

@@ -10,9 +10,10 @@ from stream.region import Region
 
 _LONGEST = 320  # side at which loose hair is looked for
 _BODY = 0.03  # matte from which a pixel holds some of the person
-_PLAIN = 3.0  # grey levels of fine detail up to which scenery is plain enough to spot hairs
+_PLAIN = 1.5  # mean grey levels of fine detail up to which scenery is plain enough to spot hairs
+_AROUND, _LEAST_SCENERY = 0.3, 0.03  # side of the window it is judged in, and its share of that
 _LEAST_HAIR = 6.0  # grey levels by which a loose hair differs from what is behind it
-_OVER_SCENERY = 2.0  # how many times the scenery's own detail
+_OVER_SCENERY = 4.0  # how many times the scenery's mean detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,16 @@ def _loose_hair(
     line = np.ones((5, 5), np.uint8)  # wider than a hair
     bright = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, line)
     detail = cv2.max(bright, cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, line))
-    scenery = detail[::4, ::4][far[::4, ::4] == 0]
-    if len(scenery) < 50:
+    scenery = cv2.bitwise_not(far)
+    if cv2.countNonZero(scenery) < _LEAST_SCENERY * scenery.size:
         return np.zeros_like(near)
-    usual = float(np.partition(scenery, int(0.9 * len(scenery)))[int(0.9 * len(scenery))])
-    if usual > _PLAIN:
-        return np.zeros_like(near)
-    thin = cv2.compare(detail, max(_LEAST_HAIR, _OVER_SCENERY * usual), cv2.CMP_GT)
-    thin &= far & ~near
+    # Scenery is judged close by: letters at the far end of a wall do not make it a pattern.
+    side = round(_AROUND * max(size)) | 1
+    usual = cv2.blur(cv2.bitwise_and(detail, scenery).astype(np.float32), (side, side))
+    share = cv2.blur(scenery.astype(np.float32) / 255, (side, side))
+    usual /= cv2.max(share, _LEAST_SCENERY)
+    limit = cv2.max(_LEAST_HAIR, _OVER_SCENERY * usual)
+    thin = cv2.compare(detail.astype(np.float32), limit, cv2.CMP_GT)
+    thin &= far & ~near & cv2.compare(usual, _PLAIN, cv2.CMP_LT)
+    thin &= cv2.compare(share, _LEAST_SCENERY, cv2.CMP_GT)
     return _grown_square(thin, 1)

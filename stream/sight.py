@@ -73,6 +73,31 @@ def as_input(square: np.ndarray) -> np.ndarray:
     return cv2.dnn.blobFromImage(square, 1 / 255)
 
 
+def clothes(sight: Sight) -> np.ndarray | None:
+    """Find clothes, and the fringe around them that must stay where they stay.
+
+    What surrounds a person goes with what is nearest of them: were it left out, the soft edge of
+    a shoulder would turn with the head and tear off the cloth that rests.
+
+    Returns:
+        (128, 128) float32 over the crop, how likely the nearest of the person is cloth; None
+        without labels.
+    """
+    if sight.labels is None:
+        return None
+    behind, own = sight.labels[BACKGROUND, ::2, ::2], sight.labels[BODY, ::2, ::2]
+    own = own / np.maximum(1 - behind, 0.5)  # of what a pixel holds of the person
+    outside = (behind > 0.5).astype(np.uint8)
+    if outside.all() or not outside.any():
+        return own
+    _, nearest = cv2.distanceTransformWithLabels(
+        outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of_label = np.zeros(int(nearest.max()) + 1, np.float32)
+    of_label[nearest[outside == 0]] = own[outside == 0]
+    return cv2.blur(of_label[nearest], (3, 3))
+
+
 def held_things(sight: Sight, chin_row: float) -> np.ndarray | None:
     """Find hands, microphones and cups: things before the head that do not turn with it.
 

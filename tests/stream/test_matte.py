@@ -5,6 +5,7 @@ from backdrop import backdrop_clip
 from scenes import coarse_mask, composed, person, plain_room, rough_room
 
 from stream.matte import KnownBackground, MatteSettings, MatteState, head_matte
+from stream.matte_colour import colour_evidence, on_grid
 from stream.region import Region
 from stream.segment import PersonSegmenter
 
@@ -72,6 +73,23 @@ def test_what_is_just_the_background_again_is_no_person():
     known = KnownBackground(room, np.full((SIZE, SIZE), 0.95, np.float32))
     matte = matte_of(composed(WHO, room), mistaken, background=known)
     assert np.abs(matte - truth_like(matte))[:200].mean() < 0.01
+
+
+def test_a_colour_that_no_mixture_of_person_and_room_has_says_little():
+    rng = np.random.default_rng(0)
+    side = 256
+    guide = np.empty((side, side, 3), np.uint8)
+    guide[:] = rng.integers(110, 200, (side // 8, side // 8, 1)).repeat(8, 0).repeat(8, 1)
+    guide[:, : side // 2] = (60, 40, 35)
+    sure = np.zeros((side, side), np.uint8)
+    sure[:, : side // 2] = 255
+    guide[60:100, 140:150] = (230, 60, 20)  # a lamp
+    guide[160:200, 140:150] = (105, 95, 92)  # hair that lets the room shine through
+    beyond = 255 - cv2.dilate(sure, np.ones((61, 61), np.uint8))
+    evidence = colour_evidence(guide, on_grid(guide), sure, beyond, 25.0)
+    lamp, hair = np.s_[64:96, 142:148], np.s_[164:196, 142:148]
+    assert evidence.share[lamp].min() > 0.05  # on the person's side of the room's colours
+    assert evidence.separation[lamp].max() < 0.3 * evidence.separation[hair].min()
 
 
 def test_holes_in_the_head_are_filled():

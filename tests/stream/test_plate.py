@@ -273,6 +273,19 @@ def test_loose_hair_does_not_stay_in_the_plate():
     assert np.abs(got.astype(int) - room).max() < 25
 
 
+def test_letters_at_the_other_side_of_a_wall_hide_no_hair():
+    who = person(HEIGHT, WIDTH, x=0.3)
+    frame = composed(who, plain_room(HEIGHT, WIDTH))
+    letters = frame[:, int(0.75 * WIDTH) :]
+    letters[:, ::3] = 30
+    y = HEIGHT // 2
+    x = int(np.flatnonzero(who.alpha[y] > 0.03)[0]) - 7
+    frame[y - 12 : y + 12, x] = (60, 45, 35)  # a hair that hangs beside the head
+    hidden = look(frame, WHOLE, who.alpha, 2 / 384, 30 / 384).hidden
+    assert hidden[y, x] == 255
+    assert hidden[:, int(0.75 * WIDTH) :].max() == 0
+
+
 def test_texture_hides_no_hair():
     """In a rough room thin lines are part of the room."""
     who = person(HEIGHT, WIDTH)

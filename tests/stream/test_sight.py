@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
 
-from stream.sight import BACKGROUND, HAIR, NECK, OCCLUDER, HeadSight, Sight, as_input, held_things
+from stream.sight import (
+    BACKGROUND,
+    BODY,
+    HAIR,
+    NECK,
+    OCCLUDER,
+    HeadSight,
+    Sight,
+    as_input,
+    clothes,
+    held_things,
+)
 
 
 class Person:
@@ -80,3 +91,33 @@ def test_labels_do_for_the_next_look_and_not_for_the_one_after():
     assert second.labels is first.labels
     assert second.person.min() == 1
     assert third.share(HAIR).min() == 1
+
+
+def test_what_lies_beside_a_shoulder_goes_with_its_cloth_and_beside_hair_with_hair():
+    sight = sight_of(0)
+    sight.labels[BACKGROUND] = 1
+    for label, rows in ((HAIR, slice(40, 120)), (BODY, slice(120, 256))):
+        sight.labels[label, rows, 80:180] = 1
+        sight.labels[BACKGROUND, rows, 80:180] = 0
+    found = clothes(sight)
+    assert found.shape == (128, 128)
+    assert found[100, 30] == pytest.approx(1, abs=1e-5)
+    assert found[40, 30] == 0
+    assert found[100, 60] == pytest.approx(1, abs=1e-5)
+    assert found[40, 60] == 0
+
+
+def test_half_covered_pixels_at_the_edge_of_cloth_are_cloth():
+    sight = sight_of(0)
+    sight.labels[BACKGROUND] = 1
+    sight.labels[BODY, 100:], sight.labels[BACKGROUND, 100:] = 1, 0
+    sight.labels[BODY, 98:100], sight.labels[BACKGROUND, 98:100] = 0.6, 0.4
+    assert clothes(sight).min() > 0.95
+
+
+def test_clothes_without_labels_or_without_background():
+    square = np.zeros((256, 256, 3), np.uint8)
+    assert clothes(Sight(square, square[..., 0].astype(np.float32))) is None
+    full = sight_of(0)
+    full.labels[BODY] = 0.7
+    np.testing.assert_allclose(clothes(full), 0.7)
