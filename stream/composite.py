@@ -5,7 +5,7 @@ import numpy as np
 
 from stream.frame import Head
 from stream.geometry import project
-from stream.mesh import HeadMesh
+from stream.mesh import HeadMesh, Sheet
 from stream.pose import HeadMotion
 from stream.region import Region
 from stream.symmetry import moved_nodes
@@ -13,6 +13,7 @@ from stream.symmetry import moved_nodes
 # How far a head with hair and neck reaches from the middle of the cranium.
 SIDE_MM, ABOVE_MM, BELOW_MM = 180.0, 180.0, 265.0
 _EVERY = 3  # so many nodes of a row tell how far a sheet reaches, but for as many cells
+_SEEN = ("solid", "near")  # sheets that the frame shows where they are before the motion
 _SNAP_PX = 16  # regions grow in such steps, so that buffers are seldom made anew
 
 
@@ -42,10 +43,8 @@ def moving_region(mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray) -> Reg
         A region, not clipped; empty where nothing moves.
     """
     low, high = [], []
-    for sheet in mesh.sheets:
-        used = np.zeros(sheet.share.size, bool)
-        used[sheet.triangles.ravel()] = True
-        nodes = np.flatnonzero(used & (sheet.share.ravel() > 0) & (sheet.opacity.ravel() > 0))
+    for sheet, used in _once(mesh.sheets):
+        nodes = np.flatnonzero(used & (sheet.share.ravel() > 0))
         if len(nodes) == 0:
             continue
         nodes = nodes[::_EVERY]
@@ -53,14 +52,28 @@ def moving_region(mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray) -> Reg
         after = moved_nodes(
             before, sheet.depth_mm.ravel()[nodes], sheet.share.ravel()[nodes], motion, camera
         )
-        low += [after.min(axis=0)] + [before.min(axis=0)] * (sheet.kind in ("solid", "near"))
-        high += [after.max(axis=0)] + [before.max(axis=0)] * (sheet.kind in ("solid", "near"))
+        seen = [before] * (sheet.kind in _SEEN)
+        low += [places.min(axis=0) for places in (after, *seen)]
+        high += [places.max(axis=0) for places in (after, *seen)]
     if not low:
         return Region(0, 0, 0, 0)
     slack = (_EVERY + 1) * max(mesh.depth.grid.step_px)
     x0, y0 = np.min(low, axis=0) - slack
     x1, y1 = np.max(high, axis=0) + slack
     return _snapped(x0, y0, x1, y1)
+
+
+def _once(sheets: tuple[Sheet, ...]) -> list[tuple[Sheet, np.ndarray]]:
+    """Return one sheet for each set of nodes, and (N,) bool which nodes are drawn by any."""
+    found: dict[tuple[int, int], tuple[Sheet, np.ndarray]] = {}
+    for sheet in sorted(sheets, key=lambda sheet: sheet.kind not in _SEEN):
+        visible = sheet.opacity.ravel() > 0
+        key = id(sheet.places_px), id(sheet.depth_mm)
+        _, used = found.setdefault(key, (sheet, np.zeros(visible.size, bool)))
+        drawn = np.zeros(visible.size, bool)
+        drawn[sheet.triangles.ravel()] = True
+        used |= drawn & visible
+    return list(found.values())
 
 
 def _snapped(x0: float, y0: float, x1: float, y1: float) -> Region:

@@ -24,8 +24,9 @@ from stream.far_side import (
 )
 from stream.fill import pull_push
 from stream.geometry import project, transform_points
+from stream.mouth import with_teeth
 from stream.region import resample_to_nodes
-from stream.sight import BODY, held_things
+from stream.sight import clothes, held_things
 
 if TYPE_CHECKING:
     from stream.frame import Head
@@ -279,6 +280,7 @@ class HairDepth:
         growth_mm[:, 2] *= np.where(growth_mm[:, 2] < 0, _FORWARD_GROWTH, 1.0)
         grown = (vertices + growth_mm).astype(np.float32)
         front, back = self._raster.draw(grown, head.camera, grid)
+        front = with_teeth(front, self._points_px(head), grid)
         front, back, coverage = self._completed(front, back, head, grid)
         if self._network is not None and sight is not None:
             thickness = back - front
@@ -305,9 +307,9 @@ class HairDepth:
         Returns:
             The front depth, with what is held before the face.
         """
-        clothes = sight.share(BODY)
-        if clothes is not None:
-            turn *= 1 - _CLOTHES_STAY * resample_to_nodes(clothes, grid)
+        cloth = clothes(sight)
+        if cloth is not None:
+            turn *= 1 - _CLOTHES_STAY * resample_to_nodes(cloth, grid)
         chin_px = project(transform_points(head.camera_from_head, chin), head.camera)
         chin_row = (chin_px[1] - grid.region.y0) / max(grid.region.height, 1) * len(sight.square)
         held = held_things(sight, float(chin_row))
@@ -355,9 +357,11 @@ class HairDepth:
         return near.astype(np.float32), far.astype(np.float32), coverage
 
     def _face_mask(self, head: Head, grid: NodeGrid) -> np.ndarray:
+        return _hull_mask(self._points_px(head), grid)
+
+    def _points_px(self, head: Head) -> np.ndarray:
         points = self._model.points478(head.identity, head.expression)
-        points_px = project(transform_points(head.camera_from_head, points), head.camera)
-        return _hull_mask(points_px, grid)
+        return project(transform_points(head.camera_from_head, points), head.camera)
 
     def prior(self, head: Head, grid: NodeGrid) -> np.ndarray:
         """Return (rows, columns) float32, 1 inside the outline of the bare projected head."""

@@ -27,7 +27,7 @@ class MeshSettings:
     least_thickness_mm: float = 2.0
 
 
-SheetKind = Literal["under", "solid", "far", "gap", "near", "mirror"]
+SheetKind = Literal["worn", "under", "guard", "solid", "far", "gap", "near", "mirror"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,25 @@ class Sheet:
 
     Attributes:
         kind: what it shows, in the order of drawing. ``under`` is skin that nothing shows
-            (`stream.underlay`), in one row of nodes, ``solid`` is the inside of the near side,
+            (`stream.underlay`), in one row of nodes; ``worn`` what of the near side a motion
+            draws out so far that such skin is better, and ``guard``, which shows nothing, hides
+            what lies behind that (both `stream.worn`); ``solid`` is the inside of the near side,
             ``far`` the far side, ``gap`` the depth steps of the near side, ``near`` its edge,
             ``mirror`` the mirrored near side.
         places_px: (rows, columns, 2) float32 frame positions of the nodes before the motion.
         depth_mm: (rows, columns) float32 their camera-space depth.
         share: (rows, columns) float32 share of the motion that they follow.
-        colours_px: (rows, columns, 2) float32 frame positions that give them their colours.
+        colours_px: (rows, columns, 2) float32 frame positions that give them their colours; of
+            ``under`` places on the skin, mm, for its grain.
         opacity: (rows, columns) float32.
         yield_mm: (rows, columns) float32 how far behind its place a node counts where sheets
             compete for a pixel.
         triangles: (T, 3) int32 node numbers, row · columns + column.
         gain: (rows, columns, 3) float32 that its colours are multiplied with, or None for
-            1; of ``under`` the colour itself.
+            1; of ``under`` the colour itself, of ``worn`` the opacity of what lies over it,
+            of ``near`` the way, (x, y) px, to better colours and the share of them, of hair
+            < 0, None for none.
+        grain: of ``under``, standard deviation of its brightness, 0…1.
     """
 
     kind: SheetKind
@@ -60,6 +66,7 @@ class Sheet:
     yield_mm: np.ndarray
     triangles: np.ndarray
     gain: np.ndarray | None = None
+    grain: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class HeadMesh:
     resting: np.ndarray
 
     def sheet(self, kind: SheetKind) -> Sheet:
-        """Return the sheet of a kind; all but `under` and `mirror` are always there."""
+        """Return the sheet of a kind; all but `worn`, `under` and `mirror` are always there."""
         return next(sheet for sheet in self.sheets if sheet.kind == kind)
 
 

@@ -37,8 +37,9 @@ from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight, Sight
 from stream.symmetry import with_mirror_half
-from stream.underlay import Underlay, with_underlay
+from stream.underlay import Underlay
 from stream.warp import Warp
+from stream.worn import mended
 
 if TYPE_CHECKING:
     from stream.frame import Face, Frame, Head
@@ -160,7 +161,7 @@ class Reposer(FramePath):
                 crop = region.crop(pixels)
                 mesh = with_mirror_half(mesh, crop, node_matte, head, motion)
                 under = followed.underlay.sheet(crop, head, depth, node_matte, sight)
-                mesh = with_underlay(mesh, under, node_matte, sight, head, motion)
+                mesh = mended(mesh, under, node_matte, sight, head, motion)
                 moving = moving_region(mesh, motion, head.camera).intersection(region)
             with stage("plate"):
                 learning.result()

@@ -38,6 +38,7 @@ void tell(float covered, float guessed) {
 """
 _SEEN = f"void main() {{ tell(alpha(source_px), smoothstep({_STRETCH}, stretch())); }}"
 _NEAR = f"void main() {{ tell(cover * alpha(source_px), smoothstep({_STRETCH}, stretch())); }}"
+_GUARD = "void main() { if (alpha(source_px) < 0.5) discard; colour = vec4(0.0); }"
 _MIRROR = "void main() { tell(cover * alpha(source_px), 1.0); }"
 _UNDER = "void main() { tell(step(0.5, cover), 1.0); }"
 _FAR = """
@@ -55,4 +56,5 @@ void main() {{
 FRAGMENTS: dict[str, str] = {
     "solid": _HEAD + _SEEN, "far": _HEAD + _FAR, "gap": _HEAD + _GAP,
     "near": _HEAD + _NEAR, "mirror": _HEAD + _MIRROR, "under": _HEAD + _UNDER,
+    "worn": _HEAD + _SEEN, "guard": _HEAD + _GUARD, "clean": _HEAD + _NEAR,
 }  # fmt: skip

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stream.pose import HeadMotion
     from stream.region import NodeGrid
 
-_YAW = (2.0, 6.0)  # degrees: a head seen more frontally hides nothing that its mirror shows
+_YAW = (4.0, 10.0)  # degrees: a head seen more frontally hides nothing that its mirror shows
 _TURN = (2.0, 8.0)  # degrees that the hidden side must come nearer
 _HIDDEN_MM = (4.0, 12.0)  # behind what is seen: a mirrored node begins to be, and is, hidden
 _MIRROR_YIELD_MM, _SMEAR_YIELD_MM = 3.0, 60.0  # to good colours, and to the mirror
@@ -35,7 +35,6 @@ _DARK, _GAINS = 12.0, (0.4, 2.0)  # grey levels that damp the ratio of dark colo
 _HUE_CHANGE, _LIGHT_CHANGE = 0.04, 0.35  # of log colour, from side to side, by light alone
 _SPOT_MM = 20.0  # what is smaller, of shown or left out, is chance
 _SURE = (0.5, 0.9)  # matte: what is not surely the head is not mirrored
-_SHARES = 33  # transforms are interpolated between so many shares of a motion
 
 
 def with_mirror_half(
@@ -69,8 +68,7 @@ def with_mirror_half(
                    np.full_like(opacity, _MIRROR_YIELD_MM), triangles,
                    gain)  # fmt: skip
     yielding = tuple(
-        sheet if sheet.kind == "far" else replace(sheet, yield_mm=_SMEAR_YIELD_MM * smeared)
-        for sheet in mesh.sheets
+        replace(sheet, yield_mm=sheet.yield_mm + _SMEAR_YIELD_MM * smeared) for sheet in mesh.sheets
     )
     return replace(mesh, sheets=(*yielding, mirror))
 
@@ -115,20 +113,22 @@ def moved_nodes(
         motion: the motion.
         camera: (3, 3) intrinsics.
     """
-    steps = np.linspace(0, 1, _SHARES)
-    table = motion.blended(steps, steps)[:, :3].reshape(_SHARES, 12).astype(np.float32)
-    place = np.asarray(np.clip(share, 0, 1), np.float32) * (_SHARES - 1)
-    low = np.minimum(place.astype(np.intp), _SHARES - 2)
-    part = np.asarray(place - low)[..., None]
-    transform = table[low] + part * (table[low + 1] - table[low])
     centre, focal = camera[:2, 2].astype(np.float32), np.float32(camera[0, 0])
     rays = np.asarray((places_px - centre) / focal)
-    x, y, z = rays[..., 0] * depth_mm, rays[..., 1] * depth_mm, depth_mm
-    moved = [
-        transform[..., 4 * i] * x + transform[..., 4 * i + 1] * y
-        + transform[..., 4 * i + 2] * z + transform[..., 4 * i + 3]
-        for i in range(3)
-    ]  # fmt: skip
+    pivot = motion.pivot_mm.astype(np.float32)
+    at = rays[..., 0] * depth_mm - pivot[0], rays[..., 1] * depth_mm - pivot[1], depth_mm - pivot[2]
+    angle = np.linalg.norm(motion.axis_angle)
+    axis = (motion.axis_angle / max(angle, 1e-9)).astype(np.float32)
+    share = np.asarray(np.clip(share, 0, 1), np.float32)
+    turn = share * np.float32(angle)
+    cosine, sine = np.cos(turn), np.sin(turn)
+    along = (axis[0] * at[0] + axis[1] * at[1] + axis[2] * at[2]) * (1 - cosine)
+    shift = motion.translation_mm.astype(np.float32)
+    moved = []
+    for i in range(3):  # Rodrigues' formula
+        j, k = (i + 1) % 3, (i + 2) % 3
+        across = axis[j] * at[k] - axis[k] * at[j]
+        moved.append(at[i] * cosine + across * sine + axis[i] * along + pivot[i] + share * shift[i])
     u = camera[0, 0] * moved[0] / moved[2] + camera[0, 2]
     v = camera[1, 1] * moved[1] / moved[2] + camera[1, 2]
     return np.stack([u, v], axis=-1).astype(np.float32)
@@ -138,11 +138,15 @@ def smeared_share(
     near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray
 ) -> np.ndarray:
     """Return (rows, columns) 0 where the motion keeps the texture's scale, 1 where it smears."""
+    return smoothstep(stretch_of(near, grid, motion, camera), *_STRETCH)
+
+
+def stretch_of(near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray) -> np.ndarray:
+    """Return (rows, columns) how many times as long a motion makes the texture at each node."""
     moved = moved_nodes(near.places_px, near.depth_mm, near.share, motion, camera)
     along_x = np.linalg.norm(np.gradient(moved, axis=1), axis=-1) / grid.step_px[0]
     along_y = np.linalg.norm(np.gradient(moved, axis=0), axis=-1) / grid.step_px[1]
-    stretch = cv2.GaussianBlur(np.maximum(along_x, along_y), (0, 0), 1.0)
-    return smoothstep(stretch, *_STRETCH)
+    return cv2.GaussianBlur(np.maximum(along_x, along_y), (0, 0), 1.0)
 
 
 def _slope(depth: HeadDepth, head: Head) -> np.ndarray:

@@ -7,7 +7,7 @@ neck and not before a hole. What the frame contradicts is left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -16,34 +16,32 @@ from scipy.spatial import cKDTree
 
 from stream.geometry import invert_rigid, project, smoothstep, transform_points
 from stream.hair_depth import border_share, chin_and_nape, follow_share
-from stream.mesh import HeadMesh, Sheet
+from stream.mesh import Sheet
 from stream.reconstruct.normals import vertex_normals
 from stream.sight import FACE as FACE_SEEN
 from stream.sight import NECK
-from stream.symmetry import node_mm, smeared_share
 
 if TYPE_CHECKING:
     from stream.frame import Head
     from stream.hair_depth import HeadDepth
     from stream.head_model import HeadModel
-    from stream.pose import HeadMotion
     from stream.sight import Sight
 
-_FACE, _SCALP, _NECK = 1, 2, 4  # labels of the head model
-# To whatever the frame shows: the model is not as exact as the picture.
-_NECK_YIELD_MM, _FACE_YIELD_MM = 40.0, 150.0
+_FACE, _SCALP, _EAR_LABEL, _NECK = 1, 2, 3, 4  # labels of the head model
+_YIELD_MM = 60.0  # to whatever the frame shows: the model is not as exact as the picture
 _NAPE_MM = 45.0  # below the middle of the head: scalp from here on is neck behind the ear
 _ASIDE_MM, _BELOW_MM = 25.0, 25.0  # of the middle: faces are hidden at their sides and below
 _EVERY, _RATE = 8, 0.6  # frames between looks, and how far what is known goes with each
 _HIDDEN = 0.05  # share of the looks: less is seen
+_GRAIN_MM = 1.0  # blur that takes it away
+_ROUND_MM = 85.0  # of the neck and jaw: radius on which places of the grain are measured
+_WELL_SEEN = (0.5, 0.7)  # cosine: skin so seen may be drawn out by a turn, and hardly can
 _MOVING = (0.05, 0.2)  # share of the motion: little, and enough
-_GAP_YIELD_MM = 60.0  # of what closes a depth step: the skin behind it is a better guess
-_SOFT = (0.4, 0.95)  # matte: where the near side's edge is soft, and where not
 _SEEN_MM = 8.0  # off the seen surface, at most, by a vertex that counts as seen
-_FACING = 0.25  # cosine: skin seen more obliquely gives no colours
+_FACING = 0.12  # cosine: skin seen more obliquely gives no colours
 _SURE, _SKIN = 0.9, 0.6  # matte, and likelihood of skin, of what gives colours
+_HUE = 0.07  # share of red, green or blue: what differs more is no neck of the same person
 _LEAST_SEEN = 12  # vertices: less skin is none, as under a scarf; so many give one its colour
-_SLACK_MM = 8.0  # around skin
 _OFF_MM = (25.0, 40.0)  # outside of what is seen: brought within, and left out
 _CALM_NODES = 1.5  # blur of the colours
 _REACH_MM = (60.0, 90.0)  # from the nearest seen skin: farther off nothing is known
@@ -58,6 +56,7 @@ class _Skin:
     opacity: np.ndarray  # (S,)
     colours: np.ndarray  # (S, 3)
     hidden: np.ndarray  # (S,)
+    grain: np.ndarray  # () standard deviation of its brightness
 
     def towards(self, other: _Skin, rate: float) -> _Skin:
         """Return what lies between this and another, so that noise does not flicker."""
@@ -71,6 +70,10 @@ class Underlay:
     Args:
         model: the head model.
         neck_mm: over this length the neck follows the head less and less.
+
+    Attributes:
+        vertices: (S,) which vertices of the model may be such skin.
+        triangles: (T, 3) int32 between those, also across what ears stand on.
     """
 
     def __init__(self, model: HeadModel, neck_mm: float) -> None:
@@ -78,12 +81,12 @@ class Underlay:
         sides &= model.vertices[:, 1] > _BELOW_MM
         nape = (model.labels == _SCALP) & (model.vertices[:, 1] > _NAPE_MM)
         chosen = (model.labels == _NECK) | nape | ((model.labels == _FACE) & sides)
-        self._vertices = np.flatnonzero(chosen)
+        self.vertices = np.flatnonzero(chosen)
         number = np.cumsum(chosen) - 1
         inside = chosen[model.triangles].all(axis=1)
-        self._triangles = number[model.triangles[inside]].astype(np.int32)
-        self._neck = model.labels[self._vertices] != _FACE
-        self._yield_mm = np.where(self._neck, _NECK_YIELD_MM, _FACE_YIELD_MM)
+        bare = np.concatenate([model.triangles[inside], *_instead_of_ears(model, chosen)])
+        self.triangles = number[bare].astype(np.int32)
+        self._neck = model.labels[self.vertices] != _FACE
         self._model, self._neck_mm = model, neck_mm
         self._known: _Skin | None = None
         self._frames = 0
@@ -116,40 +119,64 @@ class Underlay:
         places = project(points, head.camera).astype(np.float32)
         share = skin.share * border_share(places[:, 1], head)
         opacity = skin.opacity * smoothstep(share, *_MOVING)  # what rests hides nothing
-        at = places[None]
+        angle = np.arctan2(skin.in_head[:, 0], -skin.in_head[:, 2])
+        on_skin = np.stack([_ROUND_MM * angle, skin.in_head[:, 1]], axis=1).astype(np.float32)
         mm, follow, cover, back = (
             np.asarray(part, np.float32)[None]
-            for part in (points[:, 2], share, opacity, self._yield_mm)
+            for part in (points[:, 2], share, opacity, np.full(len(share), _YIELD_MM))
         )
         # What is all seen is drawn by the other sheets: pixels cost time.
-        wanted = (skin.hidden[self._triangles] > _HIDDEN).any(axis=1)
-        triangles = self._triangles[wanted]
-        return Sheet("under", at, mm, follow, at, cover, back, triangles, skin.colours[None])
+        wanted = (skin.hidden[self.triangles] > _HIDDEN).any(axis=1)
+        triangles = self.triangles[wanted]
+        return Sheet("under", places[None], mm, follow, on_skin[None], cover, back, triangles,
+                     skin.colours[None], float(skin.grain))  # fmt: skip
 
     def _look(
         self, picture: np.ndarray, head: Head, depth: HeadDepth, matte: np.ndarray, sight: Sight
     ) -> _Skin | None:
         shape = self._model.shape(head.identity, head.expression)
-        points = transform_points(head.camera_from_head, shape[self._vertices])
+        points = transform_points(head.camera_from_head, shape[self.vertices])
         sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
         points, off_mm = _within(points, sure, depth, head)
         places = project(points, head.camera).astype(np.float32)
-        maps = sure, depth.front_mm, _skin(sight, depth), _calm(picture, sure, depth)
+        likely = skin_share(sight, depth)
+        maps = sure, depth.front_mm, likely, _calm(picture, sure * likely, depth)
         inside, front_mm, skin, own = (_at(values, places, depth) for values in maps)
-        seen = (inside > _SURE) & (skin > _SKIN) & (self._facing(points) > _FACING)
+        facing = self._facing(points)
+        seen = (inside > _SURE) & (skin > _SKIN) & (facing > _FACING)
         seen &= (np.abs(points[:, 2] - front_mm) < _SEEN_MM) & (off_mm == 0)
+        seen &= self._like_face(own, points, seen)
         colours, far_mm = self._colours(own, points, seen)
         if not np.isfinite(far_mm).any():
             return None
         opacity = (1 - smoothstep(off_mm, *_OFF_MM)) * (1 - smoothstep(far_mm, *_REACH_MM))
         in_head = transform_points(invert_rigid(head.camera_from_head), points)
         share = follow_share(in_head, *chin_and_nape(self._model, head, shape), self._neck_mm)
-        return _Skin(in_head, share, opacity, colours, 1.0 - seen)
+        well_seen = seen * smoothstep(facing, *_WELL_SEEN)
+        grain = np.array(_grain(picture, sure * likely, head))
+        return _Skin(in_head, share, opacity, colours, 1.0 - well_seen, grain)
 
     def _facing(self, points: np.ndarray) -> np.ndarray:
         """Return (S,) cosine between the surface and the line of sight, > 0 towards the camera."""
-        normals = vertex_normals(points, self._triangles)
+        normals = vertex_normals(points, self.triangles)
         return -(normals * points).sum(axis=1) / np.linalg.norm(points, axis=1)
+
+    def _like_face(self, own: np.ndarray, points: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Return (S,) bool: False for a neck of another hue than the face beside it, as of collars.
+
+        Args:
+            own: (S, 3) what the frame shows at each vertex.
+            points: (S, 3) mm.
+            seen: (S,) bool, where that is taken for the vertex itself.
+        """
+        hue = own / np.maximum(own.sum(axis=1, keepdims=True), 1e-3)
+        face, neck = np.flatnonzero(seen & ~self._neck), np.flatnonzero(seen & self._neck)
+        alike = np.ones(len(seen), bool)
+        if len(face) >= _LEAST_SEEN and len(neck):
+            beside = cKDTree(points[face]).query(points[neck], k=_LEAST_SEEN)[1]
+            off = np.abs(np.median(hue[face[beside]], axis=1) - hue[neck]).max(axis=1)
+            alike[neck] = off < _HUE
+        return alike
 
     def _colours(
         self, own: np.ndarray, points: np.ndarray, seen: np.ndarray
@@ -183,30 +210,41 @@ class Underlay:
         return colours, far_mm
 
 
-def with_underlay(
-    mesh: HeadMesh, under: Sheet | None, matte: np.ndarray, sight: Sight, head: Head,
-    motion: HeadMotion,
-) -> HeadMesh:  # fmt: skip
-    """Put skin beneath all other sheets of a mesh.
+def _instead_of_ears(model: HeadModel, chosen: np.ndarray) -> list[np.ndarray]:
+    """Return (T, 3) triangles a side, over what an ear would stand on.
 
-    The soft edge of seen skin fades before it where a motion draws that edge out: what shines
-    through there is the background of another place.
+    Args:
+        model: the head model.
+        chosen: (V,) bool, the vertices that they may have.
     """
-    if under is None:
-        return mesh
-    near = mesh.sheet("near")
-    smeared = smeared_share(near, mesh.depth.grid, motion, head.camera)
-    slack = max(1, round(_SLACK_MM / node_mm(mesh.depth, head)))
-    around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
-    beside_skin = cv2.dilate(_skin(sight, mesh.depth), around)
-    fading = smeared * beside_skin * (1 - smoothstep(matte, *_SOFT))
-    sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
-    unsure = 1 - smoothstep(sure, *_SOFT)
-    changed = {
-        "near": replace(near, opacity=(near.opacity * (1 - fading)).astype(np.float32)),
-        "gap": replace(mesh.sheet("gap"), yield_mm=_GAP_YIELD_MM * beside_skin * unsure),
-    }
-    return replace(mesh, sheets=(under, *(changed.get(s.kind, s) for s in mesh.sheets)))
+    ear = model.labels == _EAR_LABEL
+    # Those with one corner on an ear have their other side on its rim.
+    rim = model.triangles[(ear[model.triangles].sum(axis=1) == 1)]
+    rim = rim[(chosen | ear)[rim].all(axis=1)]
+    fans = []
+    for side in (-1, 1):
+        own = rim[(side * model.vertices[rim, 0] > 0).all(axis=1)]
+        corners = own[~ear[own]]
+        apex = corners[model.vertices[corners, 1].argmin()]
+        own = own[(own != apex).all(axis=1)]
+        fans.append(np.where(ear[own], apex, own))
+    return fans
+
+
+def _grain(picture: np.ndarray, skin: np.ndarray, head: Head) -> float:
+    """Return the standard deviation, 0…1, of what is finer on skin than a few millimetres.
+
+    Args:
+        picture: (h, w, 3) uint8 of the nodes' region.
+        skin: (rows, columns) float32 where it surely shows skin, 0…1.
+        head: whose skin.
+    """
+    px_a_mm = head.camera[0, 0] / head.camera_from_head[2, 3]
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    fine = cv2.absdiff(grey, cv2.GaussianBlur(grey, (0, 0), max(0.8, _GRAIN_MM * px_a_mm)))
+    of_skin = fine[cv2.resize(skin, grey.shape[::-1]) > _SURE]
+    # From the middle of what differs: lashes, wrinkles and glasses are no grain.
+    return float(np.median(of_skin)) / 0.6745 / 255 if len(of_skin) else 0.0
 
 
 def _within(
@@ -243,20 +281,30 @@ def _within(
     return moved, np.linalg.norm(moved - points, axis=1)
 
 
-def _calm(picture: np.ndarray, sure: np.ndarray, depth: HeadDepth) -> np.ndarray:
-    """Return (rows, columns, 3) float32 colours 0…1 of the person, without detail."""
+def _calm(picture: np.ndarray, skin: np.ndarray, depth: HeadDepth) -> np.ndarray:
+    """Return (rows, columns, 3) float32 colours 0…1 of the skin, without detail."""
     size = (depth.grid.columns, depth.grid.rows)
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    weight = np.maximum(sure, 1e-3)[..., None].astype(np.float32)  # the room must not bleed in
+    # Neither the room nor hair must bleed in.
+    weight = np.maximum(skin * skin, 1e-3)[..., None].astype(np.float32)
     blurred = cv2.GaussianBlur(np.dstack([small * weight, weight]), (0, 0), _CALM_NODES)
     return np.asarray(blurred[..., :3] / blurred[..., 3:])
 
 
-def _skin(sight: Sight, depth: HeadDepth) -> np.ndarray:
+def skin_share(sight: Sight, depth: HeadDepth) -> np.ndarray:
     """Return (rows, columns) float32 how likely nodes show skin; 1 where nobody looked."""
-    share = sight.share(FACE_SEEN, NECK)
+    return (
+        np.ones_like(depth.front_mm)
+        if sight.labels is None
+        else seen_as(sight, depth, FACE_SEEN, NECK)
+    )
+
+
+def seen_as(sight: Sight, depth: HeadDepth, *labels: int) -> np.ndarray:
+    """Return (rows, columns) float32 how likely nodes show one of the labels."""
+    share = sight.share(*labels)
     if share is None:
-        return np.ones_like(depth.front_mm)
+        return np.zeros_like(depth.front_mm)
     size = (depth.grid.columns, depth.grid.rows)
     return cv2.resize(share, size, interpolation=cv2.INTER_AREA)
 

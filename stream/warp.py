@@ -12,7 +12,7 @@ import cv2
 import moderngl
 import numpy as np
 
-from stream.mesh import HeadMesh, Sheet, SheetKind
+from stream.mesh import HeadMesh, Sheet
 from stream.pose import HeadMotion
 from stream.provenance import FRAGMENTS as PROVENANCE
 from stream.region import Region
@@ -47,7 +47,7 @@ def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarra
     return layer
 
 
-_REACH_MM = 400.0  # half the depth of any head with its hair, and then some
+_REACH_MM = 800.0  # half the depth of any head with its hair, and what sheets yield
 _HARD_EDGE = 40  # grey levels between a pixel's cover and the mean around it
 _UNTURNED = "cw"  # winding of the mesh's triangles in a framebuffer whose y runs down
 
@@ -138,7 +138,8 @@ class Warp:
 
     def _sheets(self, mesh: HeadMesh, presence: float) -> "list[_SheetBuffers]":
         """Upload the sheets that have triangles, in the order of drawing."""
-        context, buffers = self._context, []
+        context = self._context
+        buffers: list[_SheetBuffers] = []
         for sheet in mesh.sheets:
             if len(sheet.triangles):
                 parts = (sheet.places_px, sheet.depth_mm, sheet.share * presence,
@@ -146,7 +147,8 @@ class Warp:
                 nodes = np.dstack(parts).astype(np.float32)
                 triangles = np.ascontiguousarray(sheet.triangles, np.int32)
                 pair = context.buffer(nodes.tobytes()), context.buffer(triangles.tobytes())
-                buffers.append((sheet.kind, *pair))
+                cleaned = sheet.kind == "near" and sheet.gain is not None
+                buffers.append(("clean" if cleaned else sheet.kind, *pair))
         return buffers
 
     def _render(
@@ -155,11 +157,14 @@ class Warp:
         drawn: "_Drawn",
         px_a_pixel: tuple[float, float],
     ) -> None:
+        values = motion_uniforms(drawn.motion, drawn.camera, drawn.region)
+        values["px_a_pixel"] = px_a_pixel
+        values["grain"] = max(sheet.grain for sheet in drawn.mesh.sheets)
         for kind, nodes, triangles in drawn.sheets:
             self._blend(kind != "solid")
             self._cull(kind == "far")
             program = programs[kind]
-            _set_uniforms(program, drawn, px_a_pixel)
+            _set_uniforms(program, values)
             self._sheet(program, nodes, triangles)
 
     def _square(self, size: int) -> moderngl.Framebuffer:
@@ -242,7 +247,7 @@ class Warp:
         array.release()
 
 
-_SheetBuffers = tuple[SheetKind, moderngl.Buffer, moderngl.Buffer]  # nodes, triangles
+_SheetBuffers = tuple[str, moderngl.Buffer, moderngl.Buffer]  # shader, nodes, triangles
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,11 +276,7 @@ def motion_uniforms(motion: HeadMotion, camera: np.ndarray, region: Region) -> d
     }
 
 
-def _set_uniforms(
-    program: moderngl.Program, drawn: _Drawn, px_a_pixel: tuple[float, float]
-) -> None:
-    values = motion_uniforms(drawn.motion, drawn.camera, drawn.region)
-    values["px_a_pixel"] = px_a_pixel
+def _set_uniforms(program: moderngl.Program, values: dict[str, Any]) -> None:
     for name, value in values.items():
         if name in program:  # the compiler drops what a sheet does not use
             program[name].value = value

@@ -20,6 +20,7 @@ out vec2 source_px;
 flat out vec2 far_px;
 out float target_mm;
 out float cover;
+out float moved_px;          // by the motion
 out vec3 tint;
 vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
     float angle = length(w);
@@ -33,6 +34,7 @@ void placed(vec3 p) {                               // after the motion, into th
     target_mm = p.z;
     tint = gain;
     vec2 target_px = camera.xy * p.xy / p.z + camera.zw;
+    moved_px = length(target_px - colours_px);
     vec2 ndc = (target_px - region.xy) / region.zw * 2.0 - 1.0;
     float z = (p.z + yield_mm - depth_range.x) / (depth_range.y - depth_range.x);
     gl_Position = vec4(ndc, 2.0 * z - 1.0, 1.0);
@@ -47,6 +49,14 @@ void main() {
 }
 """
 )
+# No part of a person is brighter than white: what is more is room that the plate misses, and must
+# not fly along with the head. At rest it stays, so that the frame comes back as it was.
+_WITHIN_WHITE = """
+in float moved_px;
+vec4 within_white(vec4 c) {
+    return vec4(min(c.rgb, mix(vec3(1.0), c.aaa, smoothstep(0.5, 4.0, moved_px))), c.a);
+}
+"""
 # One program a sheet: a software renderer pays for every branch that it does not take.
 _SOLID = """
 #version 330
@@ -56,18 +66,55 @@ in vec2 source_px;
 out vec4 colour;
 void main() { colour = texture(layer, (source_px - region.xy) / region.zw); }
 """
-_NEAR_SIDE = """
+_NEAR_SIDE = (
+    """
 #version 330
 uniform sampler2D layer;
 uniform vec4 region;
 in vec2 source_px;
 in float cover;
 out vec4 colour;
+"""
+    + _WITHIN_WHITE
+    + """
 void main() {
     colour = cover * texture(layer, (source_px - region.xy) / region.zw);
     if (colour.a < 0.002) discard;
+    colour = within_white(colour);
 }
 """
+)
+_CLEAN_EDGE = (
+    """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+in vec2 source_px;
+in float cover;
+in vec3 tint;                // the way to better colours, px, and the share of them; of hair, < 0
+out vec4 colour;
+"""
+    + _WITHIN_WHITE
+    + """
+float brightness(vec3 c) { return dot(c, vec3(0.299, 0.587, 0.114)); }
+void main() {
+    colour = texture(layer, (source_px - region.xy) / region.zw);
+    if (tint.z != 0.0 && colour.a < 1.0) {
+        vec4 inside = texture(layer, (source_px + tint.xy - region.xy) / region.zw);
+        float steep = clamp((colour.a - 0.5) * (1.0 + max(tint.z, 0.0)) + 0.5, 0.0, 1.0);
+        vec4 better = inside / max(inside.a, 0.5) * steep;
+        if (tint.z < 0.0) {
+            better.rgb *= min(brightness(colour.rgb) / max(brightness(better.rgb), 0.01), 1.0);
+        }
+        float share = smoothstep(0.5, 0.8, inside.a) * (1.0 - smoothstep(0.9, 1.0, colour.a));
+        colour = mix(colour, vec4(better.rgb, steep), share * abs(tint.z));
+    }
+    colour *= cover;
+    if (colour.a < 0.002) discard;
+    colour = within_white(colour);
+}
+"""
+)
 _MIRROR = """
 #version 330
 uniform sampler2D layer;
@@ -84,12 +131,53 @@ void main() {
 """
 _UNDER = """
 #version 330
+uniform float grain;         // standard deviation of brightness
+in vec2 source_px;           // mm on the skin, so that grain goes with it
 in float cover;
 in vec3 tint;                // is the colour itself
 out vec4 colour;
+float chance(vec2 cell) { return fract(sin(dot(cell, vec2(12.9898, 78.233))) * 43758.5453) - 0.5; }
+float noise(vec2 p) {                               // standard deviation about 0.19
+    vec2 cell = floor(p), f = p - cell;
+    return mix(mix(chance(cell), chance(cell + vec2(1.0, 0.0)), f.x),
+               mix(chance(cell + vec2(0.0, 1.0)), chance(cell + vec2(1.0, 1.0)), f.x), f.y);
+}
 void main() {
     if (cover < 0.5) discard;  // it hides what yields to it, and so must not be half there
-    colour = vec4(tint, 1.0);
+    float rough = grain > 0.0 ? grain / 0.19 * noise(source_px) : 0.0;
+    colour = vec4(tint + rough, 1.0);
+}
+"""
+_WORN = (
+    """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+in vec2 source_px;
+in float cover;
+in vec3 tint;                // opacity of the near side, which comes over it
+out vec4 colour;
+"""
+    + _WITHIN_WHITE
+    + """
+void main() {               // both together cover as much as the near side would in one piece
+    colour = texture(layer, (source_px - region.xy) / region.zw);
+    colour *= min(cover / max(1.0 - colour.a * tint.x, 1e-3), 1.0);
+    if (colour.a < 0.002) discard;
+    colour = within_white(colour);
+}
+"""
+)
+_GUARD = """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+in vec2 source_px;
+in float cover;
+out vec4 colour;
+void main() {
+    if (texture(layer, (source_px - region.xy) / region.zw).a < 0.5) discard;
+    colour = vec4(0.0);
 }
 """
 _GAP = """
@@ -135,6 +223,6 @@ void main() {
 """
 
 FRAGMENTS: dict[str, str] = {
-    "under": _UNDER, "solid": _SOLID, "far": _FAR_SIDE, "gap": _GAP, "near": _NEAR_SIDE,
-    "mirror": _MIRROR,
+    "worn": _WORN, "under": _UNDER, "guard": _GUARD, "solid": _SOLID, "far": _FAR_SIDE, "gap": _GAP,
+    "near": _NEAR_SIDE, "clean": _CLEAN_EDGE, "mirror": _MIRROR,
 }  # fmt: skip

@@ -4,7 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.geometry import axis_angle_from_rotation, rotation_from_angles
+from stream.geometry import (
+    axis_angle_from_rotation,
+    project,
+    rotation_from_angles,
+    transform_points,
+)
 from stream.gl import create_context
 from stream.hair_depth import HairDepth
 from stream.head_model import load_head_model
@@ -13,8 +18,9 @@ from stream.pose import HeadMotion
 from stream.raster import DepthRaster
 from stream.region import NodeGrid, Region
 from stream.sight import BODY, FACE, NECK, Sight
-from stream.underlay import Underlay, with_underlay
+from stream.underlay import Underlay
 from stream.warp import Warp
+from stream.worn import mended
 from tests.stream.test_hair_depth import mock_head
 
 REGION = Region(120, 20, 520, 480)
@@ -73,7 +79,7 @@ class Scene:
         mesh = build_mesh(self.depth, self.matte, self.head.camera[0, 0])
         if under:
             sheet = self.sheet(model)
-            mesh = with_underlay(mesh, sheet, self.matte, self.sight, self.head, motion)
+            mesh = mended(mesh, sheet, self.matte, self.sight, self.head, motion)
         plate = np.full_like(self.picture, ROOM)
         matte = np.uint8(255 * self.cover)
         return warp.draw(self.picture, matte, plate, REGION, mesh, motion, self.head.camera)
@@ -111,7 +117,8 @@ def test_without_skin_there_is_no_sheet(model, raster):
     assert scene.sheet(model) is None
     mesh = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
     motion = scene.motion(20)
-    assert with_underlay(mesh, None, scene.matte, scene.sight, scene.head, motion) is mesh
+    plain = mended(mesh, None, scene.matte, scene.sight, scene.head, motion)
+    assert [sheet.kind for sheet in plain.sheets] == [sheet.kind for sheet in mesh.sheets]
 
 
 @pytest.mark.parametrize("yaw", [-30, 30])
@@ -142,3 +149,16 @@ def test_looks_are_averaged(model, raster):
     levels = [float(sheet.gain.mean()) for sheet in later]
     assert levels[-1] < 0.75 * levels[0]
     assert levels == sorted(levels, reverse=True)
+
+
+def test_a_collar_that_is_taken_for_a_neck_gives_no_colours(model, raster):
+    scene = Scene(model, raster, label=NECK)
+    chin = model.points478()[152] + np.array([0, 12, 0])
+    in_camera = transform_points(scene.head.camera_from_head, chin)
+    row = int(project(in_camera, scene.head.camera)[1]) - REGION.y0
+    scene.picture[row:][scene.cover[row:] > 0.5] = (235, 240, 250)
+    sheet = scene.sheet(model)
+    colours = 255 * sheet.gain[0][sheet.opacity[0] > 0.5]
+    white = colours.min(axis=1) > 210
+    assert len(colours) > 300
+    assert white.mean() < 0.02

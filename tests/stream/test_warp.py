@@ -95,6 +95,17 @@ def test_a_head_at_rest_gives_back_the_frame(warp):
     assert np.abs(got.astype(int) - picture[0]).max() <= 1
 
 
+def test_a_lamp_behind_the_soft_edge_does_not_fly_along(warp):
+    camera, mesh, (picture, matte), plate = _scene()
+    dark = np.full_like(picture, 40)
+    dark[(matte > 10) & (matte < 128)] = 255  # seen through the edge, and missing in the plate
+    far = _motion(0, (25.0, 0.0, 0.0))
+    got = warp.draw(dark, matte, np.zeros_like(plate), REGION, mesh, far, camera)
+    assert got.max() < 0.7 * 255
+    rest = warp.draw(dark, matte, np.zeros_like(plate), REGION, mesh, _motion(0, (0, 0, 0)), camera)
+    assert rest.max() > 250
+
+
 def test_presence_scales_the_motion(warp):
     camera, mesh, picture, plate = _scene()
     none = warp.draw(*picture, plate, REGION, mesh, _motion(), camera, presence=0.0)

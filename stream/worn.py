@@ -1,0 +1,140 @@
+"""What of the seen skin a motion draws out of few pixels, and the hidden skin that takes its place.
+
+A cheek that was seen at a grazing angle smears when the head turns it to the camera, and where
+skin meets hair or clothes farther off, the cells of the mesh between them tear. There skin in its
+calm colours (`stream.underlay`) looks better, passing softly into what was well seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.clean_edge import with_clean_edge
+from stream.geometry import invert_rigid, smoothstep
+from stream.sight import BODY, EAR, HAIR
+from stream.symmetry import node_mm, stretch_of
+from stream.underlay import seen_as, skin_share
+
+if TYPE_CHECKING:
+    from stream.frame import Head
+    from stream.mesh import HeadMesh, Sheet
+    from stream.pose import HeadMotion
+    from stream.sight import Sight
+
+_WORN = (2.0, 3.6)  # magnification at which seen skin begins and ceases to be good
+_SMEARED = (1.4, 2.6)  # the same at the soft edge of the matte, of the room behind it
+_LEAST_WORN = 0.01
+# What is worn yields to skin of its own place; beyond these magnifications it spans a depth step,
+# and yields to whatever skin lies behind.
+_WORN_YIELD_MM, _TORN_YIELD_MM, _TORN = 80.0, 300.0, (3.0, 6.0)
+_GAP_YIELD_MM = 90.0  # of what closes a depth step: the skin behind it is a better guess
+_EYES_MM = (50.0, 65.0)  # below the middle of the head: glasses and temples end, cheeks begin
+_CHEEK_MM = (22.0, 36.0)  # beside it
+_SOFT = (0.4, 0.95)  # matte: where the near side's edge is soft, and where not
+_OTHER = (0.6, 0.95)  # likelihood of hair and clothes, which skin does not take the place of
+_EAR = (0.3, 0.7)  # the same of ears
+_SLACK_MM = 8.0  # around skin
+_BESIDE = np.ones((3, 3), np.uint8)
+
+
+def mended(
+    mesh: HeadMesh, under: Sheet | None, matte: np.ndarray, sight: Sight, head: Head,
+    motion: HeadMotion,
+) -> HeadMesh:  # fmt: skip
+    """Return a mesh on which what a motion draws out too far is replaced.
+
+    Args:
+        mesh: the head's mesh.
+        under: hidden skin, as of `Underlay.sheet`, or None.
+        matte: (rows, columns) float32 person matte at the nodes.
+        sight: what the networks saw.
+        head: the fitted head.
+        motion: what is to be done with it.
+    """
+    stretch = stretch_of(mesh.sheet("near"), mesh.depth.grid, motion, head.camera)
+    around = cv2.dilate(seen_as(sight, mesh.depth, HAIR), _BESIDE)
+    clean = with_clean_edge(mesh, matte, stretch, around)
+    return clean if under is None else _with_skin(clean, under, matte, stretch, sight, head)
+
+
+def _with_skin(
+    mesh: HeadMesh, under: Sheet, matte: np.ndarray, stretch: np.ndarray, sight: Sight, head: Head
+) -> HeadMesh:
+    """Put hidden skin beneath a mesh, and in the place of skin that a motion draws out too far.
+
+    The soft edge of seen skin fades before it where a motion draws that edge out: what shines
+    through there is the background of another place.
+    """
+    near, depth = mesh.sheet("near"), mesh.depth
+    slack = max(1, round(_SLACK_MM / node_mm(depth, head)))
+    around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
+    beside_skin = cv2.dilate(skin_share(sight, depth), around)
+    bare = beside_skin * (1 - seen_as(sight, depth, HAIR))
+    fading = smoothstep(stretch, *_SMEARED) * bare * (1 - smoothstep(matte, *_SOFT))
+    whole = near.opacity * (1 - fading)
+    worn = smoothstep(cv2.dilate(stretch, _BESIDE), *_WORN) * beside_skin * _cheeks(near, head)
+    worn *= 1 - smoothstep(seen_as(sight, depth, EAR), *_EAR)
+    # Their border with skin is worn, too: it is that which is drawn out.
+    other = cv2.erode(seen_as(sight, depth, BODY, HAIR), _BESIDE)
+    worn *= 1 - smoothstep(other, *_OTHER)
+    rim = 1 - smoothstep(cv2.erode(matte, _BESIDE), *_SOFT)  # the room shines through
+    torn = np.maximum(smoothstep(stretch, *_TORN), rim)
+    yield_mm = _WORN_YIELD_MM + (_TORN_YIELD_MM - _WORN_YIELD_MM) * torn
+    return replace(mesh, sheets=_layered(mesh, under, whole, worn, yield_mm, beside_skin))
+
+
+def _layered(
+    mesh: HeadMesh, under: Sheet, whole: np.ndarray, worn: np.ndarray, yield_mm: np.ndarray,
+    beside_skin: np.ndarray,
+) -> tuple[Sheet, ...]:  # fmt: skip
+    """Put skin between what of the near side is worn and what of it is left.
+
+    Args:
+        mesh: without both.
+        under: the skin.
+        whole: (rows, columns) opacity of the near side.
+        worn: (rows, columns) share of it that skin may take the place of.
+        yield_mm: (rows, columns) how far it yields to that skin.
+        beside_skin: (rows, columns) likelihood of skin nearby.
+    """
+    near, solid, gap = mesh.sheet("near"), mesh.sheet("solid"), mesh.sheet("gap")
+    left = (whole * (1 - worn)).astype(np.float32)
+    inner, outer, across = (_worn_triangles(sheet, worn) for sheet in (solid, near, gap))
+    parts = [s.triangles[w] for s, w in ((solid, inner), (near, outer), (gap, across))]
+    guard = replace(near, kind="guard", triangles=np.concatenate(parts))
+    most = float(near.yield_mm.max(initial=0))  # to a mirrored half: hidden skin yields to both
+    drawn = replace(
+        guard, kind="worn", opacity=(whole * worn).astype(np.float32), gain=np.dstack([left] * 3),
+        yield_mm=most + yield_mm,
+    )  # fmt: skip
+    under = replace(under, yield_mm=most + under.yield_mm)
+    soft = np.concatenate([parts[0], near.triangles, parts[2]])
+    changed = {
+        "near": replace(near, opacity=left, triangles=soft),
+        "solid": replace(solid, triangles=solid.triangles[~inner]),
+        "gap": replace(gap, triangles=gap.triangles[~across], yield_mm=_GAP_YIELD_MM * beside_skin),
+    }
+    rest = (changed.get(sheet.kind, sheet) for sheet in mesh.sheets)
+    return drawn, under, guard, *rest
+
+
+def _worn_triangles(sheet: Sheet, worn: np.ndarray) -> np.ndarray:
+    """Return (T,) bool: which triangles of a sheet have a node that is worn."""
+    return (worn.ravel() > _LEAST_WORN)[sheet.triangles].any(axis=1)
+
+
+def _cheeks(near: Sheet, head: Head) -> np.ndarray:
+    """Return (rows, columns) 1 on cheeks and neck beside the middle, 0 from the eyes up.
+
+    There glasses and hair cross the skin.
+    """
+    head_from_camera = invert_rigid(head.camera_from_head).astype(np.float32)
+    rays = (near.places_px - head.camera[:2, 2].astype(np.float32)) / np.float32(head.camera[0, 0])
+    x_mm, y_mm = (
+        (rays @ row[:2] + row[2]) * near.depth_mm + row[3] for row in head_from_camera[:2]
+    )
+    return smoothstep(y_mm, *_EYES_MM) * smoothstep(np.abs(x_mm), *_CHEEK_MM)

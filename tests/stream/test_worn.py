@@ -1,0 +1,145 @@
+"""What a turn draws out: calm skin with grain in its place, and edges that are kept clean."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from stream.gl import create_context
+from stream.head_model import load_head_model
+from stream.mesh import build_mesh
+from stream.raster import DepthRaster
+from stream.sight import FACE, HAIR, Sight
+from stream.underlay import Underlay
+from stream.warp import Warp
+from stream.worn import mended
+from tests.stream.test_underlay import REGION, ROOM, SKIN, Scene
+
+DARK, WHITE = np.array((20, 20, 20)), np.array((250, 250, 250))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_head_model()
+
+
+@pytest.fixture(scope="module")
+def warp():
+    return Warp(create_context())
+
+
+@pytest.fixture(scope="module")
+def raster(model, warp):
+    return DepthRaster(warp.context, model.triangles, model.triangles_of(1, 2, 3, 4))
+
+
+def rim(scene, from_px, to_px):
+    """Return (h, w) bool: so far inside the outline of the head."""
+    inside = cv2.distanceTransform(np.uint8(scene.cover > 0.5), cv2.DIST_L2, 5)
+    return (inside >= from_px) & (inside < to_px)
+
+
+def drawn(scene, warp, mesh, yaw):
+    plate, matte = np.full_like(scene.picture, ROOM), np.uint8(255 * scene.cover)
+    camera = scene.head.camera
+    return warp.draw(scene.picture, matte, plate, REGION, mesh, scene.motion(yaw), camera)
+
+
+def both(scene, model, warp, yaw, under=None):
+    """Return the picture with and without what is tested here."""
+    plain = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
+    better = mended(plain, under, scene.matte, scene.sight, scene.head, scene.motion(yaw))
+    return drawn(scene, warp, better, yaw), drawn(scene, warp, plain, yaw)
+
+
+def count(picture, colour, tolerance=60):
+    return int((np.abs(picture.astype(int) - colour).max(axis=-1) < tolerance).sum())
+
+
+@pytest.mark.parametrize("yaw", [-30, 30])
+def test_what_lies_at_the_rim_of_skin_is_not_drawn_over_the_cheek(model, raster, warp, yaw):
+    scene = Scene(model, raster)
+    calm = scene.sheet(model)
+    scene.picture[rim(scene, 6, 10)] = DARK  # a few pixels that a turn makes many
+    with_it, without = both(scene, model, warp, yaw, calm)
+    cheek = slice(int(0.55 * REGION.height), int(0.85 * REGION.height))
+    assert count(without[cheek], DARK) > 300
+    assert count(with_it[cheek], DARK) < 0.6 * count(without[cheek], DARK)
+
+
+def test_both_parts_together_cover_as_much_as_one_piece(model, raster, warp):
+    scene = Scene(model, raster)
+    calm = scene.sheet(model)
+    nothing = replace(calm, opacity=np.zeros_like(calm.opacity))
+    with_it, without = both(scene, model, warp, 30, nothing)
+    inside = np.abs(without.astype(int) - SKIN).max(axis=-1) < 8
+    off = np.abs(with_it.astype(int) - without).max(axis=-1)
+    assert inside.sum() > 20000
+    assert (off[inside] > 12).mean() < 0.01
+
+
+def test_hair_is_not_taken_for_skin(model, raster):
+    scene = Scene(model, raster)
+    calm = scene.sheet(model)
+    labels = np.zeros((9, 256, 256), np.float32)
+    labels[HAIR] = 1
+    hair = Sight(scene.sight.square, labels[HAIR], labels)
+    plain = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
+    given = plain, calm, scene.matte
+    motion = scene.motion(30)
+    assert len(mended(*given, scene.sight, scene.head, motion).sheet("worn").triangles) > 100
+    assert len(mended(*given, hair, scene.head, motion).sheet("worn").triangles) == 0
+
+
+def test_a_bright_line_around_a_head_is_not_drawn_out(model, raster, warp):
+    scene = Scene(model, raster, label=FACE)
+    scene.cover = cv2.GaussianBlur(scene.cover, (0, 0), 3.0)
+    scene.picture[(scene.cover > 0.05) & (scene.cover < 0.8)] = WHITE
+    with_it, without = both(scene, model, warp, 30)
+    assert count(without, WHITE) > 400
+    assert count(with_it, WHITE) < 0.8 * count(without, WHITE)
+    at_rest, plain = both(scene, model, warp, 0)
+    np.testing.assert_array_equal(at_rest, plain)
+
+
+def test_grain_is_as_strong_as_that_of_the_seen_skin(model, raster):
+    scene = Scene(model, raster)
+    smooth = scene.sheet(model).grain
+    noise = np.random.default_rng(3).normal(0, 6, (*scene.picture.shape[:2], 1))
+    scene.picture = np.uint8(np.clip(scene.picture + noise, 0, 255))
+    rough = scene.sheet(model).grain
+    assert smooth < 1 / 255
+    assert 0.5 * 6 / 255 < rough < 1.1 * 6 / 255
+
+
+def test_grain_goes_with_the_head_and_is_drawn(model, raster, warp):
+    scene = Scene(model, raster)
+    plain = scene.sheet(model)
+    plain_mesh = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
+    rows = []
+    for grain in (0.0, 0.02):
+        alone = replace(plain_mesh, sheets=(replace(plain, grain=grain, opacity=plain.opacity),))
+        rows.append(drawn(scene, warp, alone, 30).astype(float))
+    off = (rows[1] - rows[0]).mean(axis=-1)
+    skin = np.abs(rows[0] - SKIN).max(axis=-1) < 12
+    assert 0.5 * 0.02 * 255 < off[skin].std() < 1.5 * 0.02 * 255
+    assert abs(off[skin].mean()) < 1
+
+
+def test_skin_goes_on_where_an_ear_stands(model):
+    without = model.triangles_of(3)
+    ear = np.unique(without)
+    root = model.vertices[ear[(model.labels[ear] != 3) & (model.vertices[ear, 1] > 50)]]
+    under = Underlay(model, 110.0)
+    middle = root[root[:, 0] > 0][:, 1:].mean(axis=0)
+    corners = model.vertices[under.vertices][under.triangles]
+    right = corners[(corners[..., 0] > 40).all(axis=1)][..., 1:]
+    assert sum(_holds(triangle, middle) for triangle in right) >= 1
+
+
+def _holds(triangle, point):
+    return (
+        cv2.pointPolygonTest(triangle.astype(np.float32)[:, None], tuple(point.tolist()), False)
+        >= 0
+    )
