@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from stream.flatten import texture_uv
 from stream.geometry import smoothstep
+from stream.swap.detail import DETAIL_RANGE
 from stream.swap.shape import EAR, EYES, MOUTH, NECK, SCALP, SKIN
 from stream.swap.tension import FOLD_RANGE
 from stream.swap.texture_map import SameModel
@@ -29,7 +31,10 @@ _GRAZING = 0.5  # half way to the shorter side of a pixel's footprint: sharper, 
 _GREY = np.array([0.3, 0.59, 0.11], np.float32)
 # Tints that differ from the skin's are kept less where the light changes tints much, which makes
 # blotches of them, and in what is dark: brows would turn blue or green.
-_TINT, _TINT_IN_DARK, _DARK = 0.85, 0.4, (0.2, 0.6)
+_TINT, _TINT_IN_DARK, _DARK = 0.85, 0.25, (0.2, 0.6)
+# Grey hair or stubble is bluer than any skin, and as a share of a paler skin would be blue indeed.
+_TINT_OF_COOL, _COOL = 0.5, 0.3
+_FOLD_TINT = np.array([0.7, 1.0, 1.3])  # light in a fold has met skin more than once
 _VERTEX = """
 #version 330
 uniform vec4 region;         // x0, y0, width, height in frame pixels
@@ -63,11 +68,15 @@ void main() {
 _FRAGMENT = """
 #version 330
 uniform sampler2D face;      // colours, and log brightness of folds
-uniform float fold_range;    // of that, over the range of a texel
+uniform vec3 fold_range;     // of that, over the range of a texel; folds are redder than shade
+uniform sampler2D detail;    // log brightness of fine detail, in two bands
+uniform vec2 stronger;       // gains of the bands beyond 1, over the range of a texel
+uniform float squeeze;       // of the depth of what is darker than plain skin
 uniform float blur;          // levels of the texture's pyramid
 uniform float grazing;       // share of the stretch that makes it sharper
 uniform vec3 grey;           // shares of the channels in brightness
 uniform vec4 tint;           // most that is kept, share of it in the dark, dark from, to
+uniform vec2 cool;           // share of it in what is bluer than skin, and by how much surely is
 in vec2 place_uv;
 in vec3 factor;
 in vec3 added;
@@ -85,15 +94,37 @@ float stretch() {
 }
 void main() {
     vec4 texel = texture(face, place_uv, blur - min(grazing * stretch(), 1.0));
-    vec3 own = texel.rgb * exp(folds * fold_range * (texel.a - 128.0 / 255.0));
-    vec3 tinted = own / skin;                        // relative to plain skin
-    float plain = dot(own, grey) / dot(skin, grey);
+    vec2 bands = texture(detail, place_uv, blur).rg - 128.0 / 255.0;
+    vec3 own = texel.rgb * exp(folds * fold_range * (texel.a - 128.0 / 255.0)
+                               + dot(stronger, bands));
+    float shown = max(dot(own, grey) / dot(skin, grey), 1e-3);
+    float depth = max(-log(shown), 0.0);
+    float lighter = exp(depth - depth / (1.0 + squeeze * depth));
+    float plain = shown * lighter;                   // relative to plain skin
+    vec3 tinted = own / skin * lighter;
     float most = max(factor.r, max(factor.g, factor.b));
     float least = min(factor.r, min(factor.g, factor.b));
-    float keep = tint.x * least / most * mix(tint.y, 1.0, smoothstep(tint.z, tint.w, plain));
+    float keep = tint.x * least / most * mix(tint.y, 1.0, smoothstep(tint.z, tint.w, shown));
+    float cooler = (tinted.b - tinted.r) / plain;    // hair, stubble
+    keep *= mix(1.0, cool.x, smoothstep(0.0, cool.y, cooler));
     colour = vec4(factor * skin * mix(vec3(plain), tinted, keep) + added, opacity);
 }
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a texture is drawn.
+
+    Attributes:
+        blur: levels of the texture's pyramid; below 0 is sharper than fits the size.
+        squeeze: of darks, see `stream.swap.contrast`; 0 leaves them as in the photo.
+        detail: gains of the two bands of `stream.swap.detail`.
+    """
+
+    blur: float = 0.0
+    squeeze: float = 0.0
+    detail: tuple[float, float] = (1.0, 1.0)
 
 
 class FaceDrawer:
@@ -109,8 +140,10 @@ class FaceDrawer:
         self._program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
         self._program["grazing"].value = _GRAZING
         self._program["grey"].value = tuple(_GREY)
-        self._program["fold_range"].value = FOLD_RANGE * 255 / 256
+        self._program["fold_range"].value = tuple(_FOLD_TINT * FOLD_RANGE * 255 / 256)
+        self._program["detail"].value = 1
         self._program["tint"].value = (_TINT, _TINT_IN_DARK, *_DARK)
+        self._program["cool"].value = (_TINT_OF_COOL, _COOL)
         triangles = drawn_triangles(model)
         self._used, numbers = np.unique(triangles, return_inverse=True)
         self._triangles = context.buffer(numbers.astype(np.int32).tobytes())
@@ -124,20 +157,26 @@ class FaceDrawer:
              (self._uv, "2f", "uv"), (self._cover, "1f", "cover")],
             self._triangles,
         )  # fmt: skip
-        self._textures: dict[int, moderngl.Texture] = {}
+        self._textures: dict[int, tuple[moderngl.Texture, moderngl.Texture]] = {}
         self._size: tuple[int, int] | None = None
 
-    def add_texture(self, number: int, texture: np.ndarray, folds: np.ndarray) -> None:
-        """Keep the (S, S, 3) uint8 texture and (S, S) uint8 folds of a source."""
-        size = (texture.shape[1], texture.shape[0])
-        texels = np.dstack([texture, folds])
-        if number in self._textures:
-            self._textures.pop(number).release()
-        kept = self._context.texture(size, 4, texels.tobytes())
+    def add_texture(
+        self, number: int, texture: np.ndarray, folds: np.ndarray, detail: np.ndarray
+    ) -> None:
+        """Keep the (S, S, 3) texture, (S, S) folds and (S, S, 2) detail of a source, all uint8."""
+        for old in self._textures.pop(number, ()):
+            old.release()
+        self._textures[number] = (
+            self._kept(np.dstack([texture, folds])), self._kept(detail)
+        )  # fmt: skip
+
+    def _kept(self, texels: np.ndarray) -> moderngl.Texture:
+        height, width, channels = texels.shape
+        kept = self._context.texture((width, height), channels, texels.tobytes())
         kept.build_mipmaps()
         kept.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         kept.repeat_x = kept.repeat_y = False
-        self._textures[number] = kept
+        return kept
 
     def draw(
         self,
@@ -146,7 +185,7 @@ class FaceDrawer:
         light: np.ndarray,
         cover: np.ndarray,
         region: Region,
-        blur: float = 0.0,
+        look: Look = Look(),
         folded: np.ndarray | float = 0.0,
     ) -> np.ndarray:
         """Draw a face into a region.
@@ -158,7 +197,7 @@ class FaceDrawer:
                 colour of the texture's skin; see `stream.swap.light.relit`.
             cover: (V,) how far each vertex covers the frame.
             region: of the frame.
-            blur: levels of the texture's pyramid; below 0 is sharper than fits the size.
+            look: how it is drawn.
             folded: (V,) how far the folds of the texture are drawn, 0…1.
 
         Returns:
@@ -178,13 +217,15 @@ class FaceDrawer:
             float(packed[:, 2].min()) - 5,
             float(packed[:, 2].max()) + 5,
         )
-        program["blur"].value = blur
+        program["blur"].value, program["squeeze"].value = look.blur, look.squeeze
+        program["stronger"].value = tuple((np.array(look.detail) - 1) * DETAIL_RANGE * 255 / 256)
         target.use()
         target.clear(depth=1.0)
         context = self._context
         context.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
         context.depth_func, context.front_face, context.cull_face = "<", "cw", "back"
-        self._textures[number].use(0)
+        for place, texture in enumerate(self._textures[number]):
+            texture.use(place)
         self._array.render()
         drawn = np.frombuffer(target.read(components=4), np.uint8)
         return drawn.reshape(region.height, region.width, 4)
@@ -208,7 +249,7 @@ class FaceDrawer:
     def release(self) -> None:
         """Give back the context and all that was made in it."""
         self._release_buffers()
-        for texture in self._textures.values():
+        for texture in sum(self._textures.values(), ()):
             texture.release()
         self._textures.clear()
         for part in (self._array, self._triangles, self._uv, self._moving, self._cover,
@@ -217,22 +258,27 @@ class FaceDrawer:
         self._context.release()
 
 
-def drawn_colours(texture: np.ndarray, light: np.ndarray) -> np.ndarray:
+def drawn_colours(texture: np.ndarray, light: np.ndarray, squeeze: float = 0.0) -> np.ndarray:
     """Return what colours of a texture are drawn as: the fragment shader in numpy.
 
     Args:
         texture: (N, 3) 0…255.
         light: (N, 9) as in `FaceDrawer.draw`.
+        squeeze: as in `Look`.
 
     Returns:
         (N, 3) 0…255, not clipped.
     """
     factor, added, skin = light[:, :3], light[:, 3:6], light[:, 6:9]
     own = texture / 255
-    plain = (own @ _GREY / (skin @ _GREY))[:, None]
+    shown = np.maximum(own @ _GREY / (skin @ _GREY), 1e-3)[:, None]
+    depth = np.maximum(-np.log(shown), 0)
+    lighter = np.exp(depth - depth / (1 + squeeze * depth))
     keep = _TINT * (factor.min(axis=1) / factor.max(axis=1))[:, None]
-    keep = keep * (_TINT_IN_DARK + (1 - _TINT_IN_DARK) * smoothstep(plain, *_DARK))
-    mixed = plain + keep * (own / skin - plain)
+    keep = keep * (_TINT_IN_DARK + (1 - _TINT_IN_DARK) * smoothstep(shown, *_DARK))
+    cooler = ((own[:, 2] / skin[:, 2] - own[:, 0] / skin[:, 0]) / shown[:, 0])[:, None]
+    keep = keep * (1 - (1 - _TINT_OF_COOL) * smoothstep(cooler, 0.0, _COOL))
+    mixed = lighter * (shown + keep * (own / skin - shown))
     return 255 * (factor * skin * mixed + added)
 
 

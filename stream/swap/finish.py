@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.swap.detail import Detail
+
 if TYPE_CHECKING:
     from stream.swap.options import SwapSettings
 
@@ -35,6 +37,7 @@ class Finish:
         self._tile = cv2.cvtColor(tile, cv2.COLOR_GRAY2RGB)
         self._level = 0.0  # above 0: levels of blur; below: strength of sharpening
         self._grain = 0.0
+        self._detail = Detail()
         self._frames = 0
 
     @property
@@ -42,37 +45,53 @@ class Finish:
         """Levels of the texture's pyramid."""
         return max(self._level, 0.0)
 
-    def _learn(self, own: np.ndarray, drawn: np.ndarray, mask: np.ndarray) -> None:
-        """Compare the face of the frame with the drawn one, once in a while."""
+    @property
+    def detail(self) -> tuple[float, float]:
+        """Gains of the two bands of the skin's detail; see `stream.swap.detail`."""
+        fine, lines = self._detail.gains
+        return float(fine), float(lines)
+
+    def learn(
+        self, drawn: np.ndarray, frame: np.ndarray, cover: np.ndarray, eyes_px: float
+    ) -> bool:
+        """Compare the face of the frame with the drawn one, once in a while.
+
+        Args:
+            drawn: (h, w, 4) uint8, with the blur and the detail as they are.
+            frame: (h, w, 3) uint8, what is under it.
+            cover: (h, w) uint8, where the face covers that.
+            eyes_px: distance of the outer corners of the eyes.
+
+        Returns:
+            Whether this was the first look, after which the face is to be drawn anew.
+        """
         self._frames += 1
         if self._frames % _EVERY != 1:
-            return
-        inside = cv2.erode(mask, np.ones((9, 9), np.uint8)) > 250
+            return False
+        inside = cv2.erode(cover, np.ones((9, 9), np.uint8)) > 250
         if inside.sum() < 500:
-            return
-        first, second = (_look(picture, inside) for picture in (own, drawn))
+            return False
+        skin = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
+        first, second = (_look(picture, inside) for picture in (frame, skin))
         share = 1.0 if self._frames == 1 else _SHARE
         step = np.log2(max(second[0], 1e-3) / max(first[0], 1e-3))
         self._level = float(np.clip(self._level + share * step, -_MOST_SHARPENING, _MOST_BLUR))
         grain = np.sqrt(max(first[1] ** 2 - second[1] ** 2, 0.0))
         self._grain += share * (grain - self._grain)
+        self._detail.learn(frame, skin, inside, eyes_px, share)
+        return self._frames == 1
 
-    def __call__(
-        self, drawn: np.ndarray, frame: np.ndarray, cover: np.ndarray, settings: SwapSettings
-    ) -> np.ndarray:
+    def __call__(self, drawn: np.ndarray, settings: SwapSettings) -> np.ndarray:
         """Return a drawn face with the frame's sharpness and grain.
 
         Args:
             drawn: (h, w, 4) uint8.
-            frame: (h, w, 3) uint8, what is under it.
-            cover: (h, w) uint8, where the face covers that.
             settings: `sharpness` and `grain` are used.
 
         Returns:
             (h, w, 3) uint8.
         """
         skin = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
-        self._learn(frame, skin, cover)
         amount = max(-self._level, 0.0) + max(0.0, 2 * settings.sharpness - 1)
         if settings.sharpness < 0.5:
             skin = cv2.GaussianBlur(skin, (0, 0), 0.3 + 4 * (0.5 - settings.sharpness))

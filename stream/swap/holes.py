@@ -20,7 +20,7 @@ def _numbers(text: str) -> np.ndarray:
 
 
 # Contours of MediaPipe's mesh, in order around; the lids from their edges to their creases.
-_EYES = (
+EYES = (
     _numbers("33 7 163 144 145 153 154 155 133 173 157 158 159 160 161 246"),
     _numbers("263 249 390 373 374 380 381 382 362 398 384 385 386 387 388 466"),
 )
@@ -31,7 +31,7 @@ _CREASES = (
 _INNER_LIPS = _numbers("78 95 88 178 87 14 317 402 318 324 308 415 310 311 312 13 82 81 80 191")
 _OUTER_LIPS = _numbers("61 146 91 181 84 17 314 405 321 375 291 409 270 269 267 0 37 39 40 185")
 _MIDDLE_LIPS = [13, 14]
-_BROWS = (
+BROWS = (
     _numbers("70 63 105 66 107 55 65 52 53 46"),
     _numbers("300 293 334 296 336 285 295 282 283 276"),
 )
@@ -39,7 +39,7 @@ _SUBPIXEL_BITS = 4
 _CALM = 0.012  # of the distance of the eyes: width of the soft edge
 _LID_MARGIN = 0.002  # the hole of the eye reaches so far beyond the lids' edges
 _LIP_MARGIN = 0.015  # likewise of the mouth
-_LIP_SHARES, _PARTED = (0.25, 0.7), (0.0, 0.06)  # the target's of shut and of parted lips, which
+_LIP_SHARES, _PARTED = (0.15, 0.55), (0.0, 0.06)  # the target's of shut and of parted lips, which
 # are so far apart, in distances of the eyes
 _BLINK = (0.12, 0.24)  # height over width of an eye: shut, and open
 _SHUT_SOFT, _SHUT_GROWN = 0.035, 1.4  # edge of the hole of a shut eye; its size, in creases
@@ -56,7 +56,7 @@ def kept_mask(shape: FaceShape, region: Region, settings: SwapSettings) -> np.nd
     mask = np.zeros((region.height, region.width), np.uint8)
     points, unit = shape.points_px - [region.x0, region.y0] - 0.5, shape.eyes_px
     calm = max(0.6, _CALM * unit)
-    for edge, crease in zip(_EYES, _CREASES, strict=True):
+    for edge, crease in zip(EYES, _CREASES, strict=True):
         shut = _shut(points[edge], points[crease])
         hole = points[edge] + shut * _SHUT_GROWN * (points[crease] - points[edge])
         _keep(mask, hole, _LID_MARGIN * unit, calm + shut * (_SHUT_SOFT - _CALM) * unit)
@@ -64,7 +64,7 @@ def kept_mask(shape: FaceShape, region: Region, settings: SwapSettings) -> np.nd
     _keep(mask, points[_OUTER_LIPS], 0.02 * unit if settings.mouth else 0.0, calm,
           1.0 if settings.mouth else _lip_share(points[_MIDDLE_LIPS], unit))  # fmt: skip
     if settings.keep_brows:
-        for brow in _BROWS:
+        for brow in BROWS:
             _keep(mask, points[brow], 0.05 * unit, calm)
     return mask
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _SOFTNESS = 0.5  # of the border that the rim is measured from
 _COMPARED_MM = (2.0, 26.0)  # from the border: where colours are compared
-_FADES_MM = (3.0, 15.0)  # from the border: counts in full up to here, not at all from there
+_FADES_MM = (3.0, 22.0)  # from the border: counts in full up to here, not at all from there
+_BEYOND_MM = 20.0  # the soft border is still drawn there
 _REACH_MM = 8.0  # over which what was found is spread
 _TEXTURE_BLUR, _FRAME_BLUR = 0.013, 0.05  # of the texture's side; of the distance of the eyes
 _FACING = (0.1, 0.4)
@@ -67,7 +68,7 @@ class SourceRim:
             texture, texture_uv(model)[self.places] * size, _TEXTURE_BLUR * size
         )
         fade = 1 - smoothstep(away, *_FADES_MM)
-        self.changed = np.flatnonzero((fade > 0) & (away > -_FADES_MM[0]))
+        self.changed = np.flatnonzero((fade > 0) & (away > -_BEYOND_MM))
         self.fade = fade[self.changed, None].astype(np.float32)
         self.spread = _kernel(model.vertices[self.changed], model.vertices[self.places])
 
@@ -86,6 +87,7 @@ class Rim:
         front: Front | None,
         source: SourceRim,
         light: np.ndarray,
+        squeeze: float = 0.0,
     ) -> np.ndarray:
         """Return a light that meets the frame at the rim of the face.
 
@@ -95,8 +97,9 @@ class Rim:
             front: what is in front of it, or None.
             source: the rim of who is drawn.
             light: (V, 9) see `stream.swap.light.relit`; unchanged.
+            squeeze: see `stream.swap.draw.Look`.
         """
-        self._follow(self._found(pixels, shape, front, source, light), source)
+        self._follow(self._found(pixels, shape, front, source, light, squeeze), source)
         beyond = self._sums[:, 1:] / (self._sums[:, :1] + _DOUBT)
         gain = np.exp(source.fade * _MOST * np.tanh(beyond / _MOST))
         met = light.copy()
@@ -106,7 +109,7 @@ class Rim:
 
     def _found(
         self, pixels: np.ndarray, shape: FaceShape, front: Front | None, source: SourceRim,
-        light: np.ndarray,
+        light: np.ndarray, squeeze: float,
     ) -> np.ndarray:  # fmt: skip
         """Return (M, 4) at the vertices that change: weight, and weighted logarithms."""
         places = shape.own_px[source.places]
@@ -118,7 +121,7 @@ class Rim:
         if region.is_empty:
             return np.zeros((len(source.changed), 4), np.float32)
         own = blurred_colours(region.crop(pixels), places - region[:2], _FRAME_BLUR * shape.eyes_px)
-        drawn = drawn_colours(source.colours, light[source.places])
+        drawn = drawn_colours(source.colours, light[source.places], squeeze)
         beyond = np.log(own + LIFT) - np.log(np.maximum(drawn, 0) + LIFT)
         weights /= 1 + (np.abs(beyond).mean(axis=1) / _MOST) ** 2
         return source.spread @ np.column_stack([weights, weights[:, None] * beyond])

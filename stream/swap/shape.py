@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stream.swap.source_face import SourceFace
 
 SKIN, SCALP, EAR, NECK, MOUTH, EYES = range(1, 7)
+EYES_MM = 89.0  # distance of the outer corners of the eyes, roughly
 _TRACKED = 468  # points on the skin; the rest are irises
 _ALIGNED = np.r_[17:48, 48, 54]  # iBUG points by which two heads are laid over each other
 _LIDS = np.r_[36:48]
@@ -116,7 +117,7 @@ class ShapeBlender:
         known = self._neutral(head, source)
         own = known.neutral + _moved_by(model, head.expression)
         own_mm = own @ pose[:3, :3].T + pose[:3, 3]
-        eyes_px = 89.0 * camera[0, 0] / pose[2, 3]
+        eyes_px = EYES_MM * camera[0, 0] / pose[2, 3]
         own_px = project(own_mm, camera) + self._residual(face, own_mm, camera, eyes_px, time_s)
         other_mm = own_mm
         moved = np.zeros_like(own_px)

@@ -11,13 +11,15 @@ from stream.errors import UserError
 from stream.flatten import flatten
 from stream.head_model import load_head_model
 from stream.networks import Networks, NetworkSettings
+from stream.swap.contrast import depth_of_darks
 from stream.swap.likeness import Likeness
+from stream.swap.shape import EYES_MM
 from stream.swap.source_cache import SourceCache, source_key
-from stream.swap.source_face import SourceFace
+from stream.swap.source_face import USUAL_DEPTH, SourceFace
 from stream.swap.source_photo import PhotoReader, PhotoSpec
 from stream.swap.source_shape import lasting
 from stream.swap.source_skin import fitted_vertices, photo_skin
-from stream.swap.tension import Tension, fold_levels, folded_texels, without_folds
+from stream.swap.tension import Tension, fold_levels, folded_texels, softened, without_folds
 from stream.swap.texture_complete import completed, with_margins, with_mouth_inside
 from stream.swap.texture_light import cast_shadow, display_from_linear
 from stream.swap.texture_map import label_map
@@ -167,7 +169,7 @@ def fused(
         identity=photos[0].head.identity,
         offset_mm=lasting(offset, model),
         texture=texture,
-        folds=fold_levels(folds),
+        folds=fold_levels(softened(folds)),
         expression=expression,
         seen=np.round(255 * seen).astype(np.uint8),
         skin_mean=shown.mean(axis=0).astype(np.float32),
@@ -175,7 +177,15 @@ def fused(
         descriptor=likeness.mean(seen_as),
         names=tuple(photo.spec.name for photo in photos),
         warnings=tuple(warnings),
+        depth=_depth(photos[int(np.argmax(trust))]),
     )
+
+
+def _depth(photo: SourcePhoto) -> float:
+    head = photo.head
+    eyes_px = EYES_MM * float(head.camera[0, 0] / head.camera_from_head[2, 3])
+    found = depth_of_darks(photo.pixels, photo.face.points_px[:, :2], eyes_px)
+    return USUAL_DEPTH if found is None else found
 
 
 def blended(skins: Sequence[PhotoSkin], trust: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stream.swap.source_photo import PhotoSpec
 
 _log = logging.getLogger("voltface")
-_VERSION = 9  # of what is stored and how it is made
+_VERSION = 13  # of what is stored and how it is made
 _MADE_WITH = (
     "head_model.npz",
     "texture_map.npz",
@@ -60,6 +60,7 @@ class SourceCache:
             path.touch()  # what was used last is kept longest
             for name in _WORDS:
                 arrays[name] = tuple(str(word) for word in arrays[name])
+            arrays["depth"] = float(arrays["depth"])
             return SourceFace(**arrays)
         except FileNotFoundError:
             return None

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+USUAL_DEPTH = 1.4  # of a good photo; for those whose eyes are shut
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFace:
     """One person, ready to be put onto others.
@@ -22,6 +25,8 @@ class SourceFace:
         folds: (S, S) uint8, those folds: log brightness, 0 at 128, `stream.swap.tension`'s
             FOLD_RANGE for 256.
         expression: (E,) float32 face units of the photo, which make them.
+        depth: how much darker than skin the darks about the eyes are in the photo; see
+            `stream.swap.contrast`.
         seen: (S, S) uint8, 255 where a photo showed the texel, 0 where it was completed.
         skin_mean: (3,) float32 mean colour of the skin in the texture, 0…255.
         skin_sd: (3,) float32 its spread.
@@ -41,6 +46,7 @@ class SourceFace:
     descriptor: np.ndarray
     names: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    depth: float = USUAL_DEPTH
 
     def __post_init__(self) -> None:
         side = len(self.texture)

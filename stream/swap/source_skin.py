@@ -44,6 +44,7 @@ _SHOWN = (FACE, EAR, NECK, MOUTH, EYES)  # what the networks may call a texel th
 _SURE = (0.55, 0.95)  # share of those
 _CORNER_MM, _CORNER_SHARE = (3.0, 9.0), 0.8  # from the corners of the mouth
 _LEAST_SEEN = 0.05
+_FRINGE_RIM, _BROW_WIDTH = 5, 9  # likewise: rim of a fringe above brows, which are thinner
 _HAIR_RIM = 7  # pixels of the crop as the networks see it, about 1.5 mm each
 _BEARD_MM = (38.0, 48.0)  # from the middle of the face: a beard, and hair that hangs
 _THINGS = 2.0  # how much an uncertain thing counts
@@ -147,6 +148,9 @@ def kept_share(photo: SourcePhoto, grid: SampleGrid, model: HeadModel) -> np.nda
         return np.ones(grid.seen.shape, np.float32)
     things = _THINGS * cv2.dilate(things, np.ones((3, 3), np.uint8))  # frames of glasses are thin
     near_hair = cv2.dilate(hair, np.ones((_HAIR_RIM, _HAIR_RIM), np.uint8))
+    fringe = cv2.morphologyEx(hair, cv2.MORPH_OPEN, np.ones((_BROW_WIDTH, _BROW_WIDTH), np.uint8))
+    fringe = cv2.dilate(fringe, np.ones((_FRINGE_RIM, _FRINGE_RIM), np.uint8))
+    below_fringe = np.minimum(share, 1 - fringe)
     bare = np.minimum(cv2.erode(share, np.ones((3, 3), np.uint8)), 1 - near_hair)
     region = photo.region
     corner = np.array([region.x0, region.y0], np.float32)
@@ -154,7 +158,7 @@ def kept_share(photo: SourcePhoto, grid: SampleGrid, model: HeadModel) -> np.nda
     in_crop = SampleGrid(((grid.places_px - corner) * scale).astype(np.float32), grid.seen)
     beards, brows = _hairy_regions(SameModel(model), len(grid.seen))
     kept = np.zeros_like(grid.seen)
-    for part, where in ((share + hair, beards), (share, brows), (bare, 1 - beards - brows)):
+    for part, where in ((share + hair, beards), (below_fringe, brows), (bare, 1 - beards - brows)):
         allowed = np.minimum(part, 1 - things).astype(np.float32)
         kept += where * smoothstep(in_crop.sample(allowed), *_SURE)
     return kept
@@ -233,7 +237,8 @@ def _familiar(
         side * smoothstep(np.maximum(level, 0) + 2 * hue, *_STRANGE),
     )
     wide = 2 * round(_STRANGE_REACH * len(albedo)) + 1
-    return 1 - cv2.GaussianBlur(cv2.dilate(strange, np.ones((wide, wide))), (0, 0), wide / 4)
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
+    return 1 - cv2.GaussianBlur(cv2.dilate(strange, around), (0, 0), wide / 4)
 
 
 @lru_cache(maxsize=4)

@@ -22,8 +22,10 @@ from stream.networks import Networks
 from stream.path import MEDIAPIPE, FramePath
 from stream.swap.casting import Casting, Looks
 from stream.swap.compose import CLOSE, Laid, covering, face_region, laid
+from stream.swap.contrast import Darks
 from stream.swap.controls import pressed
-from stream.swap.draw import FaceDrawer, seen_at_vertices, soft_border
+from stream.swap.detail import detail_bands
+from stream.swap.draw import FaceDrawer, Look, seen_at_vertices, soft_border
 from stream.swap.fade import Fade, turned_degrees
 from stream.swap.finish import Finish
 from stream.swap.glasses import Glasses
@@ -58,6 +60,7 @@ class _Followed:
     light: LiveLight
     finish: Finish
     fade: Fade = field(default_factory=Fade)
+    darks: Darks = field(default_factory=Darks)
     rim: Rim = field(default_factory=Rim)
     glasses: Glasses = field(default_factory=Glasses)
     region: Region | None = None  # of the head in the last frame
@@ -119,7 +122,8 @@ class Swapper(FramePath):
             for source, seen in zip(sources, self._seen, strict=True)
         ]
         for number, source in enumerate(self._sources):
-            self._drawer.add_texture(number, source.texture, source.folds)
+            detail = detail_bands(source.texture, self._model)
+            self._drawer.add_texture(number, source.texture, source.folds, detail)
         self._casting = Casting(roles)
         self._looks = Looks(settings.engine) if self._casting.needs_looks else None
         self._followed: dict[int, _Followed] = {}
@@ -144,52 +148,64 @@ class Swapper(FramePath):
         self.options = pressed(self.options, key)
 
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
-        stage, options = self._stage, self.options
         self.covers = []
         self._look_ahead(frame)
-        with stage("track"):
+        with self._stage("track"):
             faces = self._track(frame)
-        with stage("fit"):
+        with self._stage("fit"):
             heads = self._heads.fit(frame, faces)
-        if options.strength == 0 or not heads:
+        if self.options.strength == 0 or not heads:
             return frame
         pixels = frame.pixels.copy()
         self._cast(frame, heads)
         for face, head in zip(faces, heads, strict=True):
             number = self._casting.source_of(face.id)
-            if number is None:
-                continue
-            source, followed = self._sources[number], self._state(face.id)
-            with stage("shape"):
-                shape = followed.blender(face, head, source, options.shape, frame.time_s)
-                region = face_region(shape, self._model, frame.size)
-            with stage("segment"):
-                front = self._front(frame, head, followed)
-                level = self._level(face, head, shape, front, followed)
-            if region.is_empty or level == 0:
-                continue
-            with stage("light"):
-                light = followed.light(frame.pixels, shape, front, self._lights[number], options)
-                light = followed.rim(frame.pixels, shape, front, self._rims[number], light)
-            with stage("surround"):
-                around = surround_of(shape, followed.blender.follows, region, level)
-                if around is not None:
-                    region.crop(pixels)[:] = around.of(pixels)
-            with stage("draw"):
-                inner = face_region(shape, self._model, frame.size, CLOSE)
-                border = soft_border(self._model, options.softness, self._seen[number])
-                blur = followed.finish.blur
-                folded = self._tensions[number].likeness(head.expression)
-                drawn = self._drawer.draw(number, shape, light, border, inner, blur, folded)
-            with stage("composite"):
-                hidden = self._hidden(frame, shape, inner, front, followed)
-                moved = None if around is None else around.part(region, inner)
-                cover = covering(drawn, shape, inner, hidden, moved, options)
-                under = inner.crop(pixels).copy()
-                skin = followed.finish(drawn, under, cover, options)
-                inner.crop(pixels)[:] = laid(skin, under, cover, level)
-            self.covers.append(Laid(inner, cover, under))
+            if number is not None:
+                self._swap(pixels, frame, face, head, number)
         return replace(frame, pixels=pixels)
+
+    def _swap(self, pixels: np.ndarray, frame: Frame, face: Face, head: Head, number: int) -> None:
+        """Put the source of a number onto one face, in place in (H, W, 3) pixels."""
+        stage, options = self._stage, self.options
+        source, followed = self._sources[number], self._state(face.id)
+        with stage("shape"):
+            shape = followed.blender(face, head, source, options.shape, frame.time_s)
+            region = face_region(shape, self._model, frame.size)
+        with stage("segment"):
+            front = self._front(frame, head, followed)
+            level = self._level(face, head, shape, front, followed)
+        if region.is_empty or level == 0:
+            return
+        with stage("light"):
+            light = followed.light(frame.pixels, shape, front, self._lights[number], options)
+            squeeze = followed.darks(frame.pixels, shape, source.depth)
+            rim = self._rims[number]
+            light = followed.rim(frame.pixels, shape, front, rim, light, squeeze)
+        with stage("surround"):
+            around = surround_of(shape, followed.blender.follows, region, level)
+            if around is not None:
+                region.crop(pixels)[:] = around.of(pixels)
+        inner = face_region(shape, self._model, frame.size, CLOSE)
+        border = soft_border(self._model, options.softness, self._seen[number])
+        folded = self._tensions[number].likeness(head.expression)
+        finish = followed.finish
+
+        def draw() -> np.ndarray:
+            look = Look(finish.blur, squeeze, finish.detail)
+            lines = folded * finish.detail[1]  # on a smooth face folds are shallow, too
+            return self._drawer.draw(number, shape, light, border, inner, look, lines)
+
+        with stage("draw"):
+            drawn = draw()
+        with stage("composite"):
+            hidden = self._hidden(frame, shape, inner, front, followed)
+            moved = None if around is None else around.part(region, inner)
+            cover = covering(drawn, shape, inner, hidden, moved, options)
+            under = inner.crop(pixels).copy()
+            if finish.learn(drawn, under, cover, shape.eyes_px):
+                drawn = draw()  # the first frame looks as the next ones will
+            inner.crop(pixels)[:] = laid(finish(drawn, options), under, cover, level)
+        self.covers.append(Laid(inner, cover, under))
 
     def _track(self, frame: Frame) -> list[Face]:
         faces = self._heads.track(frame)

@@ -38,9 +38,9 @@ _CHEEK_LINES = ((129, 203, 206, 216, 212), (358, 423, 426, 436, 432))  # nose wi
 _LINE_MM, _BESIDE = 12.0, 0.2  # width of what folds there; how near the cheek is that folds it
 _FROM_BORDER_MM = (4.0, 16.0)
 _FINE, _COARSE = 0.003, 0.03  # of the texture's side: finer is pores, broader is the face
-_TRACE = 0.5  # of a fold that is left on a face at rest: skin that folds often shows where
+_TRACE = 0.65  # of a fold that is left on a face at rest: skin that folds often shows where
 _PORE = 0.1  # of log colour
-_TAKEN = 0.85  # of a fold
+_SOFT = 0.006  # of the texture's side
 _DARK = 0.004
 
 
@@ -116,8 +116,13 @@ def without_folds(albedo: np.ndarray, folded: np.ndarray) -> tuple[np.ndarray, n
     soft = cv2.GaussianBlur(logs, (0, 0), _FINE * size)
     fold = soft - broad(logs, np.ones(logs.shape[:2], np.float32), _COARSE * size)
     fold += np.minimum(logs - soft + _PORE, 0)  # the core of a crease, deeper than any pore
-    fold *= _TAKEN * folded[..., None]
+    fold *= folded[..., None]
     return np.exp(logs - fold).astype(np.float32), fold.mean(axis=2) / DISPLAY_GAMMA
+
+
+def softened(folds: np.ndarray) -> np.ndarray:
+    """Return folds (S, S) without their hard core, which on another face is a pencil's line."""
+    return cv2.GaussianBlur(folds, (0, 0), _SOFT * len(folds))
 
 
 def fold_levels(folds: np.ndarray) -> np.ndarray:

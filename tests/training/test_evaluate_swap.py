@@ -52,6 +52,18 @@ def test_points_are_followed_in_shares_and_gaps_are_nan():
     assert np.isnan(courses[1]).all()
 
 
+def test_noise_at_the_corners_of_the_eyes_is_no_flicker_of_the_others():
+    rng = np.random.default_rng(4)
+    still = rng.uniform(300, 500, (478, 3)).astype(np.float32)
+    frames = [still.copy() for _ in range(9)]
+    for number, frame in enumerate(frames):
+        frame[[33, 263], 0] += (-1) ** number * np.array([-3.0, 3.0])
+    courses = measures.point_courses(frames)
+    steady = np.setdiff1d(np.arange(468), [33, 263])
+    assert measures.jerk(courses[:, steady]) < 1e-6
+    assert measures.jerk(courses[:, [33, 263]]) > 0.01
+
+
 def test_colours_are_read_at_the_same_places_of_every_picture():
     picture = np.full((240, 240, 3), (90, 120, 150), np.uint8)
     brighter = picture + 10

@@ -79,9 +79,15 @@ def jerk(courses: np.ndarray) -> float:
 
 
 def point_courses(points: Sequence[np.ndarray | None]) -> np.ndarray:
-    """Return (T, 468, 2) points as shares; nan where no face is."""
+    """Return (T, 468, 2) points as shares of the clip's mean eye distance; nan where no face is.
+
+    One distance for the whole clip: by that of each frame, its own noise would count as often as
+    it fits between the face and the corner of the picture.
+    """
+    seen = [interocular(one) for one in points if one is not None]
+    unit = float(np.mean(seen)) if seen else np.nan
     empty = np.full((_SKIN_POINTS, 2), np.nan)
-    return np.stack([empty if p is None else p[:_SKIN_POINTS, :2] / interocular(p) for p in points])
+    return np.stack([empty if p is None else p[:_SKIN_POINTS, :2] / unit for p in points])
 
 
 def colour_courses(

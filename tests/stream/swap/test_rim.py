@@ -4,7 +4,7 @@ import numpy as np
 from swap_faces import MODEL, SIZE, shaped
 
 from stream.region import Region
-from stream.swap.draw import drawn_colours
+from stream.swap.draw import drawn_colours, soft_border
 from stream.swap.occlude import Front
 from stream.swap.rim import Rim, SourceRim
 
@@ -53,6 +53,22 @@ def test_one_dark_flash_hardly_shows():
         after = rim(flat(colour), shape, None, source, light)
     at_rim = source.places[source.trust > 0.9]
     assert after[at_rim, 0].mean() > 0.75  # of the gain; the frame has half
+
+
+def test_nothing_steps_where_a_forehead_was_not_seen():
+    seen = SEEN.copy()
+    seen[MODEL.vertices[:, 1] < MODEL.points68()[17:27, 1].min() - 12] = 0  # under a fringe
+    shape, _ = shaped()
+    source, rim = SourceRim(MODEL, TEXTURE, seen), Rim()
+    gains = rim(flat((160, 130, 120)), shape, None, source, AS_IT_IS.astype(np.float32))[:, 0]
+    cover = soft_border(MODEL, 0.5, seen)
+    ends = np.vstack([MODEL.triangles[:, :2], MODEL.triangles[:, 1:]])
+    high = MODEL.vertices[:, 1] < MODEL.points68()[27, 1]
+    ends = ends[(high & (cover > 0.02))[ends].all(axis=1)]
+    length = np.linalg.norm(MODEL.vertices[ends[:, 0]] - MODEL.vertices[ends[:, 1]], axis=1)
+    steep = np.abs(gains[ends[:, 0]] - gains[ends[:, 1]]) / np.maximum(length, 1)
+    assert np.ptp(gains[ends]) > 0.1
+    assert steep.max() < 0.02  # a millimetre
 
 
 def test_what_is_in_front_does_not_colour_the_rim():

@@ -167,7 +167,8 @@ def finished(frame, frames=40, **options):
     drawn = cv2.cvtColor(textured(), cv2.COLOR_RGB2RGBA)
     cover = np.full(drawn.shape[:2], 255, np.uint8)
     for _ in range(frames):
-        out = finish(drawn, frame, cover, SwapSettings(**options))
+        finish.learn(drawn, frame, cover, 150.0)
+        out = finish(drawn, SwapSettings(**options))
     return finish, out
 
 

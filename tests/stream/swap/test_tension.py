@@ -9,6 +9,7 @@ from stream.swap.tension import (
     Tension,
     fold_levels,
     folded_texels,
+    softened,
     without_folds,
 )
 from stream.swap.texture_light import DISPLAY_GAMMA
@@ -56,7 +57,7 @@ def test_folds_show_as_far_as_the_face_presses_its_skin_likewise():
     cheek = int(tension.folded.argmax())
     assert tension.likeness(SMILE)[cheek] == pytest.approx(1, abs=0.01)
     trace = tension.likeness(units())[cheek]
-    assert 0.1 < trace < 0.6
+    assert 0.1 < trace < 0.75
     assert trace + 0.1 < tension.likeness(0.5 * SMILE)[cheek] < 0.9
     assert tension.likeness(RAISED)[cheek] < trace + 0.1
     assert tension.likeness(SMILE)[tension.folded == 0].max() <= 1
@@ -84,9 +85,17 @@ def test_folds_are_parted_from_a_texture_and_make_it_whole_again():
     before, after = (np.ptp(course[115:145]) for course in courses)
     assert after < 0.5 * before
     plain = slice(20, 108), slice(10, 90)
-    assert np.log(calm[plain]).std() > 0.75 * np.log(albedo[plain]).std()  # pores stay
+    assert np.log(calm[plain]).std() > 0.7 * np.log(albedo[plain]).std()  # pores stay
     whole = (calm ** (1 / DISPLAY_GAMMA) * np.exp(folds[..., None])) ** DISPLAY_GAMMA
     assert np.abs(np.log(whole) - np.log(albedo)).max() < 1e-3
+
+
+def test_a_softened_fold_has_no_hard_core_but_its_whole_shade():
+    folds = np.zeros((512, 512), np.float32)
+    folds[:, 250:253] = -0.6
+    soft = softened(folds)
+    assert soft.min() > -0.3
+    assert soft[256].sum() == pytest.approx(folds[256].sum(), rel=0.01)
 
 
 def test_fold_levels_keep_brightness():
