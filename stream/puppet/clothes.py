@@ -11,7 +11,7 @@ import numpy as np
 from stream.fill import pull_push
 from stream.geometry import smoothstep
 from stream.puppet.layers import laid_over
-from stream.sight import BODY, NECK
+from stream.sight import BACKGROUND, BODY, FACE, NECK
 
 if TYPE_CHECKING:
     from stream.sight import Sight
@@ -20,6 +20,12 @@ _RADIUS = 1 / 40  # of the crop's longer side, over which colours decide about t
 _EPSILON = 12.0**2  # squared grey levels below which colours do not differ
 _SURE = (0.3, 0.75)  # of the filtered share: where cloth begins and is certain
 _OPAQUE = 250  # of the matte: nearer to the outline the layer that moves shows by itself
+_PERSON, _LIKELY = 0.7, 0.6  # likelihoods of the networks that are believed
+_ENCLOSED = 0.6  # of what lies around a part: it is a part of that
+_FAR = 0.48  # of a mean around from 0.5: all is alike
+_DARK = 12.0  # grey levels that damp the ratios of dark colours
+_SPREAD = np.array([0.08, 0.08, 0.6])  # at least, of skin: log ratios of its channels, its light
+_UNLIKE = 3.0  # spreads: no skin
 _BAND = 19  # of the network's 256 pixels, around the border, in which colours decide
 _WORN = 0.03  # of the share: less is no cloth
 _SKIN_ENDS = 1.3  # times as deep as where its motion ends
@@ -41,43 +47,81 @@ def clothes_share(sight: Sight, picture: np.ndarray) -> np.ndarray:
         (h, w) float32, 0…1.
     """
     height, width = picture.shape[:2]
-    body, neck = sight.share(BODY), sight.share(NECK)
-    if body is None or neck is None:
+    if sight.labels is None:
         return np.zeros((height, width), np.float32)
-    settled = _beyond_the_outline(_by_colour(sight.square, body, neck), sight.person)
+    inside = (sight.person > _PERSON) & (sight.labels[BACKGROUND] < 0.5)
+    settled = _without_islands(_by_colour(sight.square, sight.labels), sight.labels, inside)
+    settled = _beyond_the_outline(settled, inside)
     coarse = cv2.resize(settled, (width, height))
     radius = max(round(_RADIUS * max(height, width)), 2)
     fine = cv2.ximgproc.guidedFilter(picture, coarse, radius, _EPSILON)
+    around = cv2.blur(coarse, (4 * radius + 1, 4 * radius + 1))  # far from a border nothing is
+    fine = np.where(np.abs(around - 0.5) > _FAR, around, fine)  # to be found out
     return np.asarray(np.clip((fine - _SURE[0]) / (_SURE[1] - _SURE[0]), 0, 1), np.float32)
 
 
-def _beyond_the_outline(mask: np.ndarray, person: np.ndarray) -> np.ndarray:
+def _beyond_the_outline(mask: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Continue a mask outside the person, so that it has no border along his outline."""
-    inside = (person > 0.7).astype(np.uint8)
     if not inside.any():
         return mask
     _, nearest = cv2.distanceTransformWithLabels(
-        1 - inside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        (~inside).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     values = np.zeros(nearest.max() + 1, np.float32)
-    values[nearest[inside > 0]] = mask[inside > 0]
+    values[nearest[inside]] = mask[inside]
     return np.asarray(values[nearest])
 
 
-def _by_colour(square: np.ndarray, body: np.ndarray, neck: np.ndarray) -> np.ndarray:
+def _without_islands(mask: np.ndarray, labels: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Count to the clothes what lies in them, and to the head what hangs on no clothes.
+
+    A badge or a tie's light stripe is no skin; an earring or a lock of hair no collar.
+    """
+    _, numbers = cv2.connectedComponents(((mask > 0.5) & inside).astype(np.uint8))
+    of_body = np.unique(numbers[labels[BODY] > _LIKELY])
+    clothes = (numbers > 0) & np.isin(numbers, of_body)
+    _, numbers = cv2.connectedComponents((~clothes & inside).astype(np.uint8))
+    of_face = np.unique(numbers[labels[FACE] > _LIKELY])
+    others: list[int] = np.setdiff1d(np.unique(numbers), [0, *of_face]).tolist()
+    for number in others if len(of_face) else []:
+        part = (numbers == number).astype(np.uint8)
+        around = (cv2.dilate(part, np.ones((5, 5), np.uint8)) > part) & inside
+        if around.any() and clothes[around].mean() > _ENCLOSED:
+            clothes |= part > 0
+    return clothes.astype(np.float32)
+
+
+def _by_colour(square: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return (256, 256) float32, 1 where clothes are, settled by colours near the neck."""
+    body, neck, face = labels[BODY], labels[NECK], labels[FACE]
     within = np.ones((_BAND, _BAND), np.uint8)
-    sure = cv2.erode((body > 0.6).astype(np.uint8), within)
-    skin = cv2.erode((neck > 0.6).astype(np.uint8), within)
-    mask = np.where(body > neck, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    bare = neck * _like_skin(square, face > _LIKELY)
+    sure = cv2.erode((body > _LIKELY).astype(np.uint8), within)
+    skin = cv2.erode((bare > _LIKELY).astype(np.uint8), within) | (face > _LIKELY)
+    mask = np.where(bare > body, cv2.GC_PR_BGD, cv2.GC_PR_FGD).astype(np.uint8)
     mask[body + neck < 0.5] = cv2.GC_BGD
     mask[skin > 0], mask[sure > 0] = cv2.GC_BGD, cv2.GC_FGD
-    if not sure.any() or not (mask == cv2.GC_BGD).any():
+    if not sure.any() or not skin.any():
         return (body > 0.5).astype(np.float32)
+    # What is neither must not look like skin: a white wall would take a white collar for its own.
+    told = square.copy()
+    told[(body + neck < 0.5) & (skin == 0)] = np.median(square[skin > 0], axis=0)
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)
-    cv2.grabCut(square.copy(), mask, None, *models, 3, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(told, mask, None, *models, 3, cv2.GC_INIT_WITH_MASK)
     return np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+
+
+def _like_skin(square: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Return (256, 256) bool, where colours may be those of the face in whatever light."""
+    if not face.any():
+        return np.ones(face.shape, bool)
+    logs = np.log(cv2.GaussianBlur(square, (0, 0), 1.0).astype(np.float32) + _DARK)
+    light = logs.mean(axis=2)
+    told = np.dstack([logs[..., 0] - logs[..., 1], logs[..., 1] - logs[..., 2], light])
+    usual = np.median(told[face], axis=0)
+    spread = np.maximum(1.48 * np.median(np.abs(told[face] - usual), axis=0), _SPREAD)
+    return np.asarray((((told - usual) / spread) ** 2).sum(axis=2) < _UNLIKE**2)
 
 
 def under_clothes(
@@ -95,7 +139,7 @@ def under_clothes(
     Returns:
         (h, w, 3) uint8 picture and (h, w) uint8 matte of the person without clothes.
     """
-    worn = _with_edge(share)
+    worn = _with_edge(share) & (matte > 255 * _WORN)
     known = ((matte > _OPAQUE) & ~worn).astype(np.float32)
     if not known.any():
         return picture, matte
@@ -171,4 +215,19 @@ def clothes_let_go(sight: Sight) -> Sight:
     labels = sight.labels.copy()
     labels[NECK] += labels[BODY]
     labels[BODY] = 0
+    return replace(sight, labels=labels)
+
+
+def clothes_told(sight: Sight, share: np.ndarray) -> Sight:
+    """Return the sight with no skin where clothes are, as colours and edges settled it.
+
+    Args:
+        sight: of the crop.
+        share: (h, w) float32, what is cloth.
+    """
+    if sight.labels is None:
+        return sight
+    labels = sight.labels.copy()
+    bare = 1 - cv2.resize(share, labels.shape[:0:-1], interpolation=cv2.INTER_AREA)
+    labels[[FACE, NECK]] *= bare
     return replace(sight, labels=labels)

@@ -28,6 +28,10 @@ _OPEN_PERCENTILE = 75  # of the eyes: he may blink while he is looked at first
 _EYES = SmoothSettings(4.0, 20.0, 3.0)
 _MOUTH = SmoothSettings(3.0, 30.0, 6.0)
 _GAZE = SmoothSettings(1.5, 6.0, 2.0)
+# What is laid over a frame must not lag behind it; a puppet may, by a little, and be steadier.
+_ANGLES = SmoothSettings(1.5, 0.6, 3.0)
+_PLACE = SmoothSettings(1.5, 0.2, 3.0)
+_UNITS = SmoothSettings(2.5, 8.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,12 @@ def _gap(points: np.ndarray, opening: Opening) -> float:
 
 
 class MeasureSmoother:
-    """Takes the noise out of what the fit has not smoothed yet."""
+    """Takes out the noise that the fit, which smooths little, has left."""
 
     def __init__(self) -> None:
         self._filters = {
             "mouth": OneEuro(_MOUTH), "eyes": OneEuro(_EYES), "gaze": OneEuro(_GAZE),
+            "angles": OneEuro(_ANGLES), "place_mm": OneEuro(_PLACE), "units": OneEuro(_UNITS),
         }  # fmt: skip
 
     def reset(self) -> None:
@@ -114,7 +119,7 @@ class MeasureSmoother:
     def __call__(self, raw: Measure, time_s: float) -> Measure:
         """Return the smoothed measure at a time."""
         calm = {name: one(getattr(raw, name), time_s) for name, one in self._filters.items()}
-        return Measure(raw.units, raw.angles, raw.place_mm, **calm)
+        return Measure(**calm)
 
 
 class Rest:

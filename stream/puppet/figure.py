@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,15 @@ from stream.pose import seen_angles
 from stream.puppet.acting import Act, head_motion
 from stream.puppet.body import Body
 from stream.puppet.fields import FACING, FaceFields, Slit, at_nodes
-from stream.puppet.inside import border_around, eye_picture, mouth_pictures
+from stream.puppet.inside import (
+    border_around,
+    eye_picture,
+    eye_white,
+    mouth_pictures,
+    seen_teeth,
+)
+from stream.puppet.painted import mouth_look
+from stream.puppet.sheets import without_covered
 from stream.puppet.stage import FaceMesh, Patch, Stage
 from stream.puppet.topology import (
     LEFT_IRIS,
@@ -40,10 +49,12 @@ _LARGE_PX = 170  # between the eyes' outer corners: larger faces want a finer me
 _ROWS = 6  # of vertices across an opening
 _FRINGE_PX = 1.0  # over which borders of lids and lips are soft
 _MIRROR_YIELD_MM = 40.0
-_UPPER_SHADOW, _LOWER_SHADOW, _SHADOW_MM = 0.5, 0.25, 2.5
+_UPPER_SHADOW, _LOWER_SHADOW, _SHADOW_MM = 0.45, 0.25, 1.8
 _DARK_INSIDE, _LIT_AT_MM = 0.45, (4.0, 24.0)  # light within a mouth that hardly opens, and gaps
+_SAME_GAP_MM = (0.3, 1.5)  # by which lips may move to be where they were, and no longer are
 _TEETH_BEHIND_MM = 4.0
 _UNCOVERS = (0.001, 0.008)  # of the region's height: movement that begins to, and does
+_OPAQUE = 0.999
 _CHEEKS = np.array([50, 280, 205, 425, 5, 195])
 _EYE_CORNERS = np.array([33, 263])
 
@@ -66,16 +77,20 @@ class Figure(Closing):
         layout = self._layout = face_layout(model, 2 if large else 1)
         fields = self._fields = FaceFields(model, portrait, layout)
         portrait = replace(portrait, mesh=_behind_the_face(portrait.mesh, fields))
-        self._portrait, self._neck_joint = portrait, model.neck_joint
+        self._neck_joint = model.neck_joint
         self._body = Body(portrait)
         corners = fields.rest_mm[_EYE_CORNERS, :2]
         self._eyes_mm = float(np.linalg.norm(corners[1] - corners[0]))
         self._outermost_mm = fields.rest_mm[OVAL]
         self.photo_mouth = fields.mouth.open_mm(fields.rest_mm) / self._eyes_mm
         face, self._followed = _face_mesh(fields, layout, portrait)
+        opaque = (face.opacity[face.triangles] > _OPAQUE).all(axis=1)
+        bare = without_covered(portrait.mesh, face.places_px, face.triangles, opaque)
+        portrait = replace(portrait, mesh=bare)
+        self._portrait = portrait
         triangles = [grid_triangles(_ROWS, len(opening.upper)) for opening in layout.openings]
         count = [_ROWS * len(opening.upper) for opening in layout.openings]
-        order = [0, 0, 1, 2]  # the mouth shows two pictures
+        order = [0] * (2 if fields.mouth_shut else 3) + [1, 2]  # the mouth shows several pictures
         self._stage = Stage(
             context, portrait, face, self._windows(), [(triangles[n], count[n]) for n in order]
         )
@@ -93,8 +108,20 @@ class Figure(Closing):
         px_per_mm = portrait.head.camera[0, 0] / float(fields.rest_mm[13, 2])
         x, y = np.clip(points[_CHEEKS].T.astype(int), 0, np.array(portrait.size)[:, None] - 1)
         skin = np.median(pixels[y, x].astype(float), axis=0)
+        whites = [
+            white
+            for eye, iris in ((right, RIGHT_IRIS), (left, LEFT_IRIS))
+            if (white := eye_white(pixels, eye, points[iris])) is not None
+        ]
+        teeth = None if fields.mouth_shut else seen_teeth(pixels, mouth, skin)
+        look = mouth_look(
+            skin,
+            np.mean(whites, axis=0) if whites else None,
+            teeth,
+            zlib.crc32(np.rint(points).astype(np.int32).tobytes()),
+        )
         return [
-            *mouth_pictures(pixels, mouth, px_per_mm, skin, fields.mouth_shut),
+            *mouth_pictures(pixels, mouth, px_per_mm, look, fields.mouth_shut),
             eye_picture(pixels, right, points[RIGHT_IRIS]),
             eye_picture(pixels, left, points[LEFT_IRIS]),
         ]
@@ -139,6 +166,12 @@ class Figure(Closing):
         points = transform_points(whole, self._fields.rest_mm + moved)
         return project(points, self._portrait.head.camera)
 
+    def _as_in_the_photo(self, mouth_mm: np.ndarray) -> np.ndarray:
+        """Return (rows · columns,) 1 where lips are apart as in the photo, 0 where they are not."""
+        at_rest = _between(self._fields.vertices_mm, self._layout.openings[0], _ROWS)
+        change = np.abs(_gaps_mm(mouth_mm) - _gaps_mm(at_rest))
+        return np.tile(1 - smoothstep(change, *_SAME_GAP_MM), _ROWS)
+
     def _patches(
         self, act: Act, motion: HeadMotion, jaw_mm: np.ndarray, vertices: np.ndarray
     ) -> list[Patch]:
@@ -156,12 +189,21 @@ class Figure(Closing):
             _patch(meshes[0], places[0], places[0] + behind - jaw, deep),
             _patch(meshes[0], places[0], places[0] + behind, shade),
         ]
+        if not self._fields.mouth_shut:
+            own = self._as_in_the_photo(meshes[0])
+            patches.append(_patch(meshes[0], places[0], places[0] + behind, opacity=own))
         gaze = head.camera_from_head[:2, :2] @ act.gaze
         for n, slit in ((1, self._fields.right_eye), (2, self._fields.left_eye)):
             look = _eye_shift(slit, self._layout.openings[n]) @ gaze[None]
             shift = look * slit.width_mm * camera[0, 0] / float(meshes[n][:, 2].mean())
             patches.append(_patch(meshes[n], places[n], places[n] - shift))
         return patches
+
+
+def _gaps_mm(mesh_mm: np.ndarray) -> np.ndarray:
+    """Return (columns,) how far an opening is open."""
+    grid = mesh_mm.reshape(_ROWS, -1, 3)
+    return np.asarray(np.linalg.norm(grid[-1] - grid[0], axis=1))
 
 
 def _behind_the_face(mesh: HeadMesh, fields: FaceFields) -> HeadMesh:
@@ -177,10 +219,11 @@ def _behind_the_face(mesh: HeadMesh, fields: FaceFields) -> HeadMesh:
 
 def _patch(
     mesh_mm: np.ndarray, places_px: np.ndarray, colours_px: np.ndarray,
-    shade: np.ndarray | None = None,
+    shade: np.ndarray | None = None, opacity: np.ndarray | None = None,
 ) -> Patch:  # fmt: skip
-    lit = np.ones(len(mesh_mm), np.float32) if shade is None else shade
-    return Patch(places_px, mesh_mm[:, 2], colours_px, lit)
+    full = np.ones(len(mesh_mm), np.float32)
+    lit, cover = (full if part is None else part for part in (shade, opacity))
+    return Patch(places_px, mesh_mm[:, 2], colours_px, lit, cover)
 
 
 def _shade_of_lips(mesh_mm: np.ndarray, rows: int) -> np.ndarray:

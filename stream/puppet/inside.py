@@ -12,27 +12,23 @@ import cv2
 import numpy as np
 
 from stream.fill import pull_push
+from stream.puppet.painted import MouthLook, painted_mouth
 from stream.region import Region
 
 if TYPE_CHECKING:
     from stream.puppet.topology import Opening
 
 _EYE_MARGIN = (0.35, 0.55)  # of the eye's width, to the sides, above and below
-_FINE = 4  # the mouth is painted so many times larger
+_FINE = 4  # the cover of an opening is drawn so many times larger
 _MOUTH_MARGIN = (0.2, 0.6, 1.3)  # of its width: to the sides, above, below
 _LIP_EDGE, _DARKER = 0.012, 0.6  # of its width, what mixes with the lips; of the light, lost
-_SMEAR = 0.06  # of its width: so far the photo's own inside is continued
-_TOOTH = np.array([236.0, 228.0, 212.0])
-_GUM = np.array([176.0, 92.0, 92.0])
-_TONGUE = np.array([188.0, 96.0, 96.0])
-_HUE_SHARE = 0.3  # of the skin's hue that is taken for the light's
-_CAVITY = np.array([46.0, 16.0, 16.0])
-_TONGUE_MM = (19.0, 15.0, -1.0)  # half its width and height as seen, and how far below the lips
-# Widths of teeth from the middle to the side and how far they fall short of the longest, mm.
-_UPPER_TEETH = ((8.5, 0.0), (6.6, 0.8), (7.4, 0.1), (6.6, 0.7), (6.2, 1.0), (8.0, 1.5))
-_LOWER_TEETH = ((5.2, 0.0), (5.7, 0.1), (6.6, 0.0), (6.8, 0.6), (6.8, 1.0), (9.0, 1.4))
-_ARCH_MM = 24.0  # half of the width of the arch of teeth
-_UPPER_EDGE_MM, _LOWER_EDGE_MM = 3.2, -1.0  # below the line between the lips
+_SMEAR = 0.035  # of its width: so far the photo's own inside is continued
+_EDGE_OF_TEETH = 0.35  # of that, over which it ends
+_AROUND = (0.1, 0.2, 0.2)  # an opening, of its width: to look at what is in it
+_WHITE_PX, _WHITE_SHARE = 12, 0.5  # pixels of an eye's white at least; the brighter ones are it
+_TEETH_SHARE = 0.25  # of what is seen of a mouth, at least: else teeth are not seen
+_TEETH_BRIGHT, _TEETH_RED = 0.7, 0.14  # over the skin's brightness; (r − g) / (r + g) at most
+_LIP_RED, _LIP_RIM = 0.06, 0.05  # beyond the usual redness: some lip; of the width: looked at
 
 
 def eye_picture(
@@ -92,38 +88,86 @@ def _whole_iris(
     return np.where(sure[..., None], crop, out)
 
 
+def eye_white(pixels: np.ndarray, opening_px: np.ndarray, iris_px: np.ndarray) -> np.ndarray | None:
+    """Return (3,) colour of an eye's white, or None where too little of it shows.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        opening_px: (N, 2) border of the opening, around.
+        iris_px: (5, 2) centre and border of the iris.
+    """
+    window = _window(pixels, opening_px, *_AROUND)
+    corner = np.array([window.x0, window.y0])
+    seen = _inside(opening_px - corner, (window.height, window.width))
+    radius = float(np.linalg.norm(iris_px[1:] - iris_px[0], axis=1).mean())
+    y, x = np.mgrid[: window.height, : window.width] + 0.5
+    away = np.hypot(x - iris_px[0, 0] + corner[0], y - iris_px[0, 1] + corner[1])
+    white = window.crop(pixels)[(seen > 0.9) & (away > 1.25 * radius)].astype(float)
+    if len(white) < _WHITE_PX:
+        return None
+    light = white.sum(axis=1)
+    return np.asarray(np.median(white[light >= np.quantile(light, _WHITE_SHARE)], axis=0))
+
+
+def seen_teeth(pixels: np.ndarray, opening_px: np.ndarray, skin: np.ndarray) -> np.ndarray | None:
+    """Return (3,) colour of the teeth that a photo shows between the lips, or None.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        opening_px: (N, 2) the border between the lips, around.
+        skin: (3,) typical colour of the face.
+    """
+    window = _window(pixels, opening_px, *_AROUND)
+    seen = _inside(opening_px - np.array([window.x0, window.y0]), (window.height, window.width))
+    inner = window.crop(pixels)[seen > 0.9].astype(float)
+    bright = inner.mean(axis=1) > _TEETH_BRIGHT * skin.mean()
+    teeth = inner[bright & (_redness(inner) < max(_TEETH_RED, float(_redness(skin)) * 0.7))]
+    if len(teeth) < max(_TEETH_SHARE * len(inner), _WHITE_PX):
+        return None
+    return np.asarray(np.median(teeth, axis=0))
+
+
+def _redness(colours: np.ndarray) -> np.ndarray:
+    red, green = colours[..., 0].astype(float), colours[..., 1].astype(float)
+    return np.asarray((red - green) / np.maximum(red + green, 1.0))
+
+
 def mouth_pictures(
-    pixels: np.ndarray, opening_px: np.ndarray, px_per_mm: float, skin: np.ndarray, shut: bool
+    pixels: np.ndarray, opening_px: np.ndarray, px_per_mm: float, look: MouthLook, shut: bool
 ) -> list[tuple[np.ndarray, Region]]:
-    """Paint the inside of a mouth: what goes with the jaw, and what belongs to the skull.
+    """Paint the inside of a mouth: what goes with the jaw, what belongs to the skull, the photo.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
         opening_px: (N, 2) the border between the lips, around; its ends are first and middle.
         px_per_mm: pixels of a millimetre at the mouth.
-        skin: (3,) typical colour of the face, which tells the light.
+        look: how its inside looks.
         shut: nothing of the inside is seen in the photo.
 
     Returns:
-        Two (h, w, 4) uint8 premultiplied pictures, and the region that both span.
+        Two (h, w, 4) uint8 premultiplied pictures, and the region that both span; where the mouth
+        is open a third, the photo's own inside with its rim, for lips that are as they were.
     """
     window = _window(pixels, opening_px, *_MOUTH_MARGIN)
     corner = np.array([window.x0, window.y0])
     ends = opening_px[[0, len(opening_px) // 2]] - corner
-    light = float(np.clip(skin @ (0.3, 0.59, 0.11) / 185.0, 0.15, 1.0))
-    hue = np.clip(skin / max(skin.mean(), 1.0), 0.6, 1.4)
-    light_of = light * (1 + _HUE_SHARE * (hue - 1))
     size = window.height, window.width
     jaw, skull = (
-        _painted(size, _line_of_lip(opening_px, upper=upper) - corner, px_per_mm, upper=upper)
+        painted_mouth(
+            size,
+            _line_of_lip(opening_px, upper=upper) - corner,
+            px_per_mm,
+            look,
+            upper=upper,
+        )
         for upper in (False, True)
     )
-    for picture in (skull, jaw):
-        picture[..., :3] *= light_of
-    if not shut:
-        seen = _inside(opening_px - corner, size)
-        skull = _continued(window.crop(pixels), skull, seen, ends)
-    return [(_bytes(jaw), window), (_bytes(skull), window)]
+    if shut:
+        return [(_bytes(jaw), window), (_bytes(skull), window)]
+    seen, crop = _inside(opening_px - corner, size), window.crop(pixels)
+    skull = _continued(crop, skull, seen, ends)
+    own = np.where((seen > 0)[..., None], _opaque(crop), 0).astype(np.uint8)
+    return [(_bytes(jaw), window), (_bytes(skull), window), (own, window)]
 
 
 def _line_of_lip(opening_px: np.ndarray, *, upper: bool) -> np.ndarray:
@@ -144,6 +188,8 @@ def _continued(
     width = float(np.linalg.norm(ends[1] - ends[0]))
     edge = 2 * max(round(_LIP_EDGE * width), 1) + 1  # colours of the lips must not be continued
     sure = cv2.erode((seen > 0.9).astype(np.uint8), np.ones((edge, edge), np.uint8))
+    lip = _lip_in_the_rim(crop, seen, sure, round(_LIP_RIM * width))
+    sure[lip] = 0
     if not sure.any():
         return painted
     _, nearest = cv2.distanceTransformWithLabels(
@@ -154,90 +200,17 @@ def _continued(
     colours[nearest[sure > 0]] = crop[sure > 0]
     spread = cv2.GaussianBlur(colours[nearest], (0, 0), 0.8)
     reach = max(_SMEAR * width, 2.0) + edge
-    share = np.clip(1 - far / reach, 0, 1)[..., None]
+    share = np.clip((1 - far / reach) / _EDGE_OF_TEETH, 0, 1)[..., None]
     spread *= 1 - _DARKER * np.clip(far / reach, 0, 1)[..., None]
     seen_px = np.dstack([crop, np.full(seen.shape, 255)]).astype(np.float32)
     spread = np.dstack([spread, np.full(seen.shape, 255, np.float32)])
-    out = share * spread + (1 - share) * np.where(far[..., None] < 2 * reach, 0, painted)
-    return np.where((seen > 0)[..., None], seen_px, out)
-
-
-def _painted(
-    size: tuple[int, int], ends: np.ndarray, px_per_mm: float, *, upper: bool
-) -> np.ndarray:
-    """Return (h, w, 4) float32, 0…255 and premultiplied, under full light."""
-    scale = px_per_mm * _FINE
-    height, width = size[0] * _FINE, size[1] * _FINE
-    across = ends[1] - ends[0]
-    angle = float(np.arctan2(across[1], across[0]))
-    middle = ends.mean(axis=0) * _FINE
-    y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
-    dx, dy = x - middle[0], y - middle[1]
-    c, s = np.cos(angle), np.sin(angle)
-    x_mm, y_mm = (c * dx + s * dy) / scale, (c * dy - s * dx) / scale
-    picture = _upper_mm(x_mm, y_mm) if upper else _lower_mm(x_mm, y_mm)
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
-
-
-def _upper_mm(x_mm: np.ndarray, y_mm: np.ndarray) -> np.ndarray:
-    """Upper teeth and their gums, before all else."""
-    picture = np.zeros((*x_mm.shape, 4), np.float32)
-    teeth, shade = _teeth(x_mm, y_mm - _UPPER_EDGE_MM, _UPPER_TEETH, 9.5)
-    _lay(picture, _GUM * 0.75 * shade[..., None], (y_mm < -5.0) & (np.abs(x_mm) < _ARCH_MM))
-    _lay(picture, _TOOTH * shade[..., None], teeth)
-    return picture
-
-
-def _lower_mm(x_mm: np.ndarray, y_mm: np.ndarray) -> np.ndarray:
-    """The dark of the mouth, the tongue and the lower teeth."""
-    picture = np.empty((*x_mm.shape, 4), np.float32)
-    picture[..., :3] = _CAVITY * np.exp(-((x_mm / 22.0) ** 2))[..., None]
-    picture[..., 3] = 255
-    away = np.hypot(x_mm / _TONGUE_MM[0], (y_mm - _TONGUE_MM[2]) / _TONGUE_MM[1])
-    # It rises to the back, where less light comes, and has a furrow.
-    lit = 0.25 + 0.6 * np.clip((y_mm - _TONGUE_MM[2]) / _TONGUE_MM[1] + 1, 0, 1)
-    lit *= np.clip(1.35 - 0.6 * away, 0, 1) * (1 - 0.12 * np.exp(-((x_mm / 2.2) ** 2)))
-    _lay(picture, _TONGUE * lit[..., None], np.clip((1 - away) / 0.3, 0, 1))
-    teeth, shade = _teeth(x_mm, _LOWER_EDGE_MM - y_mm, _LOWER_TEETH, 8.0)
-    _lay(picture, _GUM * 0.6 * shade[..., None], (y_mm > 5.0) & (np.abs(x_mm) < _ARCH_MM))
-    _lay(picture, _TOOTH * 0.75 * shade[..., None], teeth)
-    return picture
-
-
-def _lay(picture: np.ndarray, colour: np.ndarray, cover: np.ndarray) -> None:
-    """Lay a colour over a premultiplied picture, in place."""
-    share = cover.astype(np.float32)[..., None]
-    picture *= 1 - share
-    picture[..., :3] += share * colour
-    picture[..., 3:] += share * 255
-
-
-def _teeth(
-    x_mm: np.ndarray, below_mm: np.ndarray, widths: tuple[tuple[float, float], ...], height: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return cover and shade of a row of teeth on an arch that turns away to the sides.
-
-    Args:
-        x_mm: from the middle.
-        below_mm: from the edge of the longest teeth, away from the gums.
-        widths: of each tooth and how far it falls short, mm.
-        height: of the teeth.
-    """
-    turn = np.arcsin(np.clip(np.abs(x_mm) / _ARCH_MM, 0, 1))
-    along = turn * _ARCH_MM  # length of the arch from the middle
-    starts = np.concatenate([[0], np.cumsum([width for width, _ in widths])])
-    number = np.clip(np.searchsorted(starts, along, side="right") - 1, 0, len(widths) - 1)
-    width = np.array([width for width, _ in widths])[number]
-    short = np.array([short for _, short in widths])[number]
-    place = (along - starts[number]) / width * 2 - 1  # −1…1 across the tooth
-    rounded = 0.9 * np.abs(place) ** 5
-    inside = -(below_mm + short + rounded)
-    cover = np.clip(inside / 0.25 + 0.5, 0, 1) * (inside < height)
-    cover *= (np.abs(x_mm) < _ARCH_MM) & (along < starts[-1])
-    groove = 1 - 0.45 * np.clip((np.abs(place) - 0.86) / 0.14, 0, 1) ** 2
-    root = np.clip(inside / height, 0, 1)
-    shade = groove * (1 - 0.25 * root**2) * np.sqrt(np.maximum(np.cos(turn), 0))
-    return cover.astype(np.float32), shade.astype(np.float32)
+    rows = np.arange(len(sure), dtype=np.float32)[:, None]
+    own_row = np.zeros(nearest.max() + 1, np.float32)
+    own_row[nearest[sure > 0]] = np.broadcast_to(rows, sure.shape)[sure > 0]
+    # Above, teeth go on up to their gums; below, nothing shall hang from them.
+    empty = (far < 2 * reach) & (own_row[nearest] <= rows)
+    out = share * spread + (1 - share) * np.where(empty[..., None], 0, painted)
+    return np.where(((seen > 0) & ~lip)[..., None], seen_px, out)
 
 
 def _window(
@@ -248,6 +221,20 @@ def _window(
     x0, y0 = np.floor(low - np.array([side * width, above * width])).astype(int)
     x1, y1 = np.ceil(high + np.array([side * width, below * width])).astype(int)
     return Region(int(x0), int(y0), int(x1), int(y1)).clipped(pixels.shape[1], pixels.shape[0])
+
+
+def _lip_in_the_rim(
+    crop: np.ndarray, seen: np.ndarray, sure: np.ndarray, rim_px: int
+) -> np.ndarray:
+    """Return (h, w) bool, where the rim of an open mouth is as red as a lip.
+
+    It would stay on the teeth when the lip leaves them.
+    """
+    around = np.ones((2 * rim_px + 1, 2 * rim_px + 1), np.uint8)
+    rim = (seen > 0) & (cv2.erode((seen > 0.9).astype(np.uint8), around) == 0)
+    red = cv2.blur(_redness(crop).astype(np.float32), (3, 3))
+    usual = float(np.median(red[sure > 0])) if sure.any() else 1.0
+    return np.asarray(rim & (red > usual + _LIP_RED))
 
 
 def _inside(border_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:

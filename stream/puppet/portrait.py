@@ -13,12 +13,13 @@ import numpy as np
 from stream.composite import head_region, matte_at_frame
 from stream.errors import UserError
 from stream.frame import Face, Frame, Head
+from stream.geometry import project, smoothstep
 from stream.hair_depth import HairDepth
 from stream.hair_network import HairNetwork
 from stream.heads import HeadFinder
 from stream.matte import MatteState, head_matte
 from stream.media import read_picture
-from stream.mesh import HeadMesh, build_mesh
+from stream.mesh import HeadMesh, Sheet, build_mesh
 from stream.plate import BackgroundPlate
 from stream.pose import HeadMotion, seen_angles
 from stream.puppet.acting import unseen_limit
@@ -26,14 +27,16 @@ from stream.puppet.clothes import (
     clothes_layer,
     clothes_let_go,
     clothes_share,
+    clothes_told,
     still_under_clothes,
     under_clothes,
 )
 from stream.puppet.fields import at_nodes
 from stream.puppet.layers import background_at_rest, denser_matte, firmer_matte
 from stream.region import NodeGrid, Region, resample_to_nodes
-from stream.sight import OCCLUDER, HeadSight
+from stream.sight import FACE, HAIR, NECK, OCCLUDER, HeadSight
 from stream.symmetry import with_mirror_half
+from stream.underlay import Underlay
 
 if TYPE_CHECKING:
     from stream.head_model import HeadModel
@@ -55,6 +58,10 @@ _LEAST_GLASSES = 0.1
 _RIGHT_CORNER, _LEFT_CORNER = 33, 263
 _BODY_SHARE = 1e-4  # of the head's motion, with which the body counts as something that moves
 _HEAD_TURN, _NECK_YIELD_MM = (0.8, 0.97), 90.0
+_GAP_YIELD_MM = 60.0  # of what closes a depth step: any surface beside it is a better guess
+_INSIDE = 0.5  # of the matte: less is background
+_HAIR = (0.3, 0.7)  # likelihood of hair, over which hidden skin is left out
+_WORN = (0.2, 0.6)  # share of cloth, under which skin begins to stay, and stays, behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class Portrait:
         clothes: (h, w, 4) uint8 premultiplied, what covers the person.
         bare: (h, w, 3) uint8, the region with skin under the clothes.
         glasses: something is worn before the eyes.
+        skin: (rows, columns) float32 of the mesh's nodes, how likely they show bare skin.
     """
 
     pixels: np.ndarray
@@ -86,6 +94,7 @@ class Portrait:
     clothes: np.ndarray
     bare: np.ndarray
     glasses: bool
+    skin: np.ndarray
 
     @property
     def size(self) -> tuple[int, int]:
@@ -220,13 +229,20 @@ class Studio:
         mesh = build_mesh(depth, node_matte, head.camera[0, 0], self._settings.mesh)
         mirror = _to_the_other_side(self._model, head)
         mesh = with_mirror_half(mesh, crop, node_matte, head, mirror)
-        mesh = _neck_under_clothes(_only_the_head(mesh, node_matte))
+        told = clothes_told(sight, cloth)
+        mesh = _neck_under_clothes(_only_the_head(mesh, node_matte), worn, told)
+        hidden = Underlay(self._model, self._settings.hair.neck_mm)
+        under = hidden.sheet(bare, head, depth, node_matte, told)
+        if under is not None:
+            mesh = _with_hidden_skin(mesh, under, sight, head, node_matte)
         clothes = clothes_layer(crop, cloth, whole, bare)
         glasses = wears_glasses(sight, face, region)
         at_rest = background_at_rest(bare, bare_matte, plate)
+        skin = _bare_skin(told, grid)
         return Portrait(
-            pixels, face, head, region, bare_matte, plate, at_rest, mesh, clothes, bare, glasses
-        )
+            pixels, face, head, region, bare_matte, plate, at_rest, mesh, clothes, bare, glasses,
+            skin,
+        )  # fmt: skip
 
     def _hair_depth(self) -> HairDepth:
         engine, settings = self._networks.get("hair_depth"), self._settings
@@ -255,6 +271,14 @@ def wears_glasses(sight: Sight, face: Face, region: Region) -> bool:
     return bool(things[y, x].mean() > _LEAST_GLASSES)
 
 
+def _bare_skin(sight: Sight, grid: NodeGrid) -> np.ndarray:
+    """Return (rows, columns) float32 how likely nodes show skin; 0 where nobody looked."""
+    share = sight.share(FACE, NECK)
+    if share is None:
+        return np.zeros((grid.rows, grid.columns), np.float32)
+    return cv2.resize(share, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)
+
+
 def _only_the_head(mesh: HeadMesh, matte: np.ndarray) -> HeadMesh:
     """Leave out of the mirrored half what hangs beside the head, and what the matte contradicts."""
     sheets = list(mesh.sheets)
@@ -271,12 +295,50 @@ def _only_the_head(mesh: HeadMesh, matte: np.ndarray) -> HeadMesh:
     return replace(mesh, sheets=tuple(sheets))
 
 
-def _neck_under_clothes(mesh: HeadMesh) -> HeadMesh:
-    """Let what follows the head in part stay behind the clothes; the head itself may cover them."""
+def _neck_under_clothes(mesh: HeadMesh, worn: np.ndarray, sight: Sight) -> HeadMesh:
+    """Let what follows the head in part stay behind the clothes; the head itself may cover them.
+
+    The neck, seen or guessed under clothes, is none of the head's, however far it follows.
+    """
     share = np.clip((_HEAD_TURN[1] - mesh.depth.turn) / (_HEAD_TURN[1] - _HEAD_TURN[0]), 0, 1)
+    share = np.maximum(share, smoothstep(worn, *_WORN))
+    neck = sight.share(NECK)
+    if neck is not None:
+        share = np.maximum(share, cv2.resize(neck, share.shape[::-1], interpolation=cv2.INTER_AREA))
     back = (_NECK_YIELD_MM * share).astype(np.float32)
-    sheets = (replace(sheet, yield_mm=sheet.yield_mm + back) for sheet in mesh.sheets)
+    sheets = (
+        replace(
+            sheet, yield_mm=sheet.yield_mm + back + (_GAP_YIELD_MM if sheet.kind == "gap" else 0)
+        )
+        for sheet in mesh.sheets
+    )
     return replace(mesh, sheets=tuple(sheets))
+
+
+def _with_hidden_skin(
+    mesh: HeadMesh, under: Sheet, sight: Sight, head: Head, matte: np.ndarray
+) -> HeadMesh:
+    """Put skin that the photo hides beneath all that it shows, the neck under clothes, too.
+
+    Under hair there is more hair, and what spans the background is not there. Where it finds its
+    grain is told along its surface, which turns away to both sides.
+    """
+    opacity, hair, grid = under.opacity, sight.share(HAIR), mesh.depth.grid
+    places = under.places_px.reshape(-1, 2).astype(float)
+    if hair is not None:
+        nodes = cv2.resize(hair, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)
+        opacity = opacity * (1 - smoothstep(at_nodes(nodes, grid, places)[None], *_HAIR))
+    corners = places[under.triangles]
+    middles = ((corners + np.roll(corners, 1, axis=1)) / 2).reshape(-1, 2)
+    inside = at_nodes(matte, grid, middles).reshape(-1, 3).min(axis=1) > _INSIDE
+    side = np.sign(under.places_px[..., 0] - project(head.camera_from_head[:3, 3], head.camera)[0])
+    deep_px = under.depth_mm * head.camera[0, 0] / head.camera_from_head[2, 3]
+    along = under.places_px + np.dstack([side * deep_px, np.zeros_like(deep_px)])
+    behind = replace(
+        under, opacity=opacity.astype(np.float32), colours_px=along.astype(np.float32),
+        yield_mm=under.yield_mm + _NECK_YIELD_MM, triangles=under.triangles[inside],
+    )  # fmt: skip
+    return replace(mesh, sheets=(behind, *mesh.sheets))
 
 
 def _to_the_other_side(model: HeadModel, head: Head) -> HeadMotion:

@@ -9,8 +9,10 @@ import cv2
 import moderngl
 import numpy as np
 
+from stream.puppet.grain import skin_grain
 from stream.puppet.layers import moving_layer
-from stream.puppet.shaders import FACE, PATCH, VERTEX
+from stream.puppet.shaders import EDGE, FACE, PATCH, SLOPE, UNDER, VERTEX
+from stream.puppet.sheets import drawn_sheets
 from stream.puppet.topology import grid_triangles
 from stream.warp import antialiased, motion_uniforms, resting_mask
 from stream.warp_shaders import FRAGMENTS
@@ -55,12 +57,14 @@ class Patch:
         places_px, depth_mm: (N, 2), (N,) float32 where its vertices are before the head's motion.
         colours_px: (N, 2) float32 places in the frame that give them their colours.
         shade: (N,) float32, 1 in full light.
+        opacity: (N,) float32.
     """
 
     places_px: np.ndarray
     depth_mm: np.ndarray
     colours_px: np.ndarray
     shade: np.ndarray
+    opacity: np.ndarray
 
 
 class _Target:
@@ -132,9 +136,11 @@ class Stage:
         windows: list[tuple[np.ndarray, Region]], strips: list[tuple[np.ndarray, int]],
     ) -> None:  # fmt: skip
         self._context, self._portrait = context, portrait
+        shaders = {**FRAGMENTS, "under": UNDER, "slope": SLOPE, "edge": EDGE, "face": FACE,
+                   "patch": PATCH}  # fmt: skip
         self._programs = {
             kind: context.program(vertex_shader=VERTEX, fragment_shader=fragment)
-            for kind, fragment in {**FRAGMENTS, "face": FACE, "patch": PATCH}.items()
+            for kind, fragment in shaders.items()
         }
         region = portrait.region
         self._resting = resting_mask(portrait.mesh, region)
@@ -149,6 +155,10 @@ class Stage:
         self._layer = _texture(context, layer)
         self._photo = _texture(context, np.dstack([picture, np.full(size[::-1], 255, np.uint8)]))
         self._cloth = _texture(context, portrait.clothes)
+        self._grain = _texture(
+            context, skin_grain(portrait.pixels, portrait.face.points_px[:, :2].astype(float))
+        )
+        self._grain.repeat_x = self._grain.repeat_y = True
         self._plates = []
         for plate in (portrait.plate, portrait.plate_at_rest):
             behind = np.dstack([plate, np.zeros(size[::-1], np.uint8)])
@@ -165,15 +175,11 @@ class Stage:
         self._still = context.buffer(np.zeros((nodes, 3), np.float32).tobytes())
         self._moving = context.buffer(reserve=nodes * 12)
         self._sheets: list[tuple[str, _Drawable]] = []
-        for sheet in mesh.sheets:
-            if len(sheet.triangles):
-                offsets = self._still if sheet.kind in ("far", "mirror") else self._moving
-                program = self._programs[sheet.kind]
-                static = _static(sheet)
-                self._sheets.append(
-                    (sheet.kind, _Drawable(context, program, static, sheet.triangles, offsets))
-                )
-
+        for one in drawn_sheets(mesh, self._portrait.skin, self._portrait.head.camera[0, 0]):
+            offsets = self._still if one.program in _STIFF else self._moving
+            program = self._programs[one.program]
+            drawable = _Drawable(context, program, _static(one.sheet), one.sheet.triangles, offsets)
+            self._sheets.append((one.program, drawable))
         self._make_clothes()
 
     def _make_clothes(self) -> None:
@@ -185,7 +191,9 @@ class Stage:
         worn = (portrait.clothes[..., 3] > 0).astype(np.float32)
         cover = cv2.resize(worn, (columns - 1, rows - 1), interpolation=cv2.INTER_AREA)
         some = cv2.dilate(cover, np.ones((3, 3), np.uint8)).ravel() > 0
-        level = np.full_like(near.yield_mm, -_CLOTH_YIELD_MM)
+        # Where their depth is a guess far behind, they still hide the neck that goes on in them.
+        least_mm = self._portrait.head.camera_from_head[2, 3] + _CLOTH_BEHIND_MM
+        level = np.minimum(-_CLOTH_YIELD_MM, least_mm - near.depth_mm).astype(np.float32)
         sheet = replace(near, yield_mm=level, share=np.zeros_like(near.share))
         static = _static(sheet).reshape(*near.share.shape, -1)[chosen].reshape(-1, _STATIC_FLOATS)
         triangles = grid_triangles(rows, columns)[np.tile(some, 2)]
@@ -246,7 +254,7 @@ class Stage:
         context.copy_framebuffer(target.frame, self._ground)
         target.frame.use()
         self._set_motion(motion)
-        self._draw_sheets(hidden_side)
+        self._draw_sheets({"mirror": hidden_side, "under": moved})
         self._draw_clothes()
         self._draw_face(patches)
         region = self._portrait.region
@@ -262,13 +270,14 @@ class Stage:
 
     def _set_motion(self, motion: HeadMotion) -> None:
         camera, region = self._portrait.head.camera, self._portrait.region
-        values = {**motion_uniforms(motion, camera, region), "fade": 1.0}
+        values = {**motion_uniforms(motion, camera, region), "fade": 1.0, "grain": _GRAIN_UNIT}
         for program in self._programs.values():
             for name, value in values.items():
                 if name in program:
                     program[name].value = value
 
-    def _draw_sheets(self, hidden_side: float) -> None:
+    def _draw_sheets(self, wanted: dict[str, float]) -> None:
+        """Draw the sheets, some of them only as far as they are wanted, 0…1."""
         context = self._context
         context.front_face, context.cull_face = "cw", "front"
         context.enable(moderngl.DEPTH_TEST)
@@ -276,11 +285,12 @@ class Stage:
         context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
         context.enable(moderngl.BLEND)  # also inside, where the matte may have pinholes
         self._layer.use(0)
+        self._grain.use(_GRAIN_UNIT)
         for kind, sheet in self._sheets:
-            if kind == "mirror":
-                if hidden_side == 0:
+            if kind in wanted:
+                if wanted[kind] == 0:
                     continue
-                self._programs[kind]["fade"].value = hidden_side
+                self._programs[kind]["fade"].value = wanted[kind]
             (context.enable if kind == "far" else context.disable)(moderngl.CULL_FACE)
             sheet.render()
 
@@ -300,7 +310,7 @@ class Stage:
             count = len(patch.places_px)
             static = np.column_stack(
                 [patch.places_px, patch.depth_mm, np.ones((count, 1)), patch.colours_px,
-                 np.ones((count, 1)), np.full(count, -PATCH_YIELD_MM),
+                 patch.opacity, np.full(count, -PATCH_YIELD_MM),
                  np.repeat(patch.shade[:, None], 3, axis=1)]
             )  # fmt: skip
             drawable.static.write(static.astype(np.float32))
@@ -323,15 +333,17 @@ class Stage:
         for part in (
             self._face, self._face_moving, self._clothes, self._body_moving, self._cloth,
             self._moving, self._still, *self._targets.values(), self._ground, self._behind,
-            self._photo, self._layer,
+            self._photo, self._layer, self._grain,
             *self._programs.values(),
         ):  # fmt: skip
             part.release()
 
 
+_STIFF = ("under", "far", "mirror")  # sheets that do not follow expressions
+_GRAIN_UNIT = 1  # where the texture of the grain is bound
 _SAMPLES = 4  # of a pixel
 _PLATE_STEPS = 32  # from the background at rest to that of a head that moved
-_CLOTH_YIELD_MM = 6.0
+_CLOTH_YIELD_MM, _CLOTH_BEHIND_MM = 6.0, 60.0
 FACE_YIELD_MM, PATCH_YIELD_MM = 9.0, 8.0  # before the grid, which spans the openings
 
 

@@ -200,3 +200,18 @@ def test_measure_holds_what_it_says(model):
     assert one.units.shape == (52,)
     assert one.mouth.shape == (1,)
     assert one.eyes.shape == one.gaze.shape == (2,)
+
+
+def test_a_noisy_driver_is_steadied_and_a_quick_one_not_held_back(model):
+    rng = np.random.default_rng(2)
+    still, smoother = measured(model), MeasureSmoother()
+    turns, raw = [], 0.4 * rng.normal(size=100)
+    for number, noise in enumerate(raw):
+        now = replace(still, angles=still.angles + noise, place_mm=still.place_mm + noise)
+        turns.append(smoother(now, number / 25).angles[0])
+    assert np.abs(np.diff(turns, 2)).mean() < 0.6 * np.abs(np.diff(raw, 2)).mean()
+    smoother.reset()
+    for number in range(25):  # 60 degrees a second
+        now = replace(still, angles=still.angles + 2.4 * number)
+        lag = now.angles[0] - smoother(now, number / 25).angles[0]
+    assert lag < 1.5

@@ -7,10 +7,11 @@ from stream.puppet.clothes import (
     clothes_layer,
     clothes_let_go,
     clothes_share,
+    clothes_told,
     still_under_clothes,
     under_clothes,
 )
-from stream.puppet.inside import eye_picture, mouth_pictures
+from stream.puppet.inside import eye_picture, eye_white, mouth_pictures, seen_teeth
 from stream.puppet.layers import (
     background_at_rest,
     denser_matte,
@@ -18,9 +19,10 @@ from stream.puppet.layers import (
     laid_over,
     moving_layer,
 )
+from stream.puppet.painted import mouth_look, painted_mouth
 from stream.puppet.portrait import wears_glasses
 from stream.region import Region
-from stream.sight import BODY, NECK, OCCLUDER, Sight
+from stream.sight import BACKGROUND, BODY, FACE, NECK, OCCLUDER, Sight
 
 RNG = np.random.default_rng(5)
 
@@ -96,6 +98,50 @@ def test_colours_tell_a_collar_that_the_network_took_for_neck():
     let_go = clothes_let_go(sight)
     assert not let_go.labels[BODY].any()
     assert let_go.labels.sum() == pytest.approx(labels.sum())
+
+
+def in_a_white_collar(wall):
+    """A face above a white collar that the network takes for the neck, and what is true."""
+    picture = np.full((256, 256, 3), wall, np.uint8)
+    skin, collar, coat = np.zeros((3, 256, 256), bool)
+    skin[40:150, 90:166] = True
+    collar[150:175, 80:176] = True
+    coat[175:, 40:216] = True
+    picture[skin], picture[collar], picture[coat] = (198, 150, 122), (238, 238, 240), (30, 32, 60)
+    picture += RNG.integers(0, 6, picture.shape, dtype=np.uint8)
+    labels = np.zeros((9, 256, 256), np.float32)
+    labels[FACE][skin & (np.arange(256)[:, None] < 120)] = 1
+    labels[NECK][skin & (np.arange(256)[:, None] >= 120)] = 1
+    labels[NECK][collar] = 1
+    labels[BODY][coat] = 1
+    labels[BACKGROUND] = ~(skin | collar | coat)
+    return picture, labels, skin, collar | coat
+
+
+@pytest.mark.parametrize("wall", [235, 60])
+def test_a_white_collar_is_no_skin_whatever_the_wall(wall):
+    picture, labels, skin, cloth = in_a_white_collar(wall)
+    sight = Sight(picture, (skin | cloth).astype(np.float32), labels)
+    share = clothes_share(sight, picture)
+    inner = np.ones((7, 7), np.uint8)
+    assert share[cv2.erode(cloth.astype(np.uint8), inner) > 0].min() > 0.9
+    assert share[cv2.erode(skin.astype(np.uint8), inner) > 0].max() < 0.1
+    told = clothes_told(sight, share)
+    assert told.share(NECK)[165, 128] < 0.1 < labels[NECK, 165, 128]
+    assert told.share(NECK)[135, 128] > 0.9
+
+
+def test_a_badge_is_of_the_clothes_and_an_earring_of_the_head():
+    picture, labels, skin, cloth = in_a_white_collar(60)
+    badge, earring = np.s_[200:215, 120:135], np.s_[110:124, 166:172]
+    for part, colour in ((badge, (200, 150, 120)), (earring, (20, 20, 24))):
+        picture[part], labels[(slice(None), *part)] = colour, 0
+        labels[(NECK, *part)] = 1
+    person = (skin | cloth).astype(np.float32)
+    person[earring] = 1
+    share = clothes_share(Sight(picture, person, labels), picture)
+    assert share[207, 127] > 0.9
+    assert share[117, 169] < 0.1
 
 
 def test_motion_ends_under_the_border_of_clothes():
@@ -187,7 +233,9 @@ def mouth_border(gap):
 def test_shut_mouth_gets_teeth_in_the_light_of_the_face():
     picture = np.full((240, 160, 3), (190, 140, 120), np.uint8)
     bright, dark = (
-        mouth_pictures(picture, mouth_border(0.0), 1.6, np.array(skin), True)
+        mouth_pictures(
+            picture, mouth_border(0.0), 1.6, mouth_look(np.array(skin), None, None, 1), True
+        )
         for skin in ((210.0, 170, 150), (60.0, 48, 42))
     )
     (jaw, window), (skull, same) = bright
@@ -204,14 +252,77 @@ def test_shut_mouth_gets_teeth_in_the_light_of_the_face():
 
 
 def test_open_mouth_keeps_what_the_photo_shows():
-    picture = RNG.integers(60, 220, (240, 160, 3), dtype=np.uint8)
+    picture = np.repeat(RNG.integers(60, 220, (240, 160, 1), dtype=np.uint8), 3, axis=2)
     border = mouth_border(24.0)
-    (_, window), (skull, _) = mouth_pictures(picture, border, 1.6, np.full(3, 150.0), False)
+    look = mouth_look(np.full(3, 150.0), None, None, 1)
+    (_, window), (skull, _), (own, _) = mouth_pictures(picture, border, 1.6, look, False)
     x, y = 80 - window.x0, 80 - window.y0
     inside = np.s_[y - 8 : y + 9, x - 12 : x + 13]
     assert (skull[inside][..., :3] == window.crop(picture)[inside]).all()
     assert (skull[inside][..., 3] == 255).all()
-    assert skull[-3, x, 3] == 0
+    assert skull[-3, x, 3] == own[-3, x, 3] == 0
+    assert (own[inside] == skull[inside]).all()
+
+
+def open_mouth(colour):
+    """A face with an open mouth that shows a colour between red lips."""
+    picture = np.full((240, 160, 3), (190, 140, 120), np.uint8)
+    border = mouth_border(24.0)
+    cv2.fillPoly(picture, [np.rint(border).astype(np.int32)], colour)
+    cv2.polylines(picture, [np.rint(border).astype(np.int32)], True, (170, 70, 70), 3)
+    return picture, border
+
+
+def test_teeth_have_the_colour_that_the_photo_shows():
+    skin = np.array([190.0, 140, 120])
+    picture, border = open_mouth((231, 224, 190))
+    teeth = seen_teeth(picture, border, skin)
+    assert teeth == pytest.approx([231, 224, 190], abs=4)
+    assert (mouth_look(skin, None, teeth, 1).tooth == teeth).all()
+    dark, border = open_mouth((60, 20, 20))
+    assert seen_teeth(dark, border, skin) is None
+
+
+def test_no_lip_stays_on_the_teeth_when_it_leaves_them():
+    picture, border = open_mouth((231, 224, 190))
+    look = mouth_look(np.array([190.0, 140, 120]), None, None, 1)
+    (_, window), (skull, _), _ = mouth_pictures(picture, border, 1.6, look, False)
+    shown = skull[..., 3] > 250
+    x, y = 80 - window.x0, 80 - window.y0
+    teeth = skull[y - 4 : y + 22, x - 15 : x + 16][shown[y - 4 : y + 22, x - 15 : x + 16]]
+    assert len(teeth) > 300
+    assert (teeth[:, 0].astype(int) - teeth[:, 1] < 20).mean() > 0.99
+
+
+def test_white_of_the_eyes_tells_the_light_on_teeth():
+    skin = np.array([190.0, 150, 110])
+    plain, warm = (
+        mouth_look(skin, white, None, 1).tooth
+        for white in (np.full(3, 200.0), np.array([200.0, 170, 90]))
+    )
+    assert warm[2] / warm[0] < 0.75 * plain[2] / plain[0]
+    picture = np.full((120, 160, 3), (190, 150, 110), np.uint8)
+    turn = np.linspace(0, 2 * np.pi, 17)[:16]
+    border = np.stack([80 + 40 * np.cos(turn), 60 + 16 * np.sin(turn)], axis=1)
+    cv2.fillPoly(picture, [np.rint(border).astype(np.int32)], (214, 205, 190))
+    cv2.circle(picture, (80, 60), 12, (70, 50, 30), -1)
+    iris = np.array([[80.0, 60], [92, 60], [80, 72], [68, 60], [80, 48]])
+    assert eye_white(picture, border, iris) == pytest.approx([214, 205, 190], abs=3)
+    shut = np.column_stack([border[:, 0], 60 + 0.02 * (border[:, 1] - 60)])
+    assert eye_white(picture, shut, iris) is None
+
+
+def test_mouths_differ_and_darken_towards_their_corners():
+    skin = np.array([200.0, 160, 140])
+    ends = np.array([[60.0, 100], [140, 100]])
+    rows = [
+        painted_mouth((200, 200), ends, 1.6, mouth_look(skin, None, None, who), upper=True)
+        for who in (1, 1, 2)
+    ]
+    assert (rows[0] == rows[1]).all()
+    assert np.abs(rows[0] - rows[2]).max() > 40
+    line = rows[0][99, :, :3].mean(axis=1)
+    assert line[95:106].mean() > 1.6 * line[65:70].mean()
 
 
 def test_glasses_are_things_around_the_eyes():
