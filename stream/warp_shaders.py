@@ -57,6 +57,15 @@ vec4 within_white(vec4 c) {
     return vec4(min(c.rgb, mix(vec3(1.0), c.aaa, smoothstep(0.5, 4.0, moved_px))), c.a);
 }
 """
+STRETCH = """
+float stretch(mat2 source_from_target) {            // greatest magnification of the texture
+    float det = determinant(source_from_target);
+    float square = dot(source_from_target[0], source_from_target[0])
+                 + dot(source_from_target[1], source_from_target[1]);
+    float least = sqrt(max(square - sqrt(max(square * square - 4.0 * det * det, 0.0)), 0.0) / 2.0);
+    return 1.0 / max(least, 1e-3);
+}
+"""
 # One program a sheet: a software renderer pays for every branch that it does not take.
 _SOLID = """
 #version 330
@@ -180,20 +189,17 @@ void main() {
     colour = vec4(0.0);
 }
 """
-_GAP = """
+_GAP = (
+    """
 #version 330
 uniform sampler2D layer;
 uniform vec4 region;
 in vec2 source_px;
 flat in vec2 far_px;
 out vec4 colour;
-float stretch(mat2 source_from_target) {            // greatest magnification of the texture
-    float det = determinant(source_from_target);
-    float square = dot(source_from_target[0], source_from_target[0])
-                 + dot(source_from_target[1], source_from_target[1]);
-    float least = sqrt(max(square - sqrt(max(square * square - 4.0 * det * det, 0.0)), 0.0) / 2.0);
-    return 1.0 / max(least, 1e-3);
-}
+"""
+    + STRETCH
+    + """
 void main() {
     float s = stretch(mat2(dFdx(source_px), dFdy(source_px)));
     vec2 source = mix(source_px, far_px, smoothstep(5.0, 15.0, s));
@@ -201,6 +207,7 @@ void main() {
     if (colour.a < 0.002) discard;
 }
 """
+)
 _FAR_SIDE = """
 #version 330
 uniform sampler2D layer;

@@ -1,6 +1,6 @@
 """The shaders of the puppet: those of the warp, with displacements before the head's motion."""
 
-from stream.warp_shaders import MOTION
+from stream.warp_shaders import MOTION, STRETCH
 
 VERTEX = (
     MOTION
@@ -36,14 +36,10 @@ void main() {
 }
 """
 )
-_STRETCH = """
-float stretch(mat2 source_from_target) {            // greatest magnification of the texture
-    float det = determinant(source_from_target);
-    float square = dot(source_from_target[0], source_from_target[0])
-                 + dot(source_from_target[1], source_from_target[1]);
-    float least = sqrt(max(square - sqrt(max(square * square - 4.0 * det * det, 0.0)), 0.0) / 2.0);
-    return clamp(1.0 / max(least, 1e-3), 1.0, 16.0);
-}
+_COARSE = (
+    STRETCH
+    + """
+float drawn_out() { return clamp(stretch(mat2(dFdx(source_px), dFdy(source_px))), 1.0, 16.0); }
 // Colour, averaged across the streaks, with grain for what is lost by that.
 vec3 coarse(vec3 skin, float drawn_out) {           // share of skin, and its place along it, px
     vec2 dx = dFdx(source_px), dy = dFdy(source_px);
@@ -55,6 +51,7 @@ vec3 coarse(vec3 skin, float drawn_out) {           // share of skin, and its pl
     return clamp(sum.rgb / max(sum.a, 1e-3) + lost * grained(skin.yz), 0.0, 1.0);
 }
 """
+)
 # Skin that may be drawn out: as coarse as it is stretched, so that it shows no streaks.
 SLOPE = (
     """
@@ -66,10 +63,10 @@ in vec3 tint;                // how far it is skin, and where along it, px
 out vec4 colour;
 """
     + _GRAIN
-    + _STRETCH
+    + _COARSE
     + """
 void main() {
-    float s = stretch(mat2(dFdx(source_px), dFdy(source_px)));
+    float s = drawn_out();
     colour = vec4(coarse(tint, s), 1.0);
 }
 """
@@ -86,10 +83,10 @@ in float cover;
 out vec4 colour;
 """
     + _GRAIN
-    + _STRETCH
+    + _COARSE
     + """
 void main() {
-    float s = stretch(mat2(dFdx(source_px), dFdy(source_px)));
+    float s = drawn_out();
     float alpha = texture(layer, (source_px - region.xy) / region.zw).a;
     float narrower = clamp(0.4 / max(fwidth(alpha), 1e-3), 1.0, s);  // but never stepped
     // What is drawn out of a soft edge beside skin is mostly background; hidden skin lies there.
