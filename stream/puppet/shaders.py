@@ -39,7 +39,7 @@ void main() {
 _COARSE = (
     STRETCH
     + """
-float drawn_out() { return clamp(stretch(mat2(dFdx(source_px), dFdy(source_px))), 1.0, 16.0); }
+float times_drawn_out() { return clamp(stretch(mat2(dFdx(source_px), dFdy(source_px))), 1.0, 16.0); }
 // Colour, averaged across the streaks, with grain for what is lost by that.
 vec3 coarse(vec3 skin, float drawn_out) {           // share of skin, and its place along it, px
     vec2 dx = dFdx(source_px), dy = dFdy(source_px);
@@ -66,7 +66,7 @@ out vec4 colour;
     + _COARSE
     + """
 void main() {
-    float s = drawn_out();
+    float s = times_drawn_out();
     colour = vec4(coarse(tint, s), 1.0);
 }
 """
@@ -86,7 +86,7 @@ out vec4 colour;
     + _COARSE
     + """
 void main() {
-    float s = drawn_out();
+    float s = times_drawn_out();
     float alpha = texture(layer, (source_px - region.xy) / region.zw).a;
     float narrower = clamp(0.4 / max(fwidth(alpha), 1e-3), 1.0, s);  // but never stepped
     // What is drawn out of a soft edge beside skin is mostly background; hidden skin lies there.
