@@ -39,7 +39,9 @@ void main() {
 _COARSE = (
     STRETCH
     + """
-float times_drawn_out() { return clamp(stretch(mat2(dFdx(source_px), dFdy(source_px))), 1.0, 16.0); }
+float times_drawn_out() {
+    return clamp(stretch(mat2(dFdx(source_px), dFdy(source_px))), 1.0, 16.0);
+}
 // Colour, averaged across the streaks, with grain for what is lost by that.
 vec3 coarse(vec3 skin, float drawn_out) {           // share of skin, and its place along it, px
     vec2 dx = dFdx(source_px), dy = dFdy(source_px);
