@@ -280,8 +280,10 @@ class HairDepth:
         growth_mm[:, 2] *= np.where(growth_mm[:, 2] < 0, _FORWARD_GROWTH, 1.0)
         grown = (vertices + growth_mm).astype(np.float32)
         front, back = self._raster.draw(grown, head.camera, grid)
-        front = with_teeth(front, self._points_px(head), grid)
-        front, back, coverage = self._completed(front, back, head, grid)
+        points_px = self._points_px(head)
+        front = with_teeth(front, points_px, grid)
+        face = _hull_mask(points_px, grid)
+        front, back, coverage = self._completed(front, back, face, head, grid)
         if self._network is not None and sight is not None:
             thickness = back - front
             front = self._network.improved(front, head, vertices, grid, sight, matte)
@@ -329,7 +331,7 @@ class HairDepth:
         return replace(head, expression=self._expression.astype(np.float32))
 
     def _completed(
-        self, front: np.ndarray, back: np.ndarray, head: Head, grid: NodeGrid
+        self, front: np.ndarray, back: np.ndarray, face: np.ndarray, head: Head, grid: NodeGrid
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Continue drawn depth to the whole grid: outside, near and far side are one sheet.
 
@@ -348,16 +350,13 @@ class HairDepth:
         bulge = np.where(inner > 0, middle - front, 0)
         combed = cv2.GaussianBlur(bulge, (0, 0), _HAIR_BLUR_NODES)
         combed *= np.clip(cv2.distanceTransform(inner.astype(np.uint8), cv2.DIST_L2, 3) / 4, 0, 1)
-        face = cv2.blur(self._face_mask(head, grid), (5, 5))
+        face = cv2.blur(face, (5, 5))
         bulge = cv2.GaussianBlur(bulge, (0, 0), 1.0)
         near = middle - (combed + face * (bulge - combed))
         # Taken off everywhere, the least thickness makes the two sides meet without a step.
         thickness = np.where(inner > 0, np.maximum(back - near - _LEAST_THICKNESS_MM, 0), 0)
         far = near + cv2.GaussianBlur(thickness, (0, 0), _FAR_BLUR_NODES)
         return near.astype(np.float32), far.astype(np.float32), coverage
-
-    def _face_mask(self, head: Head, grid: NodeGrid) -> np.ndarray:
-        return _hull_mask(self._points_px(head), grid)
 
     def _points_px(self, head: Head) -> np.ndarray:
         points = self._model.points478(head.identity, head.expression)

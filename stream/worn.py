@@ -56,14 +56,15 @@ def mended(
         motion: what is to be done with it.
     """
     stretch = stretch_of(mesh.sheet("near"), mesh.depth.grid, motion, head.camera)
-    around = cv2.dilate(seen_as(sight, mesh.depth, HAIR), _BESIDE)
-    clean = with_clean_edge(mesh, matte, stretch, around)
-    return clean if under is None else _with_skin(clean, under, matte, stretch, sight, head)
+    hair = seen_as(sight, mesh.depth, HAIR)
+    clean = with_clean_edge(mesh, matte, stretch, cv2.dilate(hair, _BESIDE))
+    return clean if under is None else _with_skin(clean, under, matte, stretch, hair, sight, head)
 
 
 def _with_skin(
-    mesh: HeadMesh, under: Sheet, matte: np.ndarray, stretch: np.ndarray, sight: Sight, head: Head
-) -> HeadMesh:
+    mesh: HeadMesh, under: Sheet, matte: np.ndarray, stretch: np.ndarray, hair: np.ndarray,
+    sight: Sight, head: Head,
+) -> HeadMesh:  # fmt: skip
     """Put hidden skin beneath a mesh, and in the place of skin that a motion draws out too far.
 
     The soft edge of seen skin fades before it where a motion draws that edge out: what shines
@@ -73,7 +74,7 @@ def _with_skin(
     slack = max(1, round(_SLACK_MM / node_mm(depth, head)))
     around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
     beside_skin = cv2.dilate(skin_share(sight, depth), around)
-    bare = beside_skin * (1 - seen_as(sight, depth, HAIR))
+    bare = beside_skin * (1 - hair)
     fading = smoothstep(stretch, *_SMEARED) * bare * (1 - smoothstep(matte, *_SOFT))
     whole = near.opacity * (1 - fading)
     worn = smoothstep(cv2.dilate(stretch, _BESIDE), *_WORN) * beside_skin * _cheeks(near, head)

@@ -10,37 +10,18 @@ from stream.geometry import (
     rotation_from_angles,
     transform_points,
 )
-from stream.gl import create_context
 from stream.hair_depth import HairDepth
-from stream.head_model import load_head_model
 from stream.mesh import build_mesh
 from stream.pose import HeadMotion
-from stream.raster import DepthRaster
 from stream.region import NodeGrid, Region
 from stream.sight import BODY, FACE, NECK, Sight
 from stream.underlay import Underlay
-from stream.warp import Warp
 from stream.worn import mended
 from tests.stream.test_hair_depth import mock_head
 
 REGION = Region(120, 20, 520, 480)
 GRID = NodeGrid.over(REGION, 96)
 SKIN, ROOM = (200, 150, 120), (20, 160, 40)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_head_model()
-
-
-@pytest.fixture(scope="module")
-def warp():
-    return Warp(create_context())
-
-
-@pytest.fixture(scope="module")
-def raster(model, warp):  # of two contexts only one would be current
-    return DepthRaster(warp.context, model.triangles, model.triangles_of(1, 2, 3, 4))
 
 
 class Scene:

@@ -6,32 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.gl import create_context
-from stream.head_model import load_head_model
 from stream.mesh import build_mesh
-from stream.raster import DepthRaster
 from stream.sight import FACE, HAIR, Sight
 from stream.underlay import Underlay
-from stream.warp import Warp
 from stream.worn import mended
 from tests.stream.test_underlay import REGION, ROOM, SKIN, Scene
 
 DARK, WHITE = np.array((20, 20, 20)), np.array((250, 250, 250))
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_head_model()
-
-
-@pytest.fixture(scope="module")
-def warp():
-    return Warp(create_context())
-
-
-@pytest.fixture(scope="module")
-def raster(model, warp):
-    return DepthRaster(warp.context, model.triangles, model.triangles_of(1, 2, 3, 4))
 
 
 def rim(scene, from_px, to_px):
