@@ -19,9 +19,12 @@ from stream.hair_depth import border_share, chin_and_nape, follow_share
 from stream.mesh import Sheet
 from stream.reconstruct.normals import vertex_normals
 from stream.sight import FACE as FACE_SEEN
-from stream.sight import NECK
+from stream.sight import HAIR, NECK
+from stream.skylight import skylight
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
     from stream.frame import Head
     from stream.hair_depth import HeadDepth
     from stream.head_model import HeadModel
@@ -70,13 +73,14 @@ class Underlay:
     Args:
         model: the head model.
         neck_mm: over this length the neck follows the head less and less.
+        beside: where it looks again, for the next frame to know; at once unless given.
 
     Attributes:
         vertices: (S,) which vertices of the model may be such skin.
         triangles: (T, 3) int32 between those, also across what ears stand on.
     """
 
-    def __init__(self, model: HeadModel, neck_mm: float) -> None:
+    def __init__(self, model: HeadModel, neck_mm: float, beside: Executor | None = None) -> None:
         sides = np.abs(model.vertices[:, 0]) > _ASIDE_MM
         sides &= model.vertices[:, 1] > _BELOW_MM
         nape = (model.labels == _SCALP) & (model.vertices[:, 1] > _NAPE_MM)
@@ -87,8 +91,11 @@ class Underlay:
         bare = np.concatenate([model.triangles[inside], *_instead_of_ears(model, chosen)])
         self.triangles = number[bare].astype(np.int32)
         self._neck = model.labels[self.vertices] != _FACE
+        self._sky = skylight(model, self.vertices)
         self._model, self._neck_mm = model, neck_mm
         self._known: _Skin | None = None
+        self._beside = beside
+        self._awaited: Future[_Skin | None] | None = None
         self._frames = 0
 
     def sheet(
@@ -106,11 +113,15 @@ class Underlay:
         Returns:
             Its `gain` is its colour, 0…1.
         """
+        if self._awaited is not None:
+            self._learn(self._awaited.result())
+            self._awaited = None
         if self._frames % _EVERY == 0:
-            found = self._look(picture, head, depth, matte, sight)
-            if self._known is not None and found is not None:
-                found = self._known.towards(found, _RATE)
-            self._known = found
+            if self._known is None or self._beside is None:
+                self._learn(self._look(picture, head, depth, matte, sight))
+            else:
+                given = picture.copy(), head, depth, matte, sight  # the picture is drawn into
+                self._awaited = self._beside.submit(self._look, *given)
         self._frames += 1
         skin = self._known
         if skin is None:
@@ -131,6 +142,11 @@ class Underlay:
         return Sheet("under", places[None], mm, follow, on_skin[None], cover, back, triangles,
                      skin.colours[None], float(skin.grain))  # fmt: skip
 
+    def _learn(self, found: _Skin | None) -> None:
+        if self._known is not None and found is not None:
+            found = self._known.towards(found, _RATE)
+        self._known = found
+
     def _look(
         self, picture: np.ndarray, head: Head, depth: HeadDepth, matte: np.ndarray, sight: Sight
     ) -> _Skin | None:
@@ -140,11 +156,13 @@ class Underlay:
         points, off_mm = _within(points, sure, depth, head)
         places = project(points, head.camera).astype(np.float32)
         likely = skin_share(sight, depth)
-        maps = sure, depth.front_mm, likely, _calm(picture, sure * likely, depth)
-        inside, front_mm, skin, own = (_at(values, places, depth) for values in maps)
+        bearded = likely + seen_as(sight, depth, HAIR)
+        maps = sure, depth.front_mm, likely, bearded, _calm(picture, sure * bearded, depth)
+        inside, front_mm, skin, beard, own = (_at(values, places, depth) for values in maps)
         facing = self._facing(points)
-        seen = (inside > _SURE) & (skin > _SKIN) & (facing > _FACING)
-        seen &= (np.abs(points[:, 2] - front_mm) < _SEEN_MM) & (off_mm == 0)
+        seen = (inside > _SURE) & (facing > _FACING) & (off_mm == 0)
+        seen &= np.where(self._neck, skin, beard) > _SKIN
+        seen &= np.abs(points[:, 2] - front_mm) < _SEEN_MM
         seen &= self._like_face(own, points, seen)
         colours, far_mm = self._colours(own, points, seen)
         if not np.isfinite(far_mm).any():
@@ -183,6 +201,8 @@ class Underlay:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (S, 3) float32 colours, unseen ones from what is seen of the same part.
 
+        Skin under the jaw is darker than the cheek or the throat that it takes its colour from.
+
         Args:
             own: (S, 3) what the frame shows at each vertex.
             points: (S, 3) mm.
@@ -202,7 +222,8 @@ class Underlay:
                 distance, nearest = cKDTree(points[known]).query(points[wanted], k=_LEAST_SEEN)
                 weight = 1 / (distance + 1) ** 2
                 weight /= weight.sum(axis=1, keepdims=True)
-                mixed = (weight[..., None] * own[known[nearest]]).sum(axis=1)
+                shade = self._sky[wanted, None] / self._sky[known[nearest]]
+                mixed = ((weight * shade)[..., None] * own[known[nearest]]).sum(axis=1)
                 colours[wanted[part[wanted]]] = mixed[part[wanted]]
                 far_mm[wanted] = np.minimum(far_mm[wanted], distance[:, 0])
         far_mm[seen] = 0

@@ -14,14 +14,14 @@ from stream.hair_depth import HairDepth
 from stream.mesh import build_mesh
 from stream.pose import HeadMotion
 from stream.region import NodeGrid, Region
-from stream.sight import BODY, FACE, NECK, Sight
+from stream.sight import BODY, FACE, HAIR, NECK, Sight
 from stream.underlay import Underlay
 from stream.worn import mended
 from tests.stream.test_hair_depth import mock_head
 
 REGION = Region(120, 20, 520, 480)
 GRID = NodeGrid.over(REGION, 96)
-SKIN, ROOM = (200, 150, 120), (20, 160, 40)
+SKIN, BEARD, ROOM = (200, 150, 120), (60, 45, 40), (20, 160, 40)
 
 
 class Scene:
@@ -75,7 +75,28 @@ def test_hidden_skin_has_the_colour_of_seen_skin(model, raster):
     opaque = sheet.opacity[0] > 0.9
     behind = sheet.depth_mm[0] > 700  # farther than the middle of the head
     assert (opaque & behind).sum() > 50
-    np.testing.assert_allclose(255 * sheet.gain[0][opaque & behind] - SKIN, 0, atol=25)
+    share = 255 * sheet.gain[0][opaque & behind] / SKIN  # light differs, hue does not
+    np.testing.assert_allclose(share / share.mean(axis=1, keepdims=True), 1, atol=0.05)
+    assert share.min() > 0.5 and share.max() < 1.3 and 0.75 < np.median(share) < 1.1
+
+
+def test_a_beard_gives_its_own_colour(model, raster):
+    scene = Scene(model, raster)
+    plain = scene.sheet(model)
+    face = model.labels[Underlay(model, 110.0).vertices] == FACE
+    lowest = plain.places_px[0, face, 1].max() - REGION.y0
+    top = int(0.75 * lowest)  # of the beard, in the region's rows
+    below = scene.picture[top:]
+    below[scene.cover[top:] > 0.5] = BEARD
+    labels = scene.sight.labels
+    share = top / REGION.height
+    labels[:, int(256 * share) :] = 0
+    labels[HAIR, int(256 * share) :] = 1
+    bearded = scene.sheet(model)
+    jaw = face & (plain.places_px[0, :, 1] > REGION.y0 + top + 40) & (plain.opacity[0] > 0.5)
+    assert jaw.sum() > 20
+    assert np.median(255 * plain.gain[0][jaw].mean(axis=-1)) > 110
+    assert np.median(255 * bearded.gain[0][jaw].mean(axis=-1)) < 80
 
 
 def test_what_the_frame_contradicts_is_left_out(model, raster):

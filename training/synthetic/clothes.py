@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from training.synthetic.collars import CollarSpec, NeckMap, collar, sample_collar
 from training.synthetic.meshes import Mesh, nothing
 from training.synthetic.scene import Label, Material, Surface
 
@@ -17,6 +18,7 @@ _TEXTURE = (128, 256)  # rows, columns
 _COVERED_MM = 14.0  # below the edge of the cloth the skin is left out
 _HEM_MM = 600.0  # how far the body is continued below its mesh
 _KINDS = ("crew", "v", "high", "wide", "shirt")
+_COLLAR_SHARE, _JACKET_SHARE = 0.45, 0.5  # of people; of those with a shirt's collar
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,10 @@ class ClothesSpec:
         depth_mm: how far below the collar it starts.
         thickness_mm: distance from the skin.
         colours: (2, 3) sRGB.
-        pattern: `plain`, `stripes`, `checks`, `print`.
+        pattern: `plain`, `stripes`, `checks`, `print`, or `jacket`: the second colour, open over
+            a shirt of the first.
         seed: of the pattern.
+        collar: what lies about the neck, or None.
     """
 
     kind: str
@@ -38,19 +42,37 @@ class ClothesSpec:
     colours: tuple[tuple[int, int, int], tuple[int, int, int]]
     pattern: str
     seed: int
+    collar: CollarSpec | None = None
 
 
 def sample_clothes(rng: np.random.Generator) -> ClothesSpec:
     """Draw clothes; dark and muted colours are commoner than bright ones."""
     first, second = (_colour(rng) for _ in range(2))
     kind = str(rng.choice(_KINDS, p=(0.4, 0.2, 0.1, 0.1, 0.2)))
-    return ClothesSpec(
+    plain = ClothesSpec(
         kind=kind,
         depth_mm=float(rng.uniform(0.0, 25.0)),
         thickness_mm=float(rng.uniform(3.0, 10.0)),
         colours=(first, second),
         pattern=str(rng.choice(["plain", "stripes", "checks", "print"], p=(0.6, 0.15, 0.1, 0.15))),
         seed=int(rng.integers(1 << 31)),
+    )
+    return _with_collar(plain, rng) if rng.random() < _COLLAR_SHARE else plain
+
+
+def _with_collar(spec: ClothesSpec, rng: np.random.Generator) -> ClothesSpec:
+    """Draw a collar and what goes with it."""
+    drawn = sample_collar(rng, spec.colours[0], spec.colours[1])
+    if drawn.kind != "shirt":
+        return replace(spec, kind="high", depth_mm=0.0, collar=drawn)
+    jacket = rng.random() < _JACKET_SHARE
+    return replace(
+        spec,
+        kind="high" if drawn.tie != "none" else "shirt",
+        depth_mm=0.0,
+        colours=(drawn.rgb, spec.colours[1]),
+        pattern="jacket" if jacket else spec.pattern,
+        collar=replace(drawn, tie_rgb=_colour(rng)),
     )
 
 
@@ -70,6 +92,7 @@ class Tailor:
     """
 
     def __init__(self, triangles: np.ndarray, places_mm: np.ndarray) -> None:
+        self._neck = NeckMap(places_mm)
         self._height = places_mm @ _SLANT
         self._turn = np.arctan2(places_mm[:, 0], _AXIS_Z_MM - places_mm[:, 2]) / (2 * np.pi) + 0.5
         below = triangles[(self._height[triangles] > _TOP_MM).any(axis=1)]
@@ -95,14 +118,21 @@ class Tailor:
         edge = _edge(spec, self._turn.astype(np.float32)) * (_BOTTOM_MM - _TOP_MM) + _TOP_MM
         return self._height > edge + _COVERED_MM
 
-    def dress(self, skin_mm: np.ndarray, spec: ClothesSpec, texture: np.ndarray) -> Surface:
-        """Make clothes for a body.
+    def dress(self, skin_mm: np.ndarray, spec: ClothesSpec, texture: np.ndarray) -> list[Surface]:
+        """Make clothes for a body, and what lies about its neck.
 
         Args:
             skin_mm: (N, 3) places of the unsplit skin, head space.
             spec: what was drawn.
             texture: of `cloth`.
         """
+        surfaces = [self._shell(skin_mm, spec, texture)]
+        if spec.collar is not None:
+            surfaces += collar(spec.collar, self._neck.of(skin_mm))
+        return surfaces
+
+    def _shell(self, skin_mm: np.ndarray, spec: ClothesSpec, texture: np.ndarray) -> Surface:
+        """Lay a second skin about the body."""
         points = skin_mm[self._rows]
         a, b, c = (points[self._upper[:, corner]] for corner in range(3))
         face, corners = np.cross(b - a, c - a), self._upper.ravel()
@@ -185,4 +215,7 @@ def _pattern(
     if spec.pattern == "print":
         blot = cv2.resize(rng.random((8, 16)).astype(np.float32), row.shape[::-1])
         return (blot > 0.6).astype(np.float32)
+    if spec.pattern == "jacket":  # lapels meet over the chest
+        half = rng.uniform(0.035, 0.075) * (1 - row / (rng.uniform(0.8, 1.4) * len(row)))
+        return (np.abs(column / row.shape[1] - 0.5) > half.clip(0, None)).astype(np.float32)
     return np.zeros_like(row)

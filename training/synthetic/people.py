@@ -223,7 +223,7 @@ class People:
         skin_mm = self._posed(shape, head)
         surfaces = [self._bare(spec).surface("skin", skin_mm, self._paint(spec)["skin"], _SKIN)]
         surfaces += [self._part(name, spec, shape, head) for name in self._outfit(spec)]
-        surfaces.append(self._tailor.dress(skin_mm, spec.clothes, self._paint(spec)["clothes"]))
+        surfaces += self._tailor.dress(skin_mm, spec.clothes, self._paint(spec)["clothes"])
         model_mm = self._posed(shape, self._to_model @ head)
         red, green, blue = (tone_rgb(spec.skin) * 255).astype(int).tolist()
         worn = replace(

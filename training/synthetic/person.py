@@ -53,6 +53,7 @@ def facts_of(spec: PersonSpec) -> dict[str, str | float]:
         "hair_colour": spec.hair.colour,
         "hair_falls": "before shoulders" if spec.hair.front > 0 else "behind",
         "clothes": spec.clothes.kind,
+        "collar": spec.clothes.collar.kind if spec.clothes.collar else "none",
         "glasses": worn.glasses or "none",
         "hat": worn.hat or ("headphones" if worn.headphones else "none"),
         "beard": worn.beard or ("stubble" if spec.skin.stubble > 0.2 else "none"),

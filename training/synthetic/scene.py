@@ -52,8 +52,8 @@ class Surface:
     """A textured mesh in head space.
 
     Attributes:
-        name: `skin`, `hair`, `eyes`, `brows`, `lashes`, `teeth`, `tongue`, `clothes`, `glasses`,
-            `lenses`, `hat`, `headphones`, `hand`, `microphone`, `cup`, `beard`.
+        name: `skin`, `hair`, `eyes`, `brows`, `lashes`, `teeth`, `tongue`, `clothes`, `collar`,
+            `tie`, `glasses`, `lenses`, `hat`, `headphones`, `hand`, `microphone`, `cup`, `beard`.
         vertices_mm: (V, 3) float32, posed: expression and pose of the neck are already in.
         triangles: (T, 3) int32.
         uv: (V, 2) float32, 0…1, origin at the top left of the texture.

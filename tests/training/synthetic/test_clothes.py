@@ -15,7 +15,10 @@ def test_every_kind_and_pattern_is_drawn():
     rng = np.random.default_rng(0)
     specs = [sample_clothes(rng) for _ in range(300)]
     assert {spec.kind for spec in specs} == set(_KINDS)
-    assert {spec.pattern for spec in specs} == {"plain", "stripes", "checks", "print"}
+    assert {spec.pattern for spec in specs} == {"plain", "stripes", "checks", "print", "jacket"}
+    collars = [spec.collar.kind if spec.collar else "none" for spec in specs]
+    assert set(collars) == {"none", "shirt", "roll", "scarf"}
+    assert 0.4 < collars.count("none") / len(collars) < 0.7
     assert all(0 <= v <= 255 for spec in specs for colour in spec.colours for v in colour)
 
 
@@ -46,7 +49,7 @@ def test_patterns_mix_both_colours():
 
 def test_cloth_lies_outside_the_skin(people):
     thin, thick = (
-        people._tailor.dress(people._rest, replace(PLAIN, thickness_mm=t), cloth(PLAIN))
+        people._tailor.dress(people._rest, replace(PLAIN, thickness_mm=t), cloth(PLAIN))[0]
         for t in (3.0, 9.0)
     )
     assert (thin.labels == Label.BODY).all() and np.isnan(thin.canonical_mm).all()
@@ -59,7 +62,7 @@ def test_cloth_lies_outside_the_skin(people):
 
 
 def test_the_hem_hangs_below_the_picture(people):
-    surface = people._tailor.dress(people._rest, PLAIN, cloth(PLAIN))
+    (surface,) = people._tailor.dress(people._rest, PLAIN, cloth(PLAIN))
     assert surface.vertices_mm[:, 1].max() > people._rest[:, 1].max() + 300
 
 
@@ -69,3 +72,17 @@ def test_covered_skin_is_below_the_neckline(people):
     assert covered.any() and height[covered].min() > 165
     deep = people._tailor.covered(replace(PLAIN, depth_mm=25.0))
     assert deep.sum() < covered.sum() and not (deep & ~covered).any()
+
+
+def test_a_jacket_is_open_over_the_shirt():
+    picture = cloth(replace(PLAIN, kind="high", pattern="jacket")).astype(int)
+    red = picture[..., 0] > picture[..., 2]
+    assert red[20, 128] and not red[20, 60] and not red[20, 200]
+    assert red[10].sum() > red[70].sum()  # lapels meet
+
+
+def test_clothes_come_with_their_collar(people):
+    rng = np.random.default_rng(3)
+    spec = next(s for s in iter(lambda: sample_clothes(rng), None) if s.collar is not None)
+    surfaces = people._tailor.dress(people._rest, spec, cloth(spec))
+    assert [surface.name for surface in surfaces][:2] == ["clothes", "collar"]
