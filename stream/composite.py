@@ -82,17 +82,15 @@ def _snapped(x0: float, y0: float, x1: float, y1: float) -> Region:
     return Region(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
-def matte_at_frame(matte: np.ndarray, within: Region, region: Region) -> np.ndarray:
+def matte_at_frame(matte: np.ndarray, region: Region) -> np.ndarray:
     """Return a matte at the frame's own resolution: (h, w) uint8, 255 inside.
 
     Args:
-        matte: float32 of any resolution that spans ``within``.
-        within: the region of the matte.
-        region: part of ``within``.
+        matte: float32 of any resolution that spans the region.
+        region: of the frame.
     """
     grey = cv2.convertScaleAbs(matte, alpha=255.0)
-    whole = cv2.resize(grey, (within.width, within.height), interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(region.moved_into(within).crop(whole))
+    return cv2.resize(grey, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
 
 
 def paste(pixels: np.ndarray, drawn: np.ndarray, region: Region) -> None:

@@ -1,102 +1,269 @@
-"""What the far side of the head looks like: hair from the outline, folded over backwards.
+"""The far side of a head: its scalp all around, covered with the hair that the outline shows.
 
-No camera pixel shows the back of a head, but a turn brings some of it into sight. It is close to
-what the outline shows, as long as that is hair: a band of scalp along the outline is stretched
-over the back. Below the temples the outline shows ears and cheeks, so the directions there take
-their hair from the last direction that has some.
+No camera pixel shows the back of a head, but a turn brings some of it into sight. Its shape is
+that of the head model, grown by its hair. What covers it is close to what the outline shows, as
+long as that is hair: along each direction the strip of hair inside the outline is folded over
+backwards. Where the outline shows an ear or a cheek, the next direction that has hair stands in.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
 import numpy as np
 
-ANGLES = 72
+from stream.directions import (
+    ANGLES,
+    along_rays,
+    at_angle,
+    bins_of,
+    circular_blur,
+    circular_least,
+    inner_radius,
+    middles,
+    outline_radius,
+)
+from stream.following import border_share, follow_share
+from stream.geometry import (
+    invert_rigid,
+    project,
+    smoothstep,
+    transform_points,
+    vertex_normals,
+)
+from stream.hanging_hair import HairPatch, hanging_hair
+from stream.region import SURE, resample_to_nodes, within_person
+from stream.sight import HAIR, OCCLUDER
+from stream.triangles import subdivided
 
-_HAIR_TO = np.radians(62.0)  # from the crown: outlines above the temple show hair
-_SQUEEZE = np.radians(18.0)  # all lower directions are squeezed into as much beyond that
-_LEAST_BAND, _MOST_BAND = 0.04, 0.18  # of the outline's radius
+if TYPE_CHECKING:
+    from stream.frame import Head
+    from stream.head_model import HeadModel
+    from stream.region import NodeGrid
+    from stream.sight import Sight
+
+_SCALP, _EAR, _NECK = 2, 3, 4  # labels of the head model
+_FOLD = np.radians(45.0)  # behind the outline, where the strip of hair ends, and is turned back
+_REFLECTED = 0.3  # how much of the way from the last hair is gone back into it
+_RAYS = np.linspace(0.5, 1.6, 56)  # of the skull's outline: where hair is looked for
+_HAIR = 0.7  # likelihood
+_LEAST_MM = 12.0  # less hair along a direction is chance
+_RUN = 5  # directions beside each other: fewer with hair are chance
+_OUTER = 0.6  # of a strip: farther inwards skin shines through
+_HAIR_TO = np.radians(62.0)  # from the crown, where nobody has looked for hair
+_LEAST_BAND, _MOST_BAND = 0.04, 0.18  # of the outline's radius, there
 _RIM = 0.95  # of the outline's radius: nearer to it, background shines through the hair
+_NAPE_MM, _THINNING_MM = 12.0, 30.0  # hair ends so far above the nape, and thins out above that
+_OFF_MM = (25.0, 40.0)  # outside of what is seen: brought within, and left out
 
 
-def bins_of(angle: np.ndarray) -> np.ndarray:
-    """Return the direction bins, 0…71, of angles in radians."""
-    return np.floor(angle / (2 * np.pi) * ANGLES).astype(int) % ANGLES
+@dataclass(frozen=True, slots=True)
+class FarSurface:
+    """A closed surface of hair, of which the frame hides the most.
+
+    Attributes:
+        places_px: (1, S, 2) float32 frame positions.
+        depth_mm: (1, S) float32 camera-space depth.
+        share: (1, S) float32 share of the head's motion.
+        source_px: (1, S, 2) float32 frame positions that give colours.
+        opacity: (1, S) float32, 0 where it is not known to be this head.
+        normals: (1, S, 3) float32 outwards, camera space.
+        triangles: (T, 3) int32, clockwise seen from outside in a y-up view.
+    """
+
+    places_px: np.ndarray
+    depth_mm: np.ndarray
+    share: np.ndarray
+    source_px: np.ndarray
+    opacity: np.ndarray
+    normals: np.ndarray
+    triangles: np.ndarray
+
+    def carried(self, before: NodeGrid, now: NodeGrid, farther_mm: float) -> FarSurface:
+        """Return the same surface on a head that has gone with its grid since.
+
+        Args:
+            before: the grid then.
+            now: the grid that has gone with the head.
+            farther_mm: how much the head has gone away from the camera.
+        """
+        scale = np.divide(now.step_px, before.step_px).astype(np.float32)
+        corner = np.array(before.region[:2], np.float32)
+        after = np.array(now.region[:2], np.float32)
+        return replace(
+            self,
+            places_px=(self.places_px - corner) * scale + after,
+            source_px=(self.source_px - corner) * scale + after,
+            depth_mm=self.depth_mm + np.float32(farther_mm),
+        )
 
 
-def at_angle(by_bin: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Interpolate (72,) values by direction at angles in radians."""
-    place = angle / (2 * np.pi) * ANGLES - 0.5
-    low = np.floor(place).astype(int)
-    part = place - low
-    return by_bin[low % ANGLES] * (1 - part) + by_bin[(low + 1) % ANGLES] * part
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The hair inside a head's outline by direction.
+
+    Attributes:
+        rim_px: (72,) radius of its outer end.
+        width_px: (72,) how far it reaches inwards.
+        there: (72,) bool, where there is some.
+    """
+
+    rim_px: np.ndarray
+    width_px: np.ndarray
+    there: np.ndarray
 
 
-def circular_blur(values: np.ndarray, sigma: float) -> np.ndarray:
-    """Smooth (72,) values by direction; sigma in bins."""
-    reach = int(3 * sigma) + 1
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    padded = np.concatenate([values[-reach:], values, values[:reach]])
-    return np.convolve(padded, kernel / kernel.sum(), mode="valid")
-
-
-def circular_least(values: np.ndarray) -> np.ndarray:
-    """Return (72,) the least of each value and its two neighbours by direction."""
-    return np.minimum(np.minimum(np.roll(values, 1), np.roll(values, -1)), values)
-
-
-def outline_radius(offsets_px: np.ndarray) -> np.ndarray:
-    """Return (72,) distances of the outermost of (S, 2) points by direction."""
-    return _extreme_radius(offsets_px, np.maximum, 0.0)
-
-
-def inner_radius(offsets_px: np.ndarray) -> np.ndarray:
-    """Return (72,) distances of the innermost of (S, 2) points by direction."""
-    return _extreme_radius(offsets_px, np.minimum, np.inf)
-
-
-def _extreme_radius(offsets_px: np.ndarray, extreme: np.ufunc, start: float) -> np.ndarray:
-    bins = bins_of(np.arctan2(offsets_px[:, 1], offsets_px[:, 0]))
-    radius = np.full(ANGLES, start)
-    extreme.at(radius, bins, np.linalg.norm(offsets_px, axis=1))
-    known = np.flatnonzero(radius != start)
-    if len(known) == 0:
-        return np.ones(ANGLES)
-    radius = np.interp(np.arange(ANGLES), known, radius[known], period=ANGLES)
-    return np.maximum(circular_blur(radius, 1.0), 1e-3)
-
-
-def far_side_source(
-    positions_px: np.ndarray,
-    centre_px: np.ndarray,
-    up_px: np.ndarray,
-    outline_px: np.ndarray,
-    hairline_px: np.ndarray,
-    person_px: np.ndarray,
-) -> np.ndarray:
-    """Return where in the frame the far side finds its colours.
+class FarSide:
+    """Closes heads behind.
 
     Args:
-        positions_px: (..., 2) places on the near side, in front of the far side.
-        centre_px: (2,) projected middle of the cranium.
-        up_px: (2,) direction of the crown in the picture.
+        model: the head model.
+        neck_mm: over this length the neck follows the head less and less.
+    """
+
+    def __init__(self, model: HeadModel, neck_mm: float) -> None:
+        triangles = _without_ears(model, model.triangles_of(_SCALP))
+        self._vertices, numbers = np.unique(triangles, return_inverse=True)
+        coarse = numbers.reshape(-1, 3).astype(np.int32)
+        self._finer, self._outside, _ = subdivided(coarse, len(self._vertices), set())
+        self._scalp = np.flatnonzero(model.labels == _SCALP)
+        self._skull = np.flatnonzero(model.labels != _NECK)
+        self._neck_mm, self._joint_mm = neck_mm, model.neck_joint
+
+    def surface(
+        self, grown: np.ndarray, head: Head, grid: NodeGrid, matte: np.ndarray,
+        person_px: np.ndarray, neck: tuple[np.ndarray, np.ndarray], sight: Sight | None,
+    ) -> FarSurface:  # fmt: skip
+        """Return the scalp of a head with its hair.
+
+        Args:
+            grown: (V, 3) vertices of the head with its hair, camera space, mm.
+            head: the fitted head.
+            grid: the nodes.
+            matte: (rows, columns) float32 person matte there.
+            person_px: (72,) radius at which the person ends by direction.
+            neck: chin and nape, as of `chin_and_nape`.
+            sight: what the networks saw.
+        """
+        pose = head.camera_from_head
+        centre_px = project(pose[:3, 3], head.camera)
+        offsets = project(grown, head.camera) - centre_px
+        outline = outline_radius(offsets[self._skull])
+        sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
+        strip = self._seen_strip(sure, outline, centre_px, head, grid, sight)
+        if strip is None or not strip.there.any():
+            strip = self._likely_strip(offsets, grown, outline, person_px, head)
+        points, off_mm = within_person(grown[self._vertices], matte, grid, head.camera)
+        points, off_mm = self._finer @ points, self._finer @ off_mm
+        source = folded_over(project(points, head.camera) - centre_px, outline, strip) + centre_px
+        bald = (neck[1][1] - _NAPE_MM - _in_head(points, head)[:, 1]) / _THINNING_MM
+        opacity = np.clip(bald, 0, 1) * (1 - smoothstep(off_mm, *_OFF_MM))
+        scalp = HairPatch(points, source, opacity, self._outside)
+        hanging = hanging_hair(head, self._joint_mm, sight, grid.region) if sight else None
+        return self._closed(scalp.joined(hanging) if hanging else scalp, head, neck)
+
+    def _closed(
+        self, hair: HairPatch, head: Head, neck: tuple[np.ndarray, np.ndarray]
+    ) -> FarSurface:
+        """Return what is drawn of hair."""
+        places = project(hair.points, head.camera)
+        share = follow_share(_in_head(hair.points, head), *neck, self._neck_mm)
+        share *= border_share(places[:, 1], head)
+        normals = vertex_normals(hair.points, hair.outside)
+        parts = places, hair.points[:, 2], share, hair.source_px, hair.opacity, normals
+        place, mm, follow, colour, cover, outwards = (
+            np.asarray(part, np.float32)[None] for part in parts
+        )
+        return FarSurface(place, mm, follow, colour, cover, outwards, hair.outside[:, ::-1])
+
+    def _seen_strip(
+        self, sure: np.ndarray, outline_px: np.ndarray, centre_px: np.ndarray, head: Head,
+        grid: NodeGrid, sight: Sight | None,
+    ) -> Strip | None:  # fmt: skip
+        """Return the outermost hair along each direction, hats included; None without labels."""
+        share = None if sight is None else sight.share(HAIR, OCCLUDER)
+        if share is None:
+            return None
+        hair = resample_to_nodes(share, grid)
+        radius = outline_px[:, None] * _RAYS
+        seen = along_rays(hair * (sure > SURE), grid, centre_px, radius) > _HAIR
+        last = len(_RAYS) - 1 - seen[:, ::-1].argmax(axis=1)
+        bare = ~seen & (np.arange(len(_RAYS)) < last[:, None])
+        before = np.where(bare.any(axis=1), len(_RAYS) - 1 - bare[:, ::-1].argmax(axis=1), 0)
+        bins = np.arange(ANGLES)
+        width = radius[bins, last] - radius[bins, before]
+        least_px = _LEAST_MM * head.camera[0, 0] / head.camera_from_head[2, 3]
+        there = (seen.any(axis=1) & (width > least_px)).astype(np.uint8)
+        there = cv2.morphologyEx(np.tile(there, 3)[None], cv2.MORPH_OPEN, np.ones((1, _RUN)))
+        return Strip(radius[bins, last], _OUTER * width, there[0, ANGLES : 2 * ANGLES] > 0)
+
+    def _likely_strip(
+        self, offsets_px: np.ndarray, grown: np.ndarray, outline_px: np.ndarray,
+        person_px: np.ndarray, head: Head,
+    ) -> Strip:  # fmt: skip
+        """Return the band of scalp along the outline of the upper head, hair or not."""
+        seen = self._scalp[grown[self._scalp, 2] < head.camera_from_head[2, 3]]
+        hairline = inner_radius(offsets_px[seen if len(seen) else self._scalp])
+        width = np.clip(1 - hairline / outline_px, _LEAST_BAND, _MOST_BAND) * outline_px
+        up = -head.camera_from_head[:2, 1]
+        from_crown = (middles() - np.arctan2(up[1], up[0]) + np.pi) % (2 * np.pi) - np.pi
+        rim = np.minimum(outline_px, circular_least(person_px))
+        return Strip(rim, width, np.abs(from_crown) < _HAIR_TO)
+
+
+def _towards_hair(angle: np.ndarray, hairy: np.ndarray) -> np.ndarray:
+    """Return the directions of (S,) angles that have hair: their own, or back into the nearest.
+
+    Args:
+        angle: radians.
+        hairy: (H,) numbers of the bins that have hair.
+    """
+    between = (np.arange(ANGLES)[:, None] - hairy + ANGLES // 2) % ANGLES - ANGLES // 2
+    nearest = middles()[hairy[np.abs(between).argmin(axis=1)]][bins_of(angle)]
+    off = (angle - nearest + np.pi) % (2 * np.pi) - np.pi
+    beyond = np.maximum(np.abs(off) - np.pi / ANGLES, 0)
+    return np.asarray(nearest + np.sign(off) * (np.abs(off) - (1 + _REFLECTED) * beyond))
+
+
+def _without_ears(model: HeadModel, triangles: np.ndarray) -> np.ndarray:
+    """Draw triangles that reach onto an ear together behind it, to one of their own vertices."""
+    ear = model.labels == _EAR
+    closed = triangles.copy()
+    for side in (-1, 1):
+        reach = ear[triangles].any(axis=1) & (side * model.vertices[triangles, 0] > 0).all(axis=1)
+        rim = triangles[reach][~ear[triangles[reach]]]
+        hindmost = rim[model.vertices[rim, 2].argmax()]
+        closed[reach] = np.where(ear[triangles[reach]], hindmost, triangles[reach])
+    a, b, c = closed.T
+    return closed[(a != b) & (b != c) & (c != a) & ~ear[closed].any(axis=1)]
+
+
+def _in_head(points: np.ndarray, head: Head) -> np.ndarray:
+    return transform_points(invert_rigid(head.camera_from_head), points)
+
+
+def folded_over(offsets_px: np.ndarray, outline_px: np.ndarray, strip: Strip) -> np.ndarray:
+    """Return where hair finds its colours: behind the outline what lies as far inside of it.
+
+    Args:
+        offsets_px: (S, 2) places from the middle of the head.
         outline_px: (72,) radius of the head's outline by direction.
-        hairline_px: (72,) radius at which visible scalp begins by direction.
-        person_px: (72,) radius at which the person ends by direction.
+        strip: the hair inside the outline.
 
     Returns:
-        (..., 2) float32 frame positions.
+        (S, 2) places from the middle of the head.
     """
-    offset = positions_px - centre_px
-    crown = np.arctan2(up_px[1], up_px[0])
-    angle = np.arctan2(offset[..., 1], offset[..., 0])
-    from_crown = (angle - crown + np.pi) % (2 * np.pi) - np.pi
-    beyond = np.maximum(np.abs(from_crown) - _HAIR_TO, 0) / (np.pi - _HAIR_TO)
-    hair_angle = crown + np.sign(from_crown) * (
-        np.minimum(np.abs(from_crown), _HAIR_TO) + beyond * _SQUEEZE
+    known = np.flatnonzero(strip.there)
+    angle = np.arctan2(offsets_px[:, 1], offsets_px[:, 0])
+    hair_angle = _towards_hair(angle, known)
+    rim, width = (
+        circular_blur(np.interp(np.arange(ANGLES), known, values[known], period=ANGLES), 1.0)
+        for values in (strip.rim_px, strip.width_px)
     )
-    share = np.clip(np.linalg.norm(offset, axis=-1) / at_angle(outline_px, angle), 0, 1)
-    band_px = np.clip(1 - hairline_px / outline_px, _LEAST_BAND, _MOST_BAND) * outline_px
-    rim_px = _RIM * np.minimum(outline_px, circular_least(person_px))
-    radius = at_angle(rim_px, hair_angle) - (1 - share) * at_angle(band_px, hair_angle)
-    direction = np.stack([np.cos(hair_angle), np.sin(hair_angle)], axis=-1)
-    return (centre_px + radius[..., None] * direction).astype(np.float32)
+    share = np.clip(np.linalg.norm(offsets_px, axis=1) / at_angle(outline_px, angle), 0, 1)
+    turns = np.arccos(share) / _FOLD / 2
+    inwards = 2 * np.abs(turns - np.round(turns))
+    radius = _RIM * at_angle(rim, hair_angle) - inwards * _RIM * at_angle(width, hair_angle)
+    return np.stack([np.cos(hair_angle), np.sin(hair_angle)], axis=1) * radius[:, None]

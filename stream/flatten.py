@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from stream.geometry import project, smoothstep
+from stream.geometry import project, smoothstep, vertex_normals
 from stream.swap.texture_map import texel_map, texture_uv
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ __all__ = [
     "flatten_by",
     "sample_grid",
     "texture_uv",
-    "vertex_normals",
 ]
 
 _GRAZING = (0.12, 0.55)  # cosine to the ray: nothing counts below, everything in full above
@@ -145,25 +144,6 @@ def sample_grid(
     cells = max(48, round(size / _TEXELS_PER_CELL))
     seen *= 1 - _hidden(places, on_texels[:, 2], on_texels[:, 3], camera, vertices, cells)
     return SampleGrid(_pictured(texels, places), texels.picture(seen))
-
-
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Return (V, 3) float32 unit normals of a mesh, pointing out of it, by area of the triangles.
-
-    Args:
-        vertices: (V, 3) in head or camera space (y down).
-        triangles: (T, 3), counter-clockwise from outside in a y-up view, as the head model's.
-    """
-    corners = vertices[triangles]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    flat = triangles.ravel()
-    total = np.stack(
-        [np.bincount(flat, np.repeat(across[:, axis], 3), len(vertices)) for axis in range(3)],
-        axis=1,
-    )
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(
-        np.float32
-    )
 
 
 def _facing(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -193,3 +193,19 @@ def smoothstep(values: np.ndarray | float, low: float, high: float) -> np.ndarra
     """Return 0 below low, 1 above high, and a smooth rise between them, float32."""
     share = np.clip((np.asarray(values) - low) / (high - low), 0, 1)
     return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+def vertex_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Return (V, 3) unit normals of a mesh, in the type of its points, by area of the triangles.
+
+    Args:
+        points: (V, 3) in head or camera space (y down).
+        triangles: (T, 3), counter-clockwise from outside in a y-up view, as the head model's;
+            then the normals point out of it.
+    """
+    corners = points[triangles]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    flat, total = triangles.ravel(), np.empty_like(points)
+    for axis in range(3):
+        total[:, axis] = np.bincount(flat, np.repeat(across[:, axis], 3), len(points))
+    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12))

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from stream.far_side import (
+from stream.directions import (
     ANGLES,
+    along_rays,
     at_angle,
     circular_blur,
-    far_side_source,
-    inner_radius,
+    ends_inside,
     outline_radius,
 )
+from stream.far_side import FarSide, FarSurface
 from stream.fill import pull_push
+from stream.following import border_share, chin_and_nape, follow_share
 from stream.geometry import project, transform_points
 from stream.mouth import with_teeth
 from stream.region import resample_to_nodes
@@ -36,17 +38,12 @@ if TYPE_CHECKING:
     from stream.region import NodeGrid
     from stream.sight import Sight
 
-_UNSEEN_SHARE = 0.01  # of the motion: less is no motion, and need not be drawn
-_NAPE_HAIR_MM = 25.0  # hair of the far side thins out over this height above the nape
 _FORWARD_GROWTH = 0.35
 _HAIR_BLUR_NODES = 3.0  # steps in depth would crimp strands of hair
 _LOOSE_HAIR_MM = 30.0  # so far from the skull, hair hangs beside the neck joint
 _CLOTHES_STAY = 0.9  # of their share of the motion is taken from what is surely cloth
 _HELD_BEFORE_MM = 10.0  # hands and microphones are before the tip of the nose
-_LEAST_THICKNESS_MM = 15.0
-_FAR_BLUR_NODES = 2.0
-_SCALP, _NECK = 2, 4  # labels of the head model
-_CHIN, _UPPER_LIP = 152, 0  # tracked points
+_NECK = 4  # label of the head model
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +71,16 @@ class HeadDepth:
     Attributes:
         grid: the nodes.
         front_mm: (rows, columns) float32 camera-space depth of what is seen.
-        back_mm: (rows, columns) float32 depth of the far side of the head; equal to the front
-            where the region has no thickness.
-        back_source_px: (rows, columns, 2) float32 frame positions that give the far side its
-            colours.
-        back_opacity: (rows, columns) float32, 0 where the far side is not known to be this head.
         turn: (rows, columns) float32 share of the head's motion that a node follows.
         coverage: (rows, columns) float32, 1 where the grown head model projects.
+        far: the far side of the head.
     """
 
     grid: NodeGrid
     front_mm: np.ndarray
-    back_mm: np.ndarray
-    back_source_px: np.ndarray
-    back_opacity: np.ndarray
     turn: np.ndarray
     coverage: np.ndarray
+    far: FarSurface
 
     def carried(self, grid: NodeGrid, farther_mm: float) -> HeadDepth:
         """Return the same geometry on a grid that has gone with the head since.
@@ -101,19 +92,8 @@ class HeadDepth:
             grid: of as many rows and columns.
             farther_mm: how much the head has gone away from the camera.
         """
-        before, now = self.grid, grid
-        scale = np.divide(now.step_px, before.step_px).astype(np.float32)
-        corner = np.array([before.region.x0, before.region.y0], np.float32)
-        source = (self.back_source_px - corner) * scale
-        source += np.array([now.region.x0, now.region.y0], np.float32)
-        step = np.float32(farther_mm)
-        return replace(
-            self,
-            grid=grid,
-            front_mm=self.front_mm + step,
-            back_mm=self.back_mm + step,
-            back_source_px=source,
-        )
+        far = self.far.carried(self.grid, grid, farther_mm)
+        return replace(self, grid=grid, front_mm=self.front_mm + np.float32(farther_mm), far=far)
 
 
 class HairGrowth:
@@ -146,6 +126,9 @@ class HairGrowth:
         skull = outline_radius(offsets_px)
         self.person_px = ray_extent(matte, grid, centre_px, skull, self._settings.largest_growth)
         seen = np.clip(self.person_px / skull, 1.0, self._settings.largest_growth)
+        whole = np.flatnonzero(ends_inside(grid, centre_px, self.person_px))
+        if len(whole):  # where the picture cuts hair off, it is as high as beside the cut
+            seen = np.interp(np.arange(ANGLES), whole, seen[whole], period=ANGLES)
         seen = circular_blur(seen, 2.0)
         rate = 1.0 if self._growth is None else 1.0 / self._settings.settle_frames
         previous = seen if self._growth is None else self._growth
@@ -160,66 +143,11 @@ def ray_extent(
 
     Rays start well inside the skull, so a gap between a raised hand and the head ends them.
     """
-    theta = (np.arange(ANGLES) + 0.5) / ANGLES * 2 * np.pi
     share = np.linspace(0.7, largest, 64)
-    radius = skull[:, None] * share
-    direction = np.stack([np.cos(theta), np.sin(theta)], axis=-1)
-    points = centre_px + radius[..., None] * direction[:, None]
-    nodes = points @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
-    sampled = cv2.remap(
-        matte, nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32),
-        cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
+    sampled = along_rays(matte, grid, centre_px, skull[:, None] * share)
     outside = sampled < 0.5
     first = np.where(outside.any(axis=1), outside.argmax(axis=1), len(share) - 1)
     return skull * share[first]
-
-
-def follow_share(
-    points_head_mm: np.ndarray, chin_mm: np.ndarray, nape_mm: np.ndarray, neck_mm: float
-) -> np.ndarray:
-    """Return how much of the head's motion points follow: 1 above the jaw, 0 at the collar.
-
-    Args:
-        points_head_mm: (..., 3) head space.
-        chin_mm: (3,) tip of the chin, head space.
-        nape_mm: (3,) where skull and neck meet behind, head space.
-        neck_mm: fall from 1 to 0, measured downwards.
-    """
-    x, y, z = points_head_mm[..., 0], points_head_mm[..., 1], points_head_mm[..., 2]
-    along = np.clip((z - chin_mm[2]) / (nape_mm[2] - chin_mm[2]), 0.0, 1.0)
-    jaw_y = chin_mm[1] + along * (nape_mm[1] - chin_mm[1])
-    # Shoulders rise beside the neck: what lies wide of it lets go earlier than the throat.
-    wide = 0.6 * np.maximum(np.abs(x) - 75.0, 0.0)
-    below = np.clip((y - jaw_y + wide * (y > jaw_y)) / neck_mm, 0.0, 1.0)
-    share = 1.0 - below * below * (3.0 - 2.0 * below)
-    return np.maximum(share - _UNSEEN_SHARE, 0.0) / (1.0 - _UNSEEN_SHARE)
-
-
-def chin_and_nape(model: HeadModel, head: Head, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (3,) the tip of the chin and (3,) where skull and neck meet behind, head space.
-
-    Args:
-        model: the head model.
-        head: the fitted head.
-        shape: (V, 3) its shape.
-    """
-    points = model.points478(head.identity, head.expression)
-    chin, upper_lip = points[_CHIN], points[_UPPER_LIP]
-    # The skull base lies at the height of the upper lip on a head held upright.
-    nape = np.array([0.0, upper_lip[1], shape[model.labels == _SCALP, 2].max() * 0.75])
-    return chin, nape
-
-
-def border_share(y_px: np.ndarray, head: Head) -> np.ndarray:
-    """Return shares, by frame row, that fall to 0 at the lower border of the frame.
-
-    What the border cuts off is not there to be moved in, so the body stays there.
-    """
-    height_px = 2 * head.camera[1, 2]
-    reach_px = 35.0 * head.camera[1, 1] / head.camera_from_head[2, 3]
-    inside = np.clip((height_px - y_px) / reach_px, 0, 1)
-    return inside * inside * (3 - 2 * inside)
 
 
 class HairDepth:
@@ -244,7 +172,7 @@ class HairDepth:
         self._growth = HairGrowth(self._settings)
         self._expression: np.ndarray | None = None
         self._skull = np.flatnonzero(model.labels != _NECK)
-        self._scalp = np.flatnonzero(model.labels == _SCALP)
+        self._far_side = FarSide(model, self._settings.neck_mm)
 
     def reset(self) -> None:
         """Forget what was learnt from earlier frames."""
@@ -283,22 +211,18 @@ class HairDepth:
         points_px = self._points_px(head)
         front = with_teeth(front, points_px, grid)
         face = _hull_mask(points_px, grid)
-        front, back, coverage = self._completed(front, back, face, head, grid)
+        front, coverage = self._completed(front, back, face, head, grid)
         if self._network is not None and sight is not None:
-            thickness = back - front
             front = self._network.improved(front, head, vertices, grid, sight, matte)
-            back = np.maximum(back, front + np.minimum(thickness, _LEAST_THICKNESS_MM))
         in_head = self._in_head(front, head, grid)
         chin, nape = chin_and_nape(self._model, head, shape)
         turn = follow_share(in_head, chin, nape, self._settings.neck_mm)
-        sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
-        above = (nape[1] - in_head[..., 1]) / _NAPE_HAIR_MM
-        opacity = np.clip((sure - 0.8) / 0.15, 0, 1) * np.clip(above, 0, 1)
-        back_source = self._back_source(grown, centre_px, head, grid)
+        person_px = self._growth.person_px
+        far = self._far_side.surface(grown, head, grid, matte, person_px, (chin, nape), sight)
         turn *= border_share(grid.positions_px[..., 1], head)
         if sight is not None and sight.labels is not None:
             front = self._kept_still(front, turn, chin, head, grid, sight)
-        return HeadDepth(grid, front, back, back_source, opacity, turn.astype(np.float32), coverage)
+        return HeadDepth(grid, front, turn.astype(np.float32), coverage, far)
 
     def _kept_still(
         self, front: np.ndarray, turn: np.ndarray, chin: np.ndarray, head: Head, grid: NodeGrid,
@@ -332,11 +256,11 @@ class HairDepth:
 
     def _completed(
         self, front: np.ndarray, back: np.ndarray, face: np.ndarray, head: Head, grid: NodeGrid
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Continue drawn depth to the whole grid: outside, near and far side are one sheet.
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Continue drawn depth to the whole grid, outside along the middle of near and far side.
 
         Returns:
-            Front, back, and (rows, columns) float32 coverage of the model, 0 or 1.
+            Front, and (rows, columns) float32 coverage of the model, 0 or 1.
         """
         coverage = (front > 0).astype(np.float32)
         # One node of the rim is left out: half-covered nodes there jump in depth.
@@ -353,10 +277,7 @@ class HairDepth:
         face = cv2.blur(face, (5, 5))
         bulge = cv2.GaussianBlur(bulge, (0, 0), 1.0)
         near = middle - (combed + face * (bulge - combed))
-        # Taken off everywhere, the least thickness makes the two sides meet without a step.
-        thickness = np.where(inner > 0, np.maximum(back - near - _LEAST_THICKNESS_MM, 0), 0)
-        far = near + cv2.GaussianBlur(thickness, (0, 0), _FAR_BLUR_NODES)
-        return near.astype(np.float32), far.astype(np.float32), coverage
+        return near.astype(np.float32), coverage
 
     def _points_px(self, head: Head) -> np.ndarray:
         points = self._model.points478(head.identity, head.expression)
@@ -367,20 +288,6 @@ class HairDepth:
         shape = self._model.shape(head.identity, head.expression)[self._skull]
         points = project(transform_points(head.camera_from_head, shape), head.camera)
         return _hull_mask(points, grid)
-
-    def _back_source(
-        self, grown: np.ndarray, centre_px: np.ndarray, head: Head, grid: NodeGrid
-    ) -> np.ndarray:
-        rotation, centre = head.camera_from_head[:3, :3], head.camera_from_head[:3, 3]
-        offsets = project(grown, head.camera) - centre_px
-        seen = self._scalp[grown[self._scalp, 2] < centre[2]]
-        hairline = inner_radius(offsets[seen if len(seen) else self._scalp])
-        up = -rotation[:2, 1]
-        outline = outline_radius(offsets[self._skull])
-        # Every other node is enough: colours of the far side stretch anyway.
-        some = grid.positions_px[::2, ::2]
-        source = far_side_source(some, centre_px, up, outline, hairline, self._growth.person_px)
-        return cv2.resize(source, (grid.columns, grid.rows))
 
     def _in_head(self, front: np.ndarray, head: Head, grid: NodeGrid) -> np.ndarray:
         camera = head.camera

@@ -18,6 +18,8 @@ from stream.region import NodeGrid, resample_to_nodes
 from stream.sight import BODY, EYES, FACE, MOUTH, NECK, OCCLUDER, Sight, as_input
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
     from engines.engine import Engine
     from stream.frame import Head
     from stream.raster import DepthRaster
@@ -52,19 +54,25 @@ class HairNetwork:
         engine: of `hair_depth`.
         raster: draws the model's triangles.
         settings: how its answer is used.
+        beside: where it runs, for the next look to know; at once unless given, and at first.
     """
 
     def __init__(
-        self, engine: Engine, raster: DepthRaster, settings: HairNetworkSettings | None = None
+        self,
+        engine: Engine,
+        raster: DepthRaster,
+        settings: HairNetworkSettings | None = None,
+        beside: Executor | None = None,
     ) -> None:
-        self._engine, self._raster = engine, raster
+        self._engine, self._raster, self._beside = engine, raster, beside
         self._settings = settings or HairNetworkSettings()
-        self._change: np.ndarray | None = None
-        self._looks = 0
+        self.reset()
 
     def reset(self) -> None:
         """Forget earlier looks."""
-        self._change, self._looks = None, 0
+        self._change: np.ndarray | None = None
+        self._awaited: Future[np.ndarray] | None = None
+        self._looks = 0
 
     def improved(
         self,
@@ -89,45 +97,56 @@ class HairNetwork:
             (rows, columns) float32 mm.
         """
         self._looks += 1
+        if self._awaited is not None:
+            self._learn(self._awaited.result())
+            self._awaited = None
+        missing = self._change is None or self._change.shape != front_mm.shape
         settled = self._looks > self._settings.settle_looks and self._looks % self._settings.every
-        if self._change is None or self._change.shape != front_mm.shape or not settled:
-            self._learn(front_mm, head, vertices_mm, grid, sight, node_matte)
+        if missing or not settled:
+            given = self._fitted_depth(vertices_mm, head, grid)
+            asked = given, front_mm, head, grid, sight, node_matte
+            if missing or self._beside is None:
+                self._learn(self._found_change(*asked))
+            else:
+                self._awaited = self._beside.submit(self._found_change, *asked)
         return np.asarray(front_mm + self._change, np.float32)
 
-    def _learn(
+    def _learn(self, change: np.ndarray) -> None:
+        if self._change is None or self._change.shape != change.shape:
+            self._change = change
+        self._change = self._change + (change - self._change) / self._settings.settle_looks
+
+    def _found_change(
         self,
+        given: np.ndarray,
         front_mm: np.ndarray,
         head: Head,
-        vertices_mm: np.ndarray,
         grid: NodeGrid,
         sight: Sight,
         node_matte: np.ndarray,
-    ) -> None:
-        """Ask the network, and let the change follow its answer."""
-        centre_mm = float(head.camera_from_head[2, 3])
-        given = self._fitted_depth(vertices_mm, head, grid, centre_mm)
+    ) -> np.ndarray:
+        """Ask the network; return (rows, columns) mm that it adds to the analytic depth."""
         found = self._engine(picture=as_input(sight.square), face_depth=given)["depth"][0, 0]
-        found_mm = resample_to_nodes(found, grid) * UNIT_MM + centre_mm
+        found_mm = resample_to_nodes(found, grid) * UNIT_MM + _centre_mm(head)
         weight = np.clip((node_matte - 0.3) / 0.5, 0, 1)
         below = sight.share(*_NOT_HAIR)
         if below is not None:  # the fitted model knows the face and neck better
             weight = weight * (1 - resample_to_nodes(below, grid))
         bound = self._settings.largest_mm
         change = weight * np.clip(found_mm - front_mm, -bound, bound)
-        change = cv2.GaussianBlur(change, (0, 0), self._settings.smooth_nodes)
-        if self._change is None or self._change.shape != change.shape:
-            self._change = change
-        self._change = self._change + (change - self._change) / self._settings.settle_looks
+        return cv2.GaussianBlur(change, (0, 0), self._settings.smooth_nodes)
 
-    def _fitted_depth(
-        self, vertices_mm: np.ndarray, head: Head, grid: NodeGrid, centre_mm: float
-    ) -> np.ndarray:
+    def _fitted_depth(self, vertices_mm: np.ndarray, head: Head, grid: NodeGrid) -> np.ndarray:
         """Return (1, 2, 256, 256) float32: depth of the fitted head in units, and its mask."""
         front = self._raster.front(vertices_mm, head.camera, NodeGrid(grid.region, _DRAWN, _DRAWN))
         there = (front > 0).astype(np.float32)
-        relative = np.where(front > 0, (front - centre_mm) / UNIT_MM, 0).astype(np.float32)
+        relative = np.where(front > 0, (front - _centre_mm(head)) / UNIT_MM, 0).astype(np.float32)
         maps = [
             cv2.resize(m, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
             for m in (relative, there)
         ]
         return np.stack(maps)[None]
+
+
+def _centre_mm(head: Head) -> float:
+    return float(head.camera_from_head[2, 3])

@@ -155,7 +155,7 @@ def _carried(
     matrix[0] = move[0, 0] * scale[0], 0, move[0, 2] * before.shape[1]
     matrix[1] = 0, move[1, 1] * scale[1], move[1, 2] * before.shape[0]
     matrix[:, 2] += 0.5 * (np.diag(matrix) - 1)  # pixel centres at +0.5
-    if before.shape == shape and np.allclose(matrix, np.eye(2, 3)):
+    if before.shape == shape and np.array_equal(matrix, np.eye(2, 3)):
         return before
     border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -7,7 +7,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from stream.far_side import FarSurface
 from stream.hair_depth import HeadDepth
+from stream.triangles import grid_triangles
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +20,16 @@ class MeshSettings:
         cut_slope: a cell is a gap where depth changes by more than this many times its width.
         least_alpha: cells in which the matte stays below this carry nothing.
         solid_alpha: cells in which the matte stays above this hide what lies behind.
-        least_thickness_mm: the far side is drawn only where it lies this far behind.
     """
 
     cut_slope: float = 12.0
     least_alpha: float = 0.02
     solid_alpha: float = 0.99
-    least_thickness_mm: float = 2.0
 
 
-SheetKind = Literal["worn", "under", "guard", "solid", "far", "gap", "near", "mirror"]
+_FAR_YIELD_MM = 80.0  # of the far side to what the frame shows: the model is not as exact
+
+SheetKind = Literal["solid", "worn", "under", "guard", "far", "gap", "near", "mirror"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,11 @@ class Sheet:
     """A triangulated surface over a grid of nodes, with a place and a colour for each.
 
     Attributes:
-        kind: what it shows, in the order of drawing. ``under`` is skin that nothing shows
-            (`stream.underlay`), in one row of nodes; ``worn`` what of the near side a motion
-            draws out so far that such skin is better, and ``guard``, which shows nothing, hides
-            what lies behind that (both `stream.worn`); ``solid`` is the inside of the near side,
-            ``far`` the far side, ``gap`` the depth steps of the near side, ``near`` its edge,
+        kind: what it shows, in the order of drawing. ``solid`` is the inside of the near side;
+            ``under`` is skin that nothing shows (`stream.underlay`), in one row of nodes; ``worn``
+            what of the near side a motion draws out so far that such skin is better, and
+            ``guard``, which shows nothing, hides what lies behind that (both `stream.worn`);
+            ``far`` is the far side, ``gap`` the depth steps of the near side, ``near`` its edge,
             ``mirror`` the mirrored near side.
         places_px: (rows, columns, 2) float32 frame positions of the nodes before the motion.
         depth_mm: (rows, columns) float32 their camera-space depth.
@@ -52,8 +54,8 @@ class Sheet:
         triangles: (T, 3) int32 node numbers, row · columns + column.
         gain: (rows, columns, 3) float32 that its colours are multiplied with, or None for
             1; of ``under`` the colour itself, of ``worn`` the opacity of what lies over it,
-            of ``near`` the way, (x, y) px, to better colours and the share of them, of hair
-            < 0, None for none.
+            of ``far`` normals of the surface, of ``near`` the way, (x, y) px, to better colours
+            and the share of them, of hair < 0, None for none.
         grain: of ``under``, standard deviation of its brightness, 0…1.
     """
 
@@ -93,10 +95,8 @@ class HeadMesh:
 @lru_cache(maxsize=8)
 def _cells(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the (C, 3) upper-left and lower-right triangles of every cell of a grid."""
-    node = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
-    a, b = node[:-1, :-1].ravel(), node[:-1, 1:].ravel()
-    c, d = node[1:, :-1].ravel(), node[1:, 1:].ravel()
-    return np.stack([a, c, b], axis=1), np.stack([d, b, c], axis=1)
+    upper, lower = np.split(grid_triangles(rows, columns), 2)
+    return upper, lower
 
 
 def cell_extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,24 +128,28 @@ def build_mesh(
     width_mm = max(depth.grid.step_px) * nearest / focal_px
     smooth = farthest - nearest < settings.cut_slope * width_mm
     moving = cell_extremes(depth.turn)[1] > 0
-    thick = cell_extremes(depth.back_mm - depth.front_mm)[1] > settings.least_thickness_mm
     drawn = filled & moving
-    thick &= cell_extremes(depth.back_opacity)[1] > settings.least_alpha
-    front, gap, back = drawn & smooth, drawn & ~smooth, drawn & thick
+    front, gap = drawn & smooth, drawn & ~smooth
     gap_triangles = np.concatenate([upper[gap], lower[gap]])
     inside = cell_extremes(cv2.erode(matte, np.ones((3, 3), np.uint8)))[0] > settings.solid_alpha
     solid, edge = front & inside, front & ~inside
     places = depth.grid.positions_px
     level, full = np.zeros_like(depth.front_mm), np.ones_like(depth.front_mm)
     near = (places, depth.front_mm, depth.turn, places, full, level)
-    far = (places, depth.back_mm, depth.turn, depth.back_source_px, depth.back_opacity, level)
     sheets = (
         Sheet("solid", *near, np.concatenate([upper[solid], lower[solid]])),
-        Sheet("far", *far, np.concatenate([upper[back], lower[back]])),
+        _far_sheet(depth.far),
         Sheet("gap", *near, _farthest_last(gap_triangles, depth.front_mm.ravel())),
         Sheet("near", *near, np.concatenate([upper[edge], lower[edge]])),
     )
     return HeadMesh(depth, sheets, ~moving.reshape(rows - 1, columns - 1))
+
+
+def _far_sheet(far: FarSurface) -> Sheet:
+    behind = np.full_like(far.depth_mm, _FAR_YIELD_MM)
+    drawn = ((far.opacity > 0) & (far.share > 0))[0][far.triangles].any(axis=1)
+    return Sheet("far", far.places_px, far.depth_mm, far.share, far.source_px, far.opacity, behind,
+                 far.triangles[drawn], far.normals)  # fmt: skip
 
 
 def _farthest_last(triangles: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:

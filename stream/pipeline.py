@@ -61,6 +61,7 @@ class _Followed:
         self.matte = MatteState()
         self.region: Region | None = None  # of the last frame
         self.sight: Future[Sight] | None = None  # of that region in this one, being made
+        self.aligned: Future[None] | None = None  # the plate with this frame, being done
         self.depth: HeadDepth | None = None
         self.depth_age = 0  # frames since the depth was computed
         self.distance_mm = 0.0  # of the head then
@@ -130,16 +131,17 @@ class Reposer(FramePath):
 
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
         stage = self._stage
+        pixels = frame.pixels.copy()
         if not request.is_rest:
-            self._segment_ahead(frame)
+            self._look_ahead(pixels)
         with stage("track"):
             faces = self._track(frame)
         with stage("fit"):
             heads = self._heads.fit(frame, faces)
             likes = [self._like(head, request) for head in heads]
+        self._leave_out_others(heads)
         if request.is_rest or not heads:
             return frame
-        pixels = frame.pixels.copy()
         for head, like in zip(heads, likes, strict=True):
             region = head_region(head, frame.size)
             if like is not None:
@@ -150,7 +152,7 @@ class Reposer(FramePath):
             with stage("segment"):
                 matte, sight = self._matte(pixels, head, region, grid, followed)
             # The plate learns from the frame while the head's geometry is found.
-            learning = self._beside.submit(self._learn_background, followed, pixels, region, matte)
+            behind = self._beside.submit(self._background, followed, pixels, region, matte)
             with stage("hair depth"):
                 node_matte = resample_to_nodes(matte, grid)
                 depth = self._depth(head, node_matte, grid, sight, followed)
@@ -164,13 +166,13 @@ class Reposer(FramePath):
                 mesh = mended(mesh, under, node_matte, sight, head, motion)
                 moving = moving_region(mesh, motion, head.camera).intersection(region)
             with stage("plate"):
-                learning.result()
-                plate = None if moving.is_empty else followed.plate.background(moving)
-            if plate is None:
+                plate, alpha = behind.result()
+            if moving.is_empty:
                 continue
             with stage("warp"):
+                part = moving.moved_into(region)
                 drawn = self._warp.draw(
-                    moving.crop(pixels), matte_at_frame(matte, region, moving), plate,
+                    moving.crop(pixels), part.crop(alpha), part.crop(plate),
                     moving, mesh, motion, head.camera, head.presence,
                 )  # fmt: skip
             if self._refiner is not None and self.quality.refine_every:
@@ -216,24 +218,34 @@ class Reposer(FramePath):
         if head.face_id not in self._followed:
             hair = self._hair_depth()
             plate = BackgroundPlate(self._settings.plate)
-            underlay = Underlay(self._model, self._settings.hair.neck_mm)
+            underlay = Underlay(self._model, self._settings.hair.neck_mm, self._beside)
             self._followed[head.face_id] = _Followed(hair, plate, underlay)
         return self._followed[head.face_id]
 
     def _hair_depth(self) -> HairDepth:
         engine, settings = self._networks.get("hair_depth"), self._settings
-        network = HairNetwork(engine, self._raster, settings.hair_network) if engine else None
+        network = None
+        if engine is not None:
+            network = HairNetwork(engine, self._raster, settings.hair_network, self._beside)
         return HairDepth(self._model, self._raster, settings.hair, network)
 
-    def _segment_ahead(self, frame: Frame) -> None:
-        """Start the person network where heads were, while the tracker looks where they are.
+    def _look_ahead(self, pixels: np.ndarray) -> None:
+        """Look at the heads where they were, while the tracker looks where they are.
 
         Regions snap to a coarse grid, so that a head is mostly found in its last one.
         """
         for followed in self._followed.values():
             if followed.region is not None:
-                crop = np.ascontiguousarray(followed.region.crop(frame.pixels))
+                crop = np.ascontiguousarray(followed.region.crop(pixels))
                 followed.sight = self._beside.submit(self._sight.look, crop, followed.seen)
+                followed.aligned = self._beside.submit(followed.plate.follow, pixels)
+
+    def _leave_out_others(self, heads: list[Head]) -> None:
+        """Look no more where heads were that are gone."""
+        seen = {head.face_id for head in heads}
+        for face_id, followed in self._followed.items():
+            if face_id not in seen:
+                followed.region = None
 
     def _matte(
         self, pixels: np.ndarray, head: Head, region: Region, grid: NodeGrid, followed: _Followed
@@ -242,9 +254,11 @@ class Reposer(FramePath):
         answer = followed.sight if followed.region == region else None
         if answer is None:
             answer = self._beside.submit(self._sight.look, crop)
-        followed.region, followed.sight = region, None
-        followed.plate.follow(pixels)
         prior = followed.hair.prior(head, grid)
+        if followed.aligned is not None:
+            followed.aligned.result()
+        followed.plate.follow(pixels)  # nothing is left to do where that was this frame's
+        followed.region, followed.sight, followed.aligned = region, None, None
         known = followed.plate.known(region, (crop.shape[1], crop.shape[0]))
         sight = followed.seen = answer.result()
         size = round(self._settings.matte.size * self.quality.matte_share)
@@ -252,12 +266,14 @@ class Reposer(FramePath):
         matte = head_matte(crop, sight.person, prior, settings, followed.matte, region, known)
         return matte, sight
 
-    def _learn_background(
+    def _background(
         self, followed: _Followed, pixels: np.ndarray, region: Region, matte: np.ndarray
-    ) -> None:
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Let the plate learn from a frame; return plate and matte of a region, in its pixels."""
         followed.plate.update(pixels, region, matte)
         if self._still:
             followed.plate.finish()
+        return followed.plate.background(region), matte_at_frame(matte, region)
 
     def _depth(
         self,

@@ -183,13 +183,9 @@ class BackgroundPlate:
         hidden = _within(part, self._view.region).crop(self._view.hidden)
         behind = self._exposed(self._canvas.colour_at(part, (part.width, part.height)))
         target = _within(part, region).crop(plate)
-        fringe = cv2.findNonZero(cv2.inRange(hidden, 1, 254))
-        if fringe is not None:
-            x, y = fringe[:, 0].T
-            share = hidden[y, x][:, None] * np.float32(1 / 255)
-            here = target[y, x].astype(np.float32)
-            target[y, x] = np.round(here + (behind[y, x] - here) * share)
-        cv2.copyTo(behind, cv2.compare(hidden, 255, cv2.CMP_EQ), target)
+        share = cv2.cvtColor(hidden, cv2.COLOR_GRAY2RGB)
+        shown = cv2.multiply(target, cv2.bitwise_not(share), scale=1 / 255)
+        cv2.add(cv2.multiply(behind, share, scale=1 / 255), shown, dst=target)
         return plate
 
     def unseen(self, region: Region, size: tuple[int, int]) -> np.ndarray:

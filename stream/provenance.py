@@ -13,10 +13,8 @@ _HEAD = """
 uniform sampler2D layer;     // α is its fourth channel
 uniform vec4 region;         // x0, y0, width, height in frame pixels
 uniform vec2 px_a_pixel;     // frame pixels that a pixel drawn here is wide and high
-uniform float mm_per_px;
 in vec2 source_px;
 flat in vec2 far_px;
-in float target_mm;
 in float cover;
 out vec4 colour;
 float alpha(vec2 place_px) { return texture(layer, (place_px - region.xy) / region.zw).a; }
@@ -26,10 +24,6 @@ float stretch() {                                   // greatest magnification of
     float square = dot(m[0], m[0]) + dot(m[1], m[1]);
     float least = sqrt(max(square - sqrt(max(square * square - 4.0 * det * det, 0.0)), 0.0) / 2.0);
     return 1.0 / max(least, 1e-3);
-}
-float grazing() {                                   // 1 where the surface turns out of sight
-    vec2 slope = vec2(dFdx(target_mm), dFdy(target_mm)) / px_a_pixel;
-    return smoothstep(0.8, 3.0, length(slope) / mm_per_px);
 }
 void tell(float covered, float guessed) {
     if (covered < 0.002) discard;
@@ -41,11 +35,7 @@ _NEAR = f"void main() {{ tell(cover * alpha(source_px), smoothstep({_STRETCH}, s
 _GUARD = "void main() { if (alpha(source_px) < 0.5) discard; colour = vec4(0.0); }"
 _MIRROR = "void main() { tell(cover * alpha(source_px), 1.0); }"
 _UNDER = "void main() { tell(step(0.5, cover), 1.0); }"
-_FAR = """
-void main() {
-    tell(clamp((alpha(source_px) - 0.98) / 0.02, 0.0, 1.0) * (1.0 - grazing()) * cover, 1.0);
-}
-"""
+_FAR = "void main() { tell(smoothstep(0.5, 0.9, alpha(source_px)) * cover, 1.0); }"
 _GAP = f"""
 void main() {{
     float s = stretch();

@@ -7,6 +7,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from stream.geometry import project
+
+SURE = 0.9  # matte: surely the person
+
 
 class Region(NamedTuple):
     """A rectangle of whole frame pixels: x0 ≤ x < x1, y0 ≤ y < y1."""
@@ -117,6 +121,40 @@ def resample_to_nodes(matte: np.ndarray, grid: NodeGrid) -> np.ndarray:
         cv2.blur(matte, (2, 2)) if max(matte.shape) > 2 * max(grid.columns, grid.rows) else matte
     )
     return cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def within_person(
+    points: np.ndarray, sure: np.ndarray, grid: NodeGrid, camera: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Move points across the line of sight until the person of the frame hides them.
+
+    Args:
+        points: (S, 3) camera space, mm.
+        sure: (rows, columns) float32 person matte at the nodes, without its rim.
+        grid: the nodes.
+        camera: (3, 3) intrinsics.
+
+    Returns:
+        (S, 3) points, and (S,) how far they had to go, mm: more than the model may be off, and
+        what they are has no place in this frame.
+    """
+    outside = (sure < SURE).astype(np.uint8)
+    if outside.all():
+        return points, np.full(len(points), np.inf)
+    _, nearest = cv2.distanceTransformWithLabels(
+        outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of_label = np.zeros((int(nearest.max()) + 1, 2), np.float32)
+    of_label[nearest[outside == 0]] = grid.positions_px[outside == 0]
+    places = project(points, camera)
+    node = places @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
+    last = np.array([grid.columns, grid.rows]) - 1
+    column, row = np.clip(np.rint(node), 0, last).astype(int).T
+    off = (outside[row, column] > 0)[:, None]
+    shift_px = np.where(off, of_label[nearest[row, column]] - places, 0)
+    moved = points.copy()
+    moved[:, :2] += shift_px * (points[:, 2:] / camera[0, 0])
+    return moved, np.linalg.norm(moved - points, axis=1)
 
 
 @lru_cache(maxsize=8)

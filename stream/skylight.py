@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream.face_3dmm import DISPLAY_GAMMA
-from stream.reconstruct.normals import vertex_normals
+from stream.geometry import vertex_normals
 
 if TYPE_CHECKING:
     from stream.head_model import HeadModel

@@ -68,7 +68,10 @@ def with_mirror_half(
                    np.full_like(opacity, _MIRROR_YIELD_MM), triangles,
                    gain)  # fmt: skip
     yielding = tuple(
-        replace(sheet, yield_mm=sheet.yield_mm + _SMEAR_YIELD_MM * smeared) for sheet in mesh.sheets
+        replace(sheet, yield_mm=sheet.yield_mm + _SMEAR_YIELD_MM * smeared)
+        if sheet.kind != "far"
+        else sheet
+        for sheet in mesh.sheets
     )
     return replace(mesh, sheets=(*yielding, mirror))
 

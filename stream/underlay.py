@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from stream.geometry import invert_rigid, project, smoothstep, transform_points
-from stream.hair_depth import border_share, chin_and_nape, follow_share
+from stream.following import border_share, chin_and_nape, follow_share
+from stream.geometry import invert_rigid, project, smoothstep, transform_points, vertex_normals
 from stream.mesh import Sheet
-from stream.reconstruct.normals import vertex_normals
+from stream.region import within_person
 from stream.sight import FACE as FACE_SEEN
 from stream.sight import HAIR, NECK
 from stream.skylight import skylight
@@ -153,7 +153,7 @@ class Underlay:
         shape = self._model.shape(head.identity, head.expression)
         points = transform_points(head.camera_from_head, shape[self.vertices])
         sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
-        points, off_mm = _within(points, sure, depth, head)
+        points, off_mm = within_person(points, sure, depth.grid, head.camera)
         places = project(points, head.camera).astype(np.float32)
         likely = skin_share(sight, depth)
         bearded = likely + seen_as(sight, depth, HAIR)
@@ -266,40 +266,6 @@ def _grain(picture: np.ndarray, skin: np.ndarray, head: Head) -> float:
     of_skin = fine[cv2.resize(skin, grey.shape[::-1]) > _SURE]
     # From the middle of what differs: lashes, wrinkles and glasses are no grain.
     return float(np.median(of_skin)) / 0.6745 / 255 if len(of_skin) else 0.0
-
-
-def _within(
-    points: np.ndarray, sure: np.ndarray, depth: HeadDepth, head: Head
-) -> tuple[np.ndarray, np.ndarray]:
-    """Move points across the line of sight until the person of the frame hides them.
-
-    Args:
-        points: (S, 3) camera space, mm.
-        sure: (rows, columns) float32 person matte at the nodes, without its rim.
-        depth: the nodes.
-        head: whose camera it is.
-
-    Returns:
-        (S, 3) points, and (S,) how far they had to go, mm: more than the model may be off, and
-        what they are has no place in this frame.
-    """
-    outside = (sure < _SURE).astype(np.uint8)
-    if outside.all():
-        return points, np.full(len(points), np.inf)
-    _, nearest = cv2.distanceTransformWithLabels(
-        outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_label = np.zeros((int(nearest.max()) + 1, 2), np.float32)
-    of_label[nearest[outside == 0]] = depth.grid.positions_px[outside == 0]
-    places = project(points, head.camera)
-    node = places @ depth.grid.nodes_from_frame[:, :2].T + depth.grid.nodes_from_frame[:, 2]
-    last = np.array([depth.grid.columns, depth.grid.rows]) - 1
-    column, row = np.clip(np.rint(node), 0, last).astype(int).T
-    off = (outside[row, column] > 0)[:, None]
-    shift_px = np.where(off, of_label[nearest[row, column]] - places, 0)
-    moved = points.copy()
-    moved[:, :2] += shift_px * (points[:, 2:] / head.camera[0, 0])
-    return moved, np.linalg.norm(moved - points, axis=1)
 
 
 def _calm(picture: np.ndarray, skin: np.ndarray, depth: HeadDepth) -> np.ndarray:

@@ -18,15 +18,8 @@ from stream.provenance import FRAGMENTS as PROVENANCE
 from stream.region import Region
 from stream.warp_shaders import FRAGMENTS, VERTEX
 
-_NODE_PARTS = (
-    ("place_px", 2),
-    ("depth_mm", 1),
-    ("share", 1),
-    ("colours_px", 2),
-    ("opacity", 1),
-    ("yield_mm", 1),
-    ("gain", 3),
-)
+_NODE_PARTS = ("place_px", "depth_mm", "share", "colours_px", "opacity", "yield_mm", "gain")
+_NODE_LAYOUT = "2f 1f 1f 2f 1f 1f 3f"
 
 
 def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:
@@ -99,11 +92,11 @@ class Warp:
         """
         self._forget()
         self._fit_buffers(region)
-        self._target.use()
-        self._target.clear(depth=1.0)
-        self._layer.write(premultiplied_layer(picture, matte, plate))
         resting = resting_mask(mesh, region)
+        self._layer.write(premultiplied_layer(picture, matte, plate))
         self._colour.write(_background(picture, plate, resting))
+        self._depth_alone.clear(depth=1.0)
+        self._target.use()
         self._state()
         self._drawn = _Drawn(mesh, motion, camera, region, self._sheets(mesh, presence))
         self._render(self._programs, self._drawn, (1.0, 1.0))
@@ -133,7 +126,7 @@ class Warp:
         self._render(self._tellers, drawn, (region.width / size, region.height / size))
         told = np.frombuffer(target.read(components=4), np.uint8).reshape(size, size, 4)
         bare = cv2.compare(told[..., 3], 0, cv2.CMP_EQ)
-        resting = cv2.compare(resting_mask(drawn.mesh, region, (size, size)), 0, cv2.CMP_GT)
+        resting = resting_mask(drawn.mesh, region, (size, size))
         return cv2.merge([told[..., 3], told[..., 0], cv2.bitwise_and(bare, resting)])
 
     def _sheets(self, mesh: HeadMesh, presence: float) -> "list[_SheetBuffers]":
@@ -142,11 +135,8 @@ class Warp:
         buffers: list[_SheetBuffers] = []
         for sheet in mesh.sheets:
             if len(sheet.triangles):
-                parts = (sheet.places_px, sheet.depth_mm, sheet.share * presence,
-                         sheet.colours_px, sheet.opacity, sheet.yield_mm, _gain(sheet))  # fmt: skip
-                nodes = np.dstack(parts).astype(np.float32)
                 triangles = np.ascontiguousarray(sheet.triangles, np.int32)
-                pair = context.buffer(nodes.tobytes()), context.buffer(triangles.tobytes())
+                pair = context.buffer(_nodes(sheet, presence)), context.buffer(triangles)
                 cleaned = sheet.kind == "near" and sheet.gain is not None
                 buffers.append(("clean" if cleaned else sheet.kind, *pair))
         return buffers
@@ -201,13 +191,16 @@ class Warp:
         self._layer, self._colour = context.texture(size, 4), context.texture(size, 4)
         self._depth = context.depth_renderbuffer(size)
         self._target = context.framebuffer(self._colour, self._depth)
+        self._depth_alone = context.framebuffer(depth_attachment=self._depth)
         self._layer.repeat_x = self._layer.repeat_y = False
         self._layer.filter = (moderngl.LINEAR, moderngl.LINEAR)
         self._size = size
 
     def _release_buffers(self) -> None:
         if self._size is not None:
-            for buffer in (self._target, self._depth, self._colour, self._layer):
+            for buffer in (
+                self._target, self._depth_alone, self._depth, self._colour, self._layer,
+            ):  # fmt: skip
                 buffer.release()
             self._size = None
 
@@ -238,11 +231,9 @@ class Warp:
     def _sheet(
         self, program: moderngl.Program, nodes: moderngl.Buffer, triangles: moderngl.Buffer
     ) -> None:
-        layout = " ".join(
-            f"{size}f" if name in program else f"{size}x4" for name, size in _NODE_PARTS
-        )
-        names = [name for name, _ in _NODE_PARTS if name in program]
-        array = self._context.vertex_array(program, [(nodes, layout, *names)], triangles)
+        # What the compiler dropped is skipped.
+        content = [(nodes, _NODE_LAYOUT, *_NODE_PARTS)]
+        array = self._context.vertex_array(program, content, triangles, skip_errors=True)
         array.render()
         array.release()
 
@@ -272,18 +263,27 @@ def motion_uniforms(motion: HeadMotion, camera: np.ndarray, region: Region) -> d
         "axis_angle": tuple(motion.axis_angle),
         "shift": tuple(motion.translation_mm),
         "depth_range": (middle - slack, middle + slack),
-        "mm_per_px": motion.pivot_mm[2] / camera[0, 0],
     }
 
 
 def _set_uniforms(program: moderngl.Program, values: dict[str, Any]) -> None:
     for name, value in values.items():
-        if name in program:  # the compiler drops what a sheet does not use
-            program[name].value = value
+        member = program.get(name, None)
+        if member is not None:  # the compiler drops what a sheet does not use
+            member.value = value
 
 
-def _gain(sheet: Sheet) -> np.ndarray:
-    return np.ones((*sheet.depth_mm.shape, 3), np.float32) if sheet.gain is None else sheet.gain
+def _nodes(sheet: Sheet, presence: float) -> np.ndarray:
+    """Return (rows, columns, 11) float32, what `_NODE_PARTS` names of each node of a sheet."""
+    nodes = np.empty((*sheet.depth_mm.shape, 11), np.float32)
+    nodes[..., :2] = sheet.places_px
+    nodes[..., 2] = sheet.depth_mm
+    np.multiply(sheet.share, presence, out=nodes[..., 3], casting="same_kind")
+    nodes[..., 4:6] = sheet.colours_px
+    nodes[..., 6] = sheet.opacity
+    nodes[..., 7] = sheet.yield_mm
+    nodes[..., 8:] = 1.0 if sheet.gain is None else sheet.gain
+    return nodes
 
 
 def _background(picture: np.ndarray, plate: np.ndarray, resting: np.ndarray) -> np.ndarray:
@@ -291,9 +291,10 @@ def _background(picture: np.ndarray, plate: np.ndarray, resting: np.ndarray) -> 
 
     The fourth channel gathers how far the head covers a pixel.
     """
-    background = cv2.cvtColor(plate, cv2.COLOR_RGB2RGBA)
-    cv2.insertChannel(np.zeros_like(resting), background, 3)
-    return cv2.copyTo(cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA), resting, background)
+    colours = cv2.copyTo(picture, resting, plate.copy())
+    background = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA)
+    cv2.insertChannel(resting, background, 3)
+    return background
 
 
 def antialiased(drawn: np.ndarray, resting: np.ndarray) -> np.ndarray:
@@ -301,7 +302,7 @@ def antialiased(drawn: np.ndarray, resting: np.ndarray) -> np.ndarray:
 
     Args:
         drawn: (h, w, 4) uint8, RGB and how far the head covers a pixel.
-        resting: (h, w) uint8, nonzero where the frame shows; left alone, with its border.
+        resting: (h, w) uint8, 255 where the frame shows; left alone, with its border.
 
     Returns:
         (h, w, 3) uint8. Edges that the matte made soft stay as they are.
@@ -310,12 +311,18 @@ def antialiased(drawn: np.ndarray, resting: np.ndarray) -> np.ndarray:
     jump = cv2.compare(cv2.absdiff(cover, cv2.blur(cover, (3, 3))), _HARD_EDGE, cv2.CMP_GT)
     whole = cv2.compare(cv2.absdiff(cover, 127), 127, cv2.CMP_GE)  # 0, 254 or 255
     outline = cv2.bitwise_and(jump, whole)
-    outline[cv2.dilate(resting, np.ones((3, 3), np.uint8)) > 0] = 0
-    return cv2.copyTo(cv2.blur(colours, (3, 3)), outline, colours)
+    x, y, width, height = cv2.boundingRect(outline)
+    if width == 0:
+        return colours
+    part = Region(x - 1, y - 1, x + width + 1, y + height + 1).clipped(*outline.shape[::-1])
+    moves = cv2.compare(cv2.blur(part.crop(resting), (3, 3)), 0, cv2.CMP_EQ)
+    soft, shown = cv2.blur(part.crop(colours), (3, 3)), part.crop(colours)
+    cv2.copyTo(soft, cv2.bitwise_and(part.crop(outline), moves), shown)
+    return colours
 
 
 def resting_mask(mesh: HeadMesh, region: Region, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Return (h, w) uint8, nonzero where a pixel of the region lies in a cell that rests.
+    """Return (h, w) uint8, 255 where a pixel of the region lies in a cell that rests, else 0.
 
     Args:
         mesh: the mesh.
@@ -330,4 +337,4 @@ def resting_mask(mesh: HeadMesh, region: Region, size: tuple[int, int] | None = 
     y = region.y0 + (np.arange(height) + 0.5) * (region.height / height)
     column = np.clip(((x - grid.region.x0) / step_x).astype(int), 0, columns - 1)
     row = np.clip(((y - grid.region.y0) / step_y).astype(int), 0, rows - 1)
-    return mesh.resting.view(np.uint8)[row][:, column]
+    return (mesh.resting[:, column] * np.uint8(255))[row]  # whole rows copy fast

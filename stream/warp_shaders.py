@@ -18,10 +18,11 @@ in float yield_mm;
 in vec3 gain;
 out vec2 source_px;
 flat out vec2 far_px;
-out float target_mm;
 out float cover;
 out float moved_px;          // by the motion
 out vec3 tint;
+out float angle;             // of the motion, radians
+centroid out vec3 outwards;  // the normal after it, of sheets whose gain is one
 vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
     float angle = length(w);
     if (angle < 1e-6) return p + cross(w, p);
@@ -29,9 +30,11 @@ vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
     return p * cos(angle) + cross(k, p) * sin(angle) + k * dot(k, p) * (1.0 - cos(angle));
 }
 void placed(vec3 p) {                               // after the motion, into the region
-    p = pivot + turned(p - pivot, share * axis_angle) + share * shift;
+    vec3 turn = share * axis_angle;
+    angle = length(turn);
+    outwards = turned(gain, turn);
+    p = pivot + turned(p - pivot, turn) + share * shift;
     source_px = far_px = colours_px;
-    target_mm = p.z;
     tint = gain;
     vec2 target_px = camera.xy * p.xy / p.z + camera.zw;
     moved_px = length(target_px - colours_px);
@@ -145,7 +148,12 @@ in vec2 source_px;           // mm on the skin, so that grain goes with it
 in float cover;
 in vec3 tint;                // is the colour itself
 out vec4 colour;
-float chance(vec2 cell) { return fract(sin(dot(cell, vec2(12.9898, 78.233))) * 43758.5453) - 0.5; }
+float chance(vec2 cell) {                           // a hash of whole numbers: cheaper than sines
+    uvec2 c = uvec2(ivec2(cell));
+    uint h = c.x * 1597334677u ^ c.y * 3812015801u;
+    h = (h ^ (h >> 15)) * 2246822519u;
+    return float(h >> 8) / 16777216.0 - 0.5;
+}
 float noise(vec2 p) {                               // standard deviation about 0.19
     vec2 cell = floor(p), f = p - cell;
     return mix(mix(chance(cell), chance(cell + vec2(1.0, 0.0)), f.x),
@@ -212,20 +220,23 @@ _FAR_SIDE = """
 #version 330
 uniform sampler2D layer;
 uniform vec4 region;
-uniform float mm_per_px;
+uniform vec4 camera;
 in vec2 source_px;
-in float target_mm;
 in float cover;
+in float angle;
+centroid in vec3 outwards;
 out vec4 colour;
-float grazing() {                                   // 1 where the surface turns out of sight
-    return smoothstep(0.8, 3.0, length(vec2(dFdx(target_mm), dFdy(target_mm))) / mm_per_px);
+float facing() {                                    // cosine between surface and line of sight
+    vec2 ray = (gl_FragCoord.xy + region.xy - camera.zw) / camera.xy;
+    return -dot(normalize(outwards), normalize(vec3(ray, 1.0)));
 }
 void main() {
     vec4 here = texture(layer, (source_px - region.xy) / region.zw);
-    // Never seen through the soft edge of the near side; its own edge fades where it turns away.
-    float alpha = clamp((here.a - 0.98) / 0.02, 0.0, 1.0) * (1.0 - grazing()) * cover;
+    // Its edge is soft as that of hair, its colours are without the room, and at rest it is not.
+    float alpha = smoothstep(0.5, 0.9, here.a) * smoothstep(0.0, 0.15, facing()) * cover;
+    alpha *= smoothstep(0.0, 0.07, angle);
     if (alpha < 0.002) discard;
-    colour = vec4(here.rgb * alpha, alpha);
+    colour = vec4(here.rgb / here.a * alpha, alpha);
 }
 """
 

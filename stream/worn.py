@@ -119,8 +119,8 @@ def _layered(
         "solid": replace(solid, triangles=solid.triangles[~inner]),
         "gap": replace(gap, triangles=gap.triangles[~across], yield_mm=_GAP_YIELD_MM * beside_skin),
     }
-    rest = (changed.get(sheet.kind, sheet) for sheet in mesh.sheets)
-    return drawn, under, guard, *rest
+    inside, *rest = (changed.get(sheet.kind, sheet) for sheet in mesh.sheets)
+    return inside, drawn, under, guard, *rest  # most of the skin lies behind what is inside
 
 
 def _worn_triangles(sheet: Sheet, worn: np.ndarray) -> np.ndarray:

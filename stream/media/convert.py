@@ -13,6 +13,7 @@ from av.filter import Graph
 from av.filter.context import FilterContext
 
 from stream.media.base import RGB_MATRIX, UNSPECIFIED, Colour
+from stream.media.planar import PlanarToRgb, is_planar
 
 # H.273 matrix coefficients → what the scale filter calls them
 _MATRIX_NAMES = {
@@ -134,30 +135,46 @@ class ToRgb:
         self._size: tuple[int, int] | None = None
         self._shape: _Shape | None = None
         self._graph: Graph | None = None
+        self._planar: PlanarToRgb | None = None
         self._times: deque[float] = deque()
 
-    def push(self, frame: av.VideoFrame, time_s: float) -> Iterator[tuple[av.VideoFrame, float]]:
-        """Take one decoded frame, yield the RGB frames that are ready with their times."""
+    def push(self, frame: av.VideoFrame, time_s: float) -> Iterator[tuple[np.ndarray, float]]:
+        """Take one decoded frame, yield (H, W, 3) uint8 pictures that are ready, and their times.
+
+        A frame that only its colours keep from being RGB goes the quick way.
+        """
         shape = self._shape_of(frame)
         if shape != self._shape:
             yield from self.flush()
-            self._shape, self._graph = shape, chain(frame, self._filters(shape))
+            self._shape = shape
+            filters = self._filters(shape)
+            self._planar = self._quick_way(frame, shape)
+            self._graph = None if self._planar else chain(frame, filters)
+        if self._planar is not None:
+            yield self._planar(frame), time_s
+            return
         assert self._graph is not None  # noqa: S101 - built above
         self._times.append(time_s)
         self._graph.push(frame)
         yield from self._ready()
 
-    def flush(self) -> Iterator[tuple[av.VideoFrame, float]]:
+    def flush(self) -> Iterator[tuple[np.ndarray, float]]:
         """Yield what the deinterlacer still holds."""
         if self._graph is not None:
             self._graph.push(None)
             yield from self._ready()
-            self._graph = self._shape = None
+        self._graph = self._shape = None
 
-    def _ready(self) -> Iterator[tuple[av.VideoFrame, float]]:
+    def _ready(self) -> Iterator[tuple[np.ndarray, float]]:
         assert self._graph is not None  # noqa: S101 - see the callers
         for frame in pulled(self._graph):  # one comes out for each that went in
-            yield frame, self._times.popleft()
+            yield frame.to_ndarray(), self._times.popleft()
+
+    def _quick_way(self, frame: av.VideoFrame, shape: _Shape) -> PlanarToRgb | None:
+        size = (shape.width, shape.height)
+        if shape.interlaced or shape.turns or size != self._size or not is_planar(frame):
+            return None
+        return PlanarToRgb.of(matrix_name(shape.colour, size), bool(shape.colour.full_range))
 
     def _shape_of(self, frame: av.VideoFrame) -> _Shape:
         # Once interlaced, always: mixed material would rebuild the chain at each change.

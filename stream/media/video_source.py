@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import av
+import numpy as np
 from av.container import Flags, InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -218,7 +219,7 @@ class VideoSource(ThreadedSource):
             yield frame, last_s
             frame = next(self._decoded, None)
 
-    def _upright(self) -> Iterator[tuple[av.VideoFrame, float]]:
+    def _upright(self) -> Iterator[tuple[np.ndarray, float]]:
         rgb = ToRgb(self._stream.codec_context)
         for frame, time_s in self._timed():
             yield from rgb.push(frame, time_s)
@@ -226,7 +227,7 @@ class VideoSource(ThreadedSource):
 
     def _read(self) -> Iterator[Frame]:
         for index, (rgb, time_s) in enumerate(self._upright()):
-            yield Frame(rgb.to_ndarray(), index, time_s, time.perf_counter())
+            yield Frame(rgb, index, time_s, time.perf_counter())
         self._report_end()
 
     def _ends_in_a_packet(self) -> bool:

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 _CLOSED_EYE = 0.15  # of the gap at rest: tracked lids never meet
 _WIDEST_EYE = 1.2  # of the gap at rest
+_WINK = (0.25, 0.5)  # of the gap at rest: eyes that differ less do so by the tracker's error
 _USUAL_EYE = 0.27  # gap over width, where nothing is known of a driver's rest
 _SHUT_MOUTH = (0.006, 0.02)  # of the width between the eyes: tracked lips never quite meet
 _GAZE_GAIN = 1.0
 # The tracker sees only some four fifths of a nod: rendered heads say 0.81, puppets 0.76 to 0.89.
 _TRACKED = np.array([1.0, 0.81, 1.0])
-_LIMIT_DEG = np.array([30.0, 24.0, 30.0])  # beyond the photo's own pose
+USUAL_YAW, MOST_YAW = 25.0, 30.0  # degrees beyond the photo's own pose, unless told; at all
+_LIMIT_DOWN_DEG, _LIMIT_ROLL_DEG = 24.0, 30.0
 _MOST_DEG = np.array([48.0, 40.0, 50.0])  # of the pose that comes out
 _LIMIT_UP_DEG = 18.0  # what is under the chin is not seen
 _UNSEEN, _LEAST_DEG = 0.6, 10.0  # less by so much per degree that the photo is turned; never less
@@ -62,16 +64,19 @@ class Director:
         photo_mouth: gap of the photo's lips over the width of the eyes' corners.
         lips: how the tracker reads the photo's mouth.
         absolute: take the driver's pose and expression as they are.
+        most_yaw: degrees that the head turns to a side beyond the photo's pose.
     """
 
     def __init__(
-        self, head: Head, model: HeadModel, photo_mouth: float, lips: LipReading, *, absolute: bool
-    ) -> None:
+        self, head: Head, model: HeadModel, photo_mouth: float, lips: LipReading, *,
+        absolute: bool, most_yaw: float = USUAL_YAW,
+    ) -> None:  # fmt: skip
         self._head = head
         self._arm = face_middle(model) - np.asarray(model.neck_joint, float)
         self._units = head.expression.astype(float)
         self._angles = seen_angles(head.camera_from_head)
         self._mouth, self._lips, self._absolute = photo_mouth, lips, absolute
+        self._most_yaw = most_yaw
 
     def rest(self) -> Act:
         """Return what shows the photo itself."""
@@ -96,7 +101,7 @@ class Director:
             open_eyes, gaze = rest.eyes, now.gaze - rest.gaze
         turn = turn / _TRACKED
         eyes = (now.eyes / open_eyes - _CLOSED_EYE) / (1 - _CLOSED_EYE)
-        eyes = 1 + strength * (np.clip(eyes, 0, _WIDEST_EYE) - 1)
+        eyes = 1 + strength * (_together(np.clip(eyes, 0, _WIDEST_EYE)) - 1)
         mouth = self._lips.gap_for(float(now.mouth[0]))
         mouth *= float(smoothstep(float(now.mouth[0]), *_SHUT_MOUTH))
         angles = self._angles + strength * self._turn(turn if added is None else turn + added)
@@ -120,9 +125,9 @@ class Director:
 
     def _turn(self, turn: np.ndarray) -> np.ndarray:
         """Limit a turn by itself, and so that the pose that comes out can be shown."""
-        limits = _LIMIT_DEG.copy()
+        limits = np.array([self._most_yaw, _LIMIT_DOWN_DEG, _LIMIT_ROLL_DEG])
         if turn[0] * self._angles[0] < 0:
-            limits[0] = unseen_limit(float(self._angles[0]))
+            limits[0] = unseen_limit(float(self._angles[0]), self._most_yaw)
         if turn[1] > 0:
             limits[1] = _LIMIT_UP_DEG
         turn = _each_limited(turn, limits)
@@ -130,9 +135,21 @@ class Director:
         return np.clip(self._angles + turn, -most, most) - self._angles
 
 
-def unseen_limit(yaw: float) -> float:
-    """Return how far a head of a yaw may turn to the side that the photo hides, degrees."""
-    return max(float(_LIMIT_DEG[0]) - _UNSEEN * abs(yaw), _LEAST_DEG)
+def _together(eyes: np.ndarray) -> np.ndarray:
+    """Return (2,) openings of eyes that blink together, unless one of them clearly winks."""
+    apart = float(eyes[1] - eyes[0])
+    half = apart * float(smoothstep(abs(apart), *_WINK)) / 2
+    return np.asarray(eyes.mean() + np.array([-half, half]))
+
+
+def unseen_limit(yaw: float, most: float = MOST_YAW) -> float:
+    """Return how far a head of a yaw may turn to the side that the photo hides, degrees.
+
+    Args:
+        yaw: of the photo.
+        most: how far it may turn to the other side.
+    """
+    return min(max(MOST_YAW - _UNSEEN * abs(yaw), _LEAST_DEG), most)
 
 
 def _each_limited(values: np.ndarray, limits: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from stream.closing import Closing
@@ -57,6 +58,9 @@ _UNCOVERS = (0.001, 0.008)  # of the region's height: movement that begins to, a
 _OPAQUE = 0.999
 _CHEEKS = np.array([50, 280, 205, 425, 5, 195])
 _EYE_CORNERS = np.array([33, 263])
+_CHIN = 152
+_JAW = (0.5, 0.7)  # of the way from the eyes to the chin: where it begins, and is
+_NEAR_CLOTHES_MM = (40.0, 60.0)  # which a bowed head may reach
 
 
 class Figure(Closing):
@@ -266,15 +270,34 @@ def _between(points: np.ndarray, opening: Opening, rows: int) -> np.ndarray:
     return (upper + share * (lower - upper)).reshape(-1, points.shape[1])
 
 
+def _jaw(fields: FaceFields, portrait: Portrait) -> np.ndarray:
+    """Return (P,) 1 where the face ends in the outline of its jaw, before clothes.
+
+    Elsewhere it passes into what is around it.
+    """
+    eyes, chin = fields.rest_mm[_EYE_CORNERS].mean(axis=0), fields.rest_mm[_CHIN]
+    down = chin - eyes
+    height = (fields.rest_mm - eyes) @ down / (down @ down)
+    bare = (portrait.clothes[..., 3] < 128).astype(np.uint8)
+    px_mm = chin[2] / portrait.head.camera[0, 0]
+    away_mm = cv2.distanceTransform(bare, cv2.DIST_L2, 5) * px_mm
+    corner = np.array([portrait.region.x0, portrait.region.y0])
+    xy = (fields.points_px - corner).astype(np.float32)[None]
+    away_mm = cv2.remap(away_mm, xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    return np.asarray(smoothstep(height, *_JAW) * (1 - smoothstep(away_mm, *_NEAR_CLOTHES_MM)))
+
+
 def _face_mesh(
     fields: FaceFields, layout: FaceLayout, portrait: Portrait
 ) -> tuple[FaceMesh, np.ndarray]:
     """Return the face with soft borders, and the vertex that each of its vertices follows."""
     inside = np.ones(POINTS)
     inside[OVAL] = 0
+    jaw = layout.refine @ _jaw(fields, portrait)
     opacity = np.clip(layout.refine @ inside, 0, 1)
     # What is seen too obliquely would smear when it turns to the camera.
     opacity *= np.clip((fields.facing - FACING[0]) / (FACING[1] - FACING[0]), 0, 1)
+    opacity = np.maximum(opacity, jaw)
     opacity[layout.rim] = 0
     count = len(fields.places_px)
     places, follows, triangles = [fields.places_px], [np.arange(count)], [layout.triangles]

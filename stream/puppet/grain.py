@@ -1,7 +1,7 @@
-"""The grain of a photo's skin: pores, film grain, brush strokes; for skin that lost its own.
+"""The grain of a photo: pores, film grain, brush strokes, plaster; for what has none of its own.
 
 Skin that is guessed, or averaged across the streaks of a stretched picture, is smooth, and would
-look like plastic beside the rest.
+look like plastic beside the rest; and so would a wall that is guessed behind a head.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ _EYE_CORNERS = (33, 263)
 _SIDE = 0.36  # of the distance between the eyes' outer corners: what is looked at
 _LEAST_PX = 8
 _COARSEST = 1 / 45  # of the same distance: what is coarser is no grain, but form
+_SAME = 3  # grey levels below which the guess is what is seen
+_WALL_SHARE = 1 / 150  # of the longer side: what is coarser is no grain of a background
 _MOST = 3.0  # times the median: more is a mole or a wrinkle, and would be seen to repeat
 
 
@@ -44,3 +46,35 @@ def skin_grain(pixels: np.ndarray, points_px: np.ndarray) -> np.ndarray:
     tile = np.vstack([row, row[::-1]])
     full = np.full((*tile.shape[:2], 1), 255, np.float32)
     return np.asarray(np.rint(np.dstack([tile + 128, full])), np.uint8)
+
+
+def grained_background(picture: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """Return (h, w, 3) uint8, a background that is guessed in part, with grain there, too.
+
+    The grain is that of the nearest background that is seen, mirrored at its border.
+
+    Args:
+        picture: (h, w, 3) uint8, what is seen.
+        plate: (h, w, 3) uint8, the same where it is background.
+    """
+    seen = (cv2.absdiff(picture, plate).max(axis=2) < _SAME).astype(np.uint8)
+    sigma = max(_WALL_SHARE * max(seen.shape), 1.0)
+    far = 2 * int(2 * sigma) + 1  # what lies beside the head must not ring in the detail
+    sure = cv2.erode(seen, np.ones((far, far), np.uint8), borderValue=1)
+    if not sure.any() or sure.all():
+        return plate
+    whole = plate.astype(np.float32)
+    detail = whole - cv2.GaussianBlur(whole, (0, 0), sigma)
+    most = max(_MOST * float(np.median(np.abs(detail[sure > 0]))), 1.0)
+    detail = np.clip(detail, -most, most)
+    _, nearest = cv2.distanceTransformWithLabels(
+        1 - sure, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    places = np.zeros((nearest.max() + 1, 2), np.float32)
+    y, x = np.nonzero(sure)
+    places[nearest[y, x]] = np.column_stack([x, y])
+    rows, columns = np.mgrid[: seen.shape[0], : seen.shape[1]].astype(np.float32)
+    across = 2 * places[nearest] - np.dstack([columns, rows])
+    grain = cv2.remap(detail * sure[..., None], across[..., 0], across[..., 1], cv2.INTER_NEAREST)
+    own = cv2.GaussianBlur(1 - seen.astype(np.float32), (0, 0), 1.0)[..., None]
+    return np.clip(np.rint(whole + own * grain), 0, 255).astype(np.uint8)

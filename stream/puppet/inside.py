@@ -146,7 +146,8 @@ def mouth_pictures(
 
     Returns:
         Two (h, w, 4) uint8 premultiplied pictures, and the region that both span; where the mouth
-        is open a third, the photo's own inside with its rim, for lips that are as they were.
+        is open a third, the photo's own inside with its rim, for lips that are as they were. Where
+        that shows teeth, they are the skull's; a strip of anything else would hang in the mouth.
     """
     window = _window(pixels, opening_px, *_MOUTH_MARGIN)
     corner = np.array([window.x0, window.y0])
@@ -165,7 +166,8 @@ def mouth_pictures(
     if shut:
         return [(_bytes(jaw), window), (_bytes(skull), window)]
     seen, crop = _inside(opening_px - corner, size), window.crop(pixels)
-    skull = _continued(crop, skull, seen, ends)
+    if look.seen:
+        skull = _continued(crop, skull, seen, ends)
     own = np.where((seen > 0)[..., None], _opaque(crop), 0).astype(np.uint8)
     return [(_bytes(jaw), window), (_bytes(skull), window), (own, window)]
 

@@ -8,16 +8,24 @@ what lay hidden comes into sight, and B takes its place, so that no trace of the
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 
 from stream.geometry import smoothstep
+from stream.sight import BACKGROUND, HAIR
 from stream.warp import premultiplied_layer
+
+if TYPE_CHECKING:
+    from stream.sight import Sight
 
 _DENSE = (0.3, 0.6)  # cover from which on a pixel surely holds something of the person
 _BEHIND = 6  # of the matte: less is surely background
 _AROUND = 0.05  # of the longer side, over which it is looked at
 _BUSY = (8.0, 25.0)  # standard deviation of its brightness from which it is busy, and very much so
+_TOLD = (0.7, 0.95)  # likelihood of background that begins to be sure, and is
+_SOME_HAIR, _HAIR_SIDE = (0.1, 0.3), 9  # likelihood of hair, looked for in so many label pixels
 _TRIM = 0.2  # of the matte, that is cut off then
 
 
@@ -59,6 +67,24 @@ def firmer_matte(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
     busy = smoothstep(contrast, *_BUSY)
     alpha = np.clip((matte / 255.0 - _TRIM * busy) / (1 - 1.5 * _TRIM * busy), 0, 1)
     return np.asarray(np.rint(255 * alpha), np.uint8)
+
+
+def without_told_background(matte: np.ndarray, sight: Sight) -> np.ndarray:
+    """Return (h, w) uint8, a matte without what the labels surely tell from the person.
+
+    The matte follows edges in the picture, and so fills the notch between an ear and the jaw with
+    the wall that shows there. Labels are coarser, but know that; near hair they are no help.
+
+    Args:
+        matte: (h, w) uint8.
+        sight: of the same picture; without labels nothing changes.
+    """
+    if sight.labels is None:
+        return matte
+    hair = cv2.dilate(sight.labels[HAIR], np.ones((_HAIR_SIDE, _HAIR_SIDE), np.uint8))
+    told = smoothstep(sight.labels[BACKGROUND], *_TOLD) * (1 - smoothstep(hair, *_SOME_HAIR))
+    kept = 1 - cv2.resize(told.astype(np.float32), matte.shape[::-1])
+    return np.asarray(np.rint(matte * kept), np.uint8)
 
 
 def background_at_rest(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:

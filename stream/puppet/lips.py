@@ -42,8 +42,8 @@ class LipReading:
 
     def gap_for(self, read: float) -> float:
         """Return the gap in which the tracker reads a gap, within reason."""
-        beyond = max(read / self.read[-1], 1.0)
-        gap = beyond * float(np.interp(read, self.read, self.drawn))
+        beyond = max(read - float(self.read[-1]), 0.0)
+        gap = beyond + float(np.interp(read, self.read, self.drawn))
         return float(np.clip(gap, _LEAST * read, _MOST * read + min(_MOST_MORE, read)))
 
 

@@ -11,25 +11,29 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from stream.geometry import smoothstep
+
 _FINE = 4  # painted so many times larger
 _TOOTH = np.array([236.0, 228.0, 212.0])
 _GUM = np.array([176.0, 92.0, 92.0])
 _TONGUE = np.array([178.0, 96.0, 94.0])
 _CAVITY = np.array([44.0, 16.0, 15.0])
-_TONGUE_MM = (19.0, 15.0, -1.0)  # half its width and height as seen, and how far below the lips
+_TONGUE_MM = (20.0, 22.0, -1.0)  # half its width and height as seen, and how far below the lips
 # Widths of teeth from the middle to the side and how far they fall short of the longest, mm.
 _UPPER_TEETH = ((8.5, 0.0), (6.6, 0.8), (7.4, 0.1), (6.6, 0.7), (6.2, 1.0), (8.0, 1.5))
 _LOWER_TEETH = ((5.2, 0.0), (5.7, 0.1), (6.6, 0.0), (6.8, 0.6), (6.8, 1.0), (9.0, 1.4))
 _UPPER_MM, _LOWER_MM = 9.5, 8.0  # height
 _ARCH_MM = 24.0  # half of the width of the arch of teeth
 _UPPER_EDGE_MM, _LOWER_EDGE_MM = 3.8, -1.0  # below the line between the lips
+_LOWER_ARCH = 0.012  # mm of height for a square mm to the side
 _CORNER_MM = (9.0, 23.0)  # from the middle: where less light comes in, and hardly any
 _VARIED = (0.05, 0.3, 0.035, 0.7)  # of width; mm of length; of brightness; mm of the midline
 _LIGHT_SKIN = 185.0  # brightness of skin in full light, grey levels
 _LUMA = np.array([0.3, 0.59, 0.11])
-_SKIN_HUE, _WHITE_HUE = 0.3, 0.75  # share of the hue of skin, and of eyes, that is the light's
+_SKIN_HUE, _WHITE_HUE = 0.2, 0.75  # share of the hue of skin, and of eyes, that is the light's
+_IN_SHADOW = (0.5, 0.9)  # of the skin's brightness: whites so dark tell nothing of it, and all
 _LIDS_SHADE = 0.88  # of the light, that lids leave on the white of an eye
-_AS_BRIGHT = (0.8, 1.15)  # as the eyes' white, within what the skin lets expect
+_AS_BRIGHT = (0.92, 1.15)  # as the eyes' white, within what the skin lets expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,13 @@ class MouthLook:
         light: (3,) share of full light that falls on it, by channel.
         tooth: (3,) colour of its teeth, 0…255.
         character: number from which all follows that differs from mouth to mouth.
+        seen: the photo shows teeth of its own.
     """
 
     light: np.ndarray
     tooth: np.ndarray
     character: int
+    seen: bool
 
 
 def mouth_look(
@@ -62,11 +68,12 @@ def mouth_look(
     tint = 1 + _SKIN_HUE * (_hue(skin) - 1)
     bright = light
     if eye_white is not None:
-        tint = 1 + _WHITE_HUE * (_hue(eye_white) - 1)
+        told = float(smoothstep(eye_white @ _LUMA / max(skin @ _LUMA, 1.0), *_IN_SHADOW))
+        tint = tint + told * (1 + _WHITE_HUE * (_hue(eye_white) - 1) - tint)
         whites = float(eye_white @ _LUMA / (_TOOTH @ _LUMA)) / _LIDS_SHADE
         bright = float(np.clip(whites, _AS_BRIGHT[0] * light, _AS_BRIGHT[1] * light))
     tooth = np.clip(_TOOTH * bright * tint, 0, 255) if teeth is None else teeth
-    return MouthLook(light * tint, np.asarray(tooth, float), character)
+    return MouthLook(light * tint, np.asarray(tooth, float), character, teeth is not None)
 
 
 def _hue(colour: np.ndarray) -> np.ndarray:
@@ -121,15 +128,17 @@ def _lower(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
     across, up = x_mm / _TONGUE_MM[0], (y_mm - _TONGUE_MM[2]) / _TONGUE_MM[1]
     away = np.hypot(across, up)
     # It is lit on its back, falls off to the throat and to its sides, and has a faint furrow.
-    lit = 0.2 + 0.6 * np.exp(-(((up - 0.1) / 0.6) ** 2) - (across / 0.85) ** 2)
+    lit = 0.2 + 0.65 * np.exp(-(((up + 0.25) / 0.55) ** 2) - (across / 0.85) ** 2)
     lit *= 1 - 0.08 * np.exp(-((x_mm / 3.0) ** 2))
     cover = np.clip((1 - away) / 0.45, 0, 1)
     _lay(picture, _TONGUE * look.light * lit[..., None], cover)
     row = _Row.varied(_LOWER_TEETH, _LOWER_MM, look.character + 1)
-    teeth, shade = row.painted(x_mm, _LOWER_EDGE_MM - y_mm)
+    # One looks down on the arch: to the sides it rises.
+    below = _LOWER_EDGE_MM - y_mm - _LOWER_ARCH * x_mm**2
+    teeth, shade = row.painted(x_mm, below)
     # Below the upper teeth and behind the lip they lie in shadow.
     shade *= 0.8 * _dark_aside(x_mm)
-    gums = (y_mm > _LOWER_EDGE_MM - 2.0 + _LOWER_MM) & (np.abs(x_mm) < _ARCH_MM)
+    gums = (below < 2.0 - _LOWER_MM) & (np.abs(x_mm) < _ARCH_MM)
     _lay(picture, _GUM * look.light * 0.75 * shade[..., None], gums)
     _lay(picture, look.tooth * shade[..., None], teeth)
     return picture

@@ -16,7 +16,7 @@ from stream.head_model import load_head_model
 from stream.heads import HeadFinder
 from stream.networks import Networks
 from stream.path import MEDIAPIPE, FramePath
-from stream.puppet.acting import Act, Director
+from stream.puppet.acting import USUAL_YAW, Act, Director
 from stream.puppet.driver import MeasureSmoother, Rest, face_middle, measure
 from stream.puppet.figure import Figure
 from stream.puppet.lips import BELIEVED, read_lips
@@ -41,9 +41,11 @@ class PuppetOptions:
 
     Attributes:
         absolute: take pose and expression of the driver as they are, not against his rest.
+        most_yaw: degrees that the head turns to a side beyond the photo's pose.
     """
 
     absolute: bool = False
+    most_yaw: float = USUAL_YAW
 
 
 class Puppeteer(FramePath):
@@ -75,9 +77,9 @@ class Puppeteer(FramePath):
         self._portrait = self._taken_apart(pixels, Path(photo).name, settings)
         self._figure = Figure(self._context, self._model, self._portrait)
         # A single picture has no rest that it could be compared with.
-        absolute = options.absolute or info.still
+        options = replace(options, absolute=options.absolute or info.still)
         self._middle = face_middle(self._model)
-        self._director = self._directed(settings, absolute=absolute)
+        self._director = self._directed(settings, options)
         self._follower = self._heads = HeadFinder(
             self._model, replace(settings, faces="largest"), self._networks.get("face_3dmm"),
             self._beside, still=info.still,
@@ -99,13 +101,15 @@ class Puppeteer(FramePath):
         raster.release()
         return portrait
 
-    def _directed(self, settings: Settings, *, absolute: bool) -> Director:
+    def _directed(self, settings: Settings, options: PuppetOptions) -> Director:
         """Return the director, who has watched how the tracker reads the portrait's lips."""
         head, mouth, model = self._portrait.head, self._figure.photo_mouth, self._model
-        rest = Director(head, model, mouth, BELIEVED, absolute=absolute).rest()
+        rest = Director(head, model, mouth, BELIEVED, absolute=False).rest()
         with HeadFinder(model, replace(settings, faces="largest"), None, self._beside) as finder:
             lips = read_lips(self._figure, rest, finder, self._middle)
-        return Director(head, model, mouth, lips, absolute=absolute)
+        return Director(
+            head, model, mouth, lips, absolute=options.absolute, most_yaw=options.most_yaw
+        )
 
     def close(self) -> None:
         """Give back the networks and the OpenGL context."""

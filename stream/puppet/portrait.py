@@ -32,7 +32,12 @@ from stream.puppet.clothes import (
     under_clothes,
 )
 from stream.puppet.fields import at_nodes
-from stream.puppet.layers import background_at_rest, denser_matte, firmer_matte
+from stream.puppet.layers import (
+    background_at_rest,
+    denser_matte,
+    firmer_matte,
+    without_told_background,
+)
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.sight import FACE, HAIR, NECK, OCCLUDER, HeadSight
 from stream.symmetry import with_mirror_half
@@ -56,9 +61,12 @@ _MOST_YAW = 50.0
 _AROUND_EYES = np.array([168, 6, 197, 122, 351, 224, 444, 230, 450, 113, 342, 226, 446])
 _LEAST_GLASSES = 0.1
 _RIGHT_CORNER, _LEFT_CORNER = 33, 263
+_RAMP_NODES = 0.7  # of the border of the mirrored half
 _BODY_SHARE = 1e-4  # of the head's motion, with which the body counts as something that moves
 _HEAD_TURN, _NECK_YIELD_MM = (0.8, 0.97), 90.0
+_HIDDEN_YIELD_MM = 130.0  # more than the neck that is seen, even where they lie together
 _GAP_YIELD_MM = 60.0  # of what closes a depth step: any surface beside it is a better guess
+_BESIDE_CLOTH_MM = 40.0  # skin below the face so near to clothes meets them when the head bows
 _INSIDE = 0.5  # of the matte: less is background
 _HAIR = (0.3, 0.7)  # likelihood of hair, over which hidden skin is left out
 _WORN = (0.2, 0.6)  # share of cloth, under which skin begins to stay, and stays, behind it
@@ -217,20 +225,23 @@ class Studio:
         plate = self._background(pixels, region, matte)
         node_matte = resample_to_nodes(matte, grid)
         depth = hair.estimate(head, node_matte, grid, clothes_let_go(sight))
-        whole = matte_at_frame(matte, region, region)
+        whole = matte_at_frame(matte, region)
         cloth = clothes_share(sight, crop)
         worn = resample_to_nodes(cloth, grid)
         px_mm = head.camera_from_head[2, 3] / head.camera[0, 0]
         turn = still_under_clothes(depth.turn, worn, node_matte, max(grid.step_px) * px_mm)
         depth = replace(depth, turn=np.maximum(turn, _BODY_SHARE * (node_matte > 0)))
         bare, bare_matte = under_clothes(crop, cloth, whole, plate, px_mm)
-        bare_matte = denser_matte(bare, firmer_matte(crop, bare_matte), plate)
+        bare_matte = without_told_background(firmer_matte(crop, bare_matte), sight)
+        bare_matte = denser_matte(bare, bare_matte, plate)
         node_matte = resample_to_nodes(bare_matte.astype(np.float32) / 255, grid)
         mesh = build_mesh(depth, node_matte, head.camera[0, 0], self._settings.mesh)
         mirror = _to_the_other_side(self._model, head)
         mesh = with_mirror_half(mesh, crop, node_matte, head, mirror)
         told = clothes_told(sight, cloth)
-        mesh = _neck_under_clothes(_only_the_head(mesh, node_matte), worn, told)
+        mesh = _neck_under_clothes(
+            _only_the_head(mesh, node_matte), worn, told, max(grid.step_px) * px_mm
+        )
         hidden = Underlay(self._model, self._settings.hair.neck_mm)
         under = hidden.sheet(bare, head, depth, node_matte, told)
         if under is not None:
@@ -291,27 +302,33 @@ def _only_the_head(mesh: HeadMesh, matte: np.ndarray) -> HeadMesh:
             within = at_nodes(person, depth.grid, places).reshape(matte.shape)
             solid = cv2.erode(depth.coverage, around) * np.clip((depth.turn - 0.5) / 0.3, 0, 1)
             opacity = sheet.opacity * solid * np.clip((within - 0.3) / 0.5, 0, 1)
-            sheets[number] = replace(sheet, opacity=opacity.astype(np.float32))
+            # Nodes end in steps, which a turn draws out to spikes; a ramp over a few does not.
+            soft = cv2.GaussianBlur(opacity.astype(np.float32), (0, 0), _RAMP_NODES)
+            sheets[number] = replace(sheet, opacity=np.clip(2 * soft - 1, 0, 1))
     return replace(mesh, sheets=tuple(sheets))
 
 
-def _neck_under_clothes(mesh: HeadMesh, worn: np.ndarray, sight: Sight) -> HeadMesh:
+def _neck_under_clothes(mesh: HeadMesh, worn: np.ndarray, sight: Sight, node_mm: float) -> HeadMesh:
     """Let what follows the head in part stay behind the clothes; the head itself may cover them.
 
     The neck, seen or guessed under clothes, is none of the head's, however far it follows.
     """
     share = np.clip((_HEAD_TURN[1] - mesh.depth.turn) / (_HEAD_TURN[1] - _HEAD_TURN[0]), 0, 1)
-    share = np.maximum(share, smoothstep(worn, *_WORN))
-    neck = sight.share(NECK)
-    if neck is not None:
-        share = np.maximum(share, cv2.resize(neck, share.shape[::-1], interpolation=cv2.INTER_AREA))
-    back = (_NECK_YIELD_MM * share).astype(np.float32)
-    sheets = (
-        replace(
-            sheet, yield_mm=sheet.yield_mm + back + (_GAP_YIELD_MM if sheet.kind == "gap" else 0)
-        )
-        for sheet in mesh.sheets
+    nodes = 2 * round(_BESIDE_CLOTH_MM / node_mm) + 1
+    beside = cv2.dilate(worn, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (nodes, nodes)))
+    neck, hair = (
+        0.0 if part is None else cv2.resize(part, share.shape[::-1], interpolation=cv2.INTER_AREA)
+        for part in (sight.share(NECK), sight.share(HAIR))
     )
+    beside = smoothstep(beside, *_WORN) * (1 - smoothstep(hair, *_HAIR))
+    share = np.maximum.reduce([share, smoothstep(worn, *_WORN), beside, neck])
+    back = (_NECK_YIELD_MM * share).astype(np.float32)
+    sheets = []
+    for sheet in mesh.sheets:
+        there = at_nodes(back, mesh.depth.grid, sheet.places_px.reshape(-1, 2))
+        further = there.reshape(sheet.yield_mm.shape)
+        further = further + (_GAP_YIELD_MM if sheet.kind == "gap" else 0)
+        sheets.append(replace(sheet, yield_mm=sheet.yield_mm + further))
     return replace(mesh, sheets=tuple(sheets))
 
 
@@ -336,7 +353,7 @@ def _with_hidden_skin(
     along = under.places_px + np.dstack([side * deep_px, np.zeros_like(deep_px)])
     behind = replace(
         under, opacity=opacity.astype(np.float32), colours_px=along.astype(np.float32),
-        yield_mm=under.yield_mm + _NECK_YIELD_MM, triangles=under.triangles[inside],
+        yield_mm=under.yield_mm + _HIDDEN_YIELD_MM, triangles=under.triangles[inside],
     )  # fmt: skip
     return replace(mesh, sheets=(behind, *mesh.sheets))
 

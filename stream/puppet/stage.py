@@ -9,9 +9,9 @@ import cv2
 import moderngl
 import numpy as np
 
-from stream.puppet.grain import skin_grain
+from stream.puppet.grain import grained_background, skin_grain
 from stream.puppet.layers import moving_layer
-from stream.puppet.shaders import EDGE, FACE, PATCH, SLOPE, UNDER, VERTEX
+from stream.puppet.shaders import EDGE, FACE, MIRROR, PATCH, SLOPE, UNDER, VERTEX
 from stream.puppet.sheets import drawn_sheets
 from stream.puppet.topology import grid_triangles
 from stream.warp import antialiased, motion_uniforms, resting_mask
@@ -136,8 +136,8 @@ class Stage:
         windows: list[tuple[np.ndarray, Region]], strips: list[tuple[np.ndarray, int]],
     ) -> None:  # fmt: skip
         self._context, self._portrait = context, portrait
-        shaders = {**FRAGMENTS, "under": UNDER, "slope": SLOPE, "edge": EDGE, "face": FACE,
-                   "patch": PATCH}  # fmt: skip
+        shaders = {**FRAGMENTS, "under": UNDER, "slope": SLOPE, "edge": EDGE,
+                   "mirror": MIRROR, "face": FACE, "patch": PATCH}  # fmt: skip
         self._programs = {
             kind: context.program(vertex_shader=VERTEX, fragment_shader=fragment)
             for kind, fragment in shaders.items()
@@ -153,14 +153,14 @@ class Stage:
         picture = np.ascontiguousarray(region.crop(portrait.pixels))
         layer = moving_layer(portrait.bare, portrait.matte, portrait.plate)
         self._layer = _texture(context, layer)
-        self._photo = _texture(context, np.dstack([picture, np.full(size[::-1], 255, np.uint8)]))
+        self._photo = _texture(context, _without_clothes(picture, portrait.clothes[..., 3]))
         self._cloth = _texture(context, portrait.clothes)
         self._grain = _texture(
             context, skin_grain(portrait.pixels, portrait.face.points_px[:, :2].astype(float))
         )
         self._grain.repeat_x = self._grain.repeat_y = True
         self._plates = []
-        for plate in (portrait.plate, portrait.plate_at_rest):
+        for plate in (grained_background(picture, portrait.plate), portrait.plate_at_rest):
             behind = np.dstack([plate, np.zeros(size[::-1], np.uint8)])
             cv2.copyTo(np.dstack([picture, behind[..., 3]]), self._resting, behind)
             self._plates.append(np.ascontiguousarray(behind))
@@ -255,7 +255,7 @@ class Stage:
         target.frame.use()
         self._set_motion(motion)
         self._draw_sheets({"mirror": hidden_side, "under": moved})
-        self._draw_clothes()
+        self._draw_clothes(target.frame)
         self._draw_face(patches)
         region = self._portrait.region
         out = np.frombuffer(target.read(), np.uint8)
@@ -294,12 +294,15 @@ class Stage:
             (context.enable if kind == "far" else context.disable)(moderngl.CULL_FACE)
             sheet.render()
 
-    def _draw_clothes(self) -> None:
+    def _draw_clothes(self, frame: moderngl.Framebuffer) -> None:
         context = self._context
         context.disable(moderngl.CULL_FACE)
         context.enable(moderngl.BLEND)
         self._cloth.use(0)
+        # They hide what was drawn, and nothing that comes: a chin is always before a collar.
+        frame.depth_mask = False
         self._clothes.render()
+        frame.depth_mask = True
 
     def _draw_face(self, patches: list[Patch]) -> None:
         context = self._context
@@ -350,6 +353,12 @@ FACE_YIELD_MM, PATCH_YIELD_MM = 9.0, 8.0  # before the grid, which spans the ope
 def _every_other(length: int) -> np.ndarray:
     """Return every other number below a length, and the last."""
     return np.unique(np.append(np.arange(0, length, 2), length - 1))
+
+
+def _without_clothes(picture: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    """Return (h, w, 4) uint8 premultiplied: a picture where clothes do not cover it."""
+    bare = 255 - cover
+    return np.dstack([cv2.multiply(picture, cv2.merge([bare] * 3), scale=1 / 255), bare])
 
 
 def _static(sheet: Sheet) -> np.ndarray:

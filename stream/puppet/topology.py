@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.spatial import Delaunay
 
 from stream.head_model import HeadModel
+from stream.triangles import border_edges, edges_of, subdivided
 
 POINTS = 468  # without the irises
 _PARTED = 0.6  # of jawOpen, at which the lips are far apart
@@ -97,7 +98,7 @@ def face_triangles(model: HeadModel) -> np.ndarray:
     triangles = Delaunay(flat).simplices.astype(np.int32)
     for loop in (OVAL, *(opening.loop for opening in OPENINGS)):
         triangles = triangles[~np.isin(triangles, loop).all(axis=1)]
-    edges = {tuple(edge) for edge in np.sort(_edges(triangles), axis=1).tolist()}
+    edges = {tuple(edge) for edge in np.sort(edges_of(triangles), axis=1).tolist()}
     for opening in OPENINGS:
         around_it = np.stack([opening.loop, np.roll(opening.loop, -1)], axis=1)
         if not all(tuple(edge) in edges for edge in np.sort(around_it, axis=1).tolist()):
@@ -112,14 +113,14 @@ def face_layout(model: HeadModel, rounds: int = 2) -> FaceLayout:
     corners = {int(end) for opening in OPENINGS for end in (opening.upper[0], opening.upper[-1])}
     refine = sparse.identity(POINTS, format="csr")
     for _ in range(rounds):
-        step, triangles, middles = _subdivided(triangles, refine.shape[0], corners)
+        step, triangles, middles = subdivided(triangles, refine.shape[0], corners)
         refine = (step @ refine).tocsr()
         borders = [
             Opening(_finer(one.upper, middles), _finer(one.lower, middles)) for one in borders
         ]
     inner = np.concatenate([one.loop for one in borders])
     rim = np.zeros(refine.shape[0], bool)
-    rim[np.unique(_border_edges(triangles))] = True
+    rim[np.unique(border_edges(triangles))] = True
     rim[inner] = False
     return FaceLayout(refine, triangles, tuple(borders), rim)
 
@@ -132,15 +133,6 @@ def grid_triangles(rows: int, columns: int) -> np.ndarray:
     return np.concatenate([np.stack(half, axis=-1).reshape(-1, 3) for half in halves])
 
 
-def _edges(triangles: np.ndarray) -> np.ndarray:
-    return np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-
-
-def _border_edges(triangles: np.ndarray) -> np.ndarray:
-    edges, counts = np.unique(np.sort(_edges(triangles), axis=1), axis=0, return_counts=True)
-    return np.asarray(edges[counts == 1])
-
-
 def _finer(border: np.ndarray, middles: dict[tuple[int, int], int]) -> np.ndarray:
     """Put the new vertices between the old ones of a border."""
     between = [
@@ -150,73 +142,3 @@ def _finer(border: np.ndarray, middles: dict[tuple[int, int], int]) -> np.ndarra
     finer = np.empty(2 * len(border) - 1, int)
     finer[::2], finer[1::2] = border, between
     return finer
-
-
-def _subdivided(
-    triangles: np.ndarray, count: int, corners: set[int]
-) -> tuple[sparse.csr_matrix, np.ndarray, dict[tuple[int, int], int]]:
-    """Subdivide once.
-
-    Returns:
-        The (N', N) operator, the (4T, 3) triangles, and the new vertex of each old edge.
-    """
-    edges, which = np.unique(np.sort(_edges(triangles), axis=1), axis=0, return_inverse=True)
-    middle = {(a, b): count + n for n, (a, b) in enumerate(edges.tolist())}
-    opposite = np.concatenate([triangles[:, 2], triangles[:, 0], triangles[:, 1]])
-    sides = np.bincount(which, minlength=len(edges))
-    step = sparse.lil_matrix((count + len(edges), count))
-    _keep_or_smooth(step, edges, sides, count)
-    around: dict[int, list[int]] = {}
-    for a, b in edges[sides == 1].tolist():
-        around.setdefault(a, []).append(b)
-        around.setdefault(b, []).append(a)
-    across: list[list[int]] = [[] for _ in edges]
-    for edge, vertex in zip(which.ravel().tolist(), opposite.tolist(), strict=True):
-        across[edge].append(vertex)
-    for n, (a, b) in enumerate(edges.tolist()):
-        if sides[n] == 2:
-            weights = {a: 3 / 8, b: 3 / 8, across[n][0]: 1 / 8, across[n][1]: 1 / 8}
-        else:
-            weights = _border_weights(a, b, around, corners)
-        for vertex, weight in weights.items():
-            step[count + n, vertex] = weight
-    new = (count + which.ravel()).reshape(3, -1)  # of edges 01, 12, 20
-    a, b, c = triangles.T
-    finer = np.concatenate(
-        [np.stack(corner, axis=1) for corner in (
-            (a, new[0], new[2]), (b, new[1], new[0]), (c, new[2], new[1]), tuple(new),
-        )]
-    )  # fmt: skip
-    return step.tocsr(), finer.astype(np.int32), middle
-
-
-def _keep_or_smooth(
-    step: sparse.lil_matrix, edges: np.ndarray, sides: np.ndarray, count: int
-) -> None:
-    """Write the rows of the old vertices: those of a border stay, others are smoothed (Loop)."""
-    border = np.zeros(count, bool)
-    border[edges[sides == 1].ravel()] = True
-    rows = np.concatenate([edges, edges[:, ::-1]])
-    valence = np.bincount(rows[:, 0], minlength=count)
-    beta = np.where(valence == 3, 3 / 16, 3 / (8 * np.maximum(valence, 1)))
-    rows = rows[~border[rows[:, 0]]]
-    step[rows[:, 0], rows[:, 1]] = beta[rows[:, 0]]
-    own = np.where(border, 1.0, 1 - valence * beta)
-    step[np.arange(count), np.arange(count)] = own
-
-
-def _border_weights(
-    a: int, b: int, around: dict[int, list[int]], corners: set[int]
-) -> dict[int, float]:
-    """Weights of a new vertex on a border: a cubic through four points, no bend at a corner."""
-    weights = {a: 9 / 16, b: 9 / 16}
-    for end, other in ((a, b), (b, a)):
-        beyond = [vertex for vertex in around[end] if vertex != other]
-        if (
-            end in corners or len(beyond) != 1
-        ):  # continue straight on: twice the end, less the other
-            weights[end] -= 2 / 16
-            weights[other] += 1 / 16
-        else:
-            weights[beyond[0]] = weights.get(beyond[0], 0.0) - 1 / 16
-    return weights

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream.reconstruct.normals import vertex_normals
+from stream.geometry import vertex_normals
 from stream.reconstruct.template import boundary_loop
 
 if TYPE_CHECKING:

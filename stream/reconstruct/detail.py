@@ -17,8 +17,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import cg
 
-from stream.flatten import vertex_normals
-from stream.geometry import project, smoothstep
+from stream.geometry import project, smoothstep, vertex_normals
 from stream.reconstruct.registration import cotangent_laplacian
 from stream.reconstruct.template import loop_step
 

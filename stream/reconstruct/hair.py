@@ -15,8 +15,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from stream.geometry import project, transform_points
-from stream.reconstruct.normals import vertex_normals
+from stream.geometry import project, transform_points, vertex_normals
 from stream.reconstruct.template import EAR, FACE, NECK, SCALP
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from scipy.sparse.linalg import LinearOperator, cg, splu
 from scipy.spatial import cKDTree
 
 from stream.errors import UserError
-from stream.flatten import vertex_normals
+from stream.geometry import vertex_normals
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import SuperLU

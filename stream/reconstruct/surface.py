@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream.geometry import invert_rigid, transform_points
+from stream.geometry import invert_rigid, transform_points, vertex_normals
 from stream.raster import DepthRaster
 from stream.reconstruct.anchor import Anchors
 from stream.reconstruct.hair import HairShape
 from stream.reconstruct.maps import SIDE, HeadMaps, head_maps
-from stream.reconstruct.normals import vertex_normals
 from stream.reconstruct.plain_skin import plain_skin
 from stream.reconstruct.relief_of_face import FaceRelief
 from stream.reconstruct.template import EAR, EYES, FACE, MOUTH, NECK, Template

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from stream.geometry import project
+from stream.geometry import project, vertex_normals
 from stream.raster import DepthRaster
 from stream.reconstruct.chart import draw_chart
 from stream.reconstruct.complete import Chart, completed
-from stream.reconstruct.normals import vertex_normals
 from stream.reconstruct.template import boundary_loop
 from stream.reconstruct.visible import Visibility
 from stream.region import NodeGrid

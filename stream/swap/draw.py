@@ -35,6 +35,7 @@ _TINT, _TINT_IN_DARK, _DARK = 0.85, 0.25, (0.2, 0.6)
 # Grey hair or stubble is bluer than any skin, and as a share of a paler skin would be blue indeed.
 _TINT_OF_COOL, _COOL = 0.5, 0.3
 _FOLD_TINT = np.array([0.7, 1.0, 1.3])  # light in a fold has met skin more than once
+_SHADED = np.array([0.8, 1.0, 1.2])  # likewise of any skin in shade; black hair stays black
 _VERTEX = """
 #version 330
 uniform vec4 region;         // x0, y0, width, height in frame pixels
@@ -76,6 +77,7 @@ uniform float blur;          // levels of the texture's pyramid
 uniform float grazing;       // share of the stretch that makes it sharper
 uniform vec3 grey;           // shares of the channels in brightness
 uniform vec4 tint;           // most that is kept, share of it in the dark, dark from, to
+uniform vec3 shaded;         // exponents of skin in shade, that is not hair
 uniform vec2 cool;           // share of it in what is bluer than skin, and by how much surely is
 in vec2 place_uv;
 in vec3 factor;
@@ -107,7 +109,8 @@ void main() {
     float keep = tint.x * least / most * mix(tint.y, 1.0, smoothstep(tint.z, tint.w, shown));
     float cooler = (tinted.b - tinted.r) / plain;    // hair, stubble
     keep *= mix(1.0, cool.x, smoothstep(0.0, cool.y, cooler));
-    colour = vec4(factor * skin * mix(vec3(plain), tinted, keep) + added, opacity);
+    vec3 shade = pow(vec3(plain), mix(vec3(1.0), shaded, smoothstep(tint.z, tint.w, shown)));
+    colour = vec4(factor * skin * mix(shade, tinted, keep) + added, opacity);
 }
 """
 
@@ -143,6 +146,7 @@ class FaceDrawer:
         self._program["fold_range"].value = tuple(_FOLD_TINT * FOLD_RANGE * 255 / 256)
         self._program["detail"].value = 1
         self._program["tint"].value = (_TINT, _TINT_IN_DARK, *_DARK)
+        self._program["shaded"].value = tuple(_SHADED)
         self._program["cool"].value = (_TINT_OF_COOL, _COOL)
         triangles = drawn_triangles(model)
         self._used, numbers = np.unique(triangles, return_inverse=True)
@@ -278,7 +282,8 @@ def drawn_colours(texture: np.ndarray, light: np.ndarray, squeeze: float = 0.0) 
     keep = keep * (_TINT_IN_DARK + (1 - _TINT_IN_DARK) * smoothstep(shown, *_DARK))
     cooler = ((own[:, 2] / skin[:, 2] - own[:, 0] / skin[:, 0]) / shown[:, 0])[:, None]
     keep = keep * (1 - (1 - _TINT_OF_COOL) * smoothstep(cooler, 0.0, _COOL))
-    mixed = lighter * (shown + keep * (own / skin - shown))
+    warm = 1 + (_SHADED - 1) * smoothstep(shown, *_DARK)
+    mixed = (1 - keep) * (shown * lighter) ** warm + keep * lighter * own / skin
     return 255 * (factor * skin * mixed + added)
 
 

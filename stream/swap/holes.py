@@ -28,8 +28,8 @@ _CREASES = (
     _numbers("130 25 110 24 23 22 26 112 243 190 56 28 27 29 30 247"),
     _numbers("359 255 339 254 253 252 256 341 463 414 286 258 257 259 260 467"),
 )
-_INNER_LIPS = _numbers("78 95 88 178 87 14 317 402 318 324 308 415 310 311 312 13 82 81 80 191")
-_OUTER_LIPS = _numbers("61 146 91 181 84 17 314 405 321 375 291 409 270 269 267 0 37 39 40 185")
+INNER_LIPS = _numbers("78 95 88 178 87 14 317 402 318 324 308 415 310 311 312 13 82 81 80 191")
+OUTER_LIPS = _numbers("61 146 91 181 84 17 314 405 321 375 291 409 270 269 267 0 37 39 40 185")
 _MIDDLE_LIPS = [13, 14]
 BROWS = (
     _numbers("70 63 105 66 107 55 65 52 53 46"),
@@ -60,8 +60,8 @@ def kept_mask(shape: FaceShape, region: Region, settings: SwapSettings) -> np.nd
         shut = _shut(points[edge], points[crease])
         hole = points[edge] + shut * _SHUT_GROWN * (points[crease] - points[edge])
         _keep(mask, hole, _LID_MARGIN * unit, calm + shut * (_SHUT_SOFT - _CALM) * unit)
-    _keep(mask, points[_INNER_LIPS], _LIP_MARGIN * unit, calm)
-    _keep(mask, points[_OUTER_LIPS], 0.02 * unit if settings.mouth else 0.0, calm,
+    _keep(mask, points[INNER_LIPS], _LIP_MARGIN * unit, calm)
+    _keep(mask, points[OUTER_LIPS], 0.02 * unit if settings.mouth else 0.0, calm,
           1.0 if settings.mouth else _lip_share(points[_MIDDLE_LIPS], unit))  # fmt: skip
     if settings.keep_brows:
         for brow in BROWS:

@@ -44,7 +44,8 @@ _HEAD = 0.5  # of the face's size, to every side: the head with its hair
 _DARK_SIZE, _DARK_PERCENT, _CLEAR_BLACK = (128, 128), 0.5, 25.0
 _LEAST_WEIGHT = 0.15  # of what was completed, beside what was seen
 _LEAST_SEEN = 0.08  # of the skin
-_LIGHT_SHARE = 0.3  # of a new frame's light in what is used
+_LIGHT_SHARE = 0.3  # of a new frame in what is used
+_CHANGED = (0.02, 0.08)  # of the logarithm: a light that surely is the same, and another one
 _BLACK_EVERY = 5  # frames
 _MOST_HAZE = 0.6  # of the skin's brightness
 _BLUR = 0.09  # of the distance of the eyes: over which skin is averaged
@@ -75,20 +76,31 @@ class LightBasis:
         self._looks = self.functions[self.plain].astype(np.float32)
         self._slowness = slowness
 
-    def fit(self, colours: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
-        """Fit the light to colours of the plain skin.
+    def evidence(self, colours: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+        """Return what colours of the plain skin say of the light.
 
         Args:
             colours: (N, 3) 0…255.
             weights: (N,) how well each was seen.
 
         Returns:
-            (K, 3) coefficients of the logarithm; None where hardly anything is seen.
+            (L, L + 3) float32, the normal equations of the first functions, which can be averaged
+            over frames; None where hardly anything is seen.
         """
-        total = float(weights.sum())
-        if total < _LEAST_SEEN * len(self.plain):
+        if float(weights.sum()) < _LEAST_SEEN * len(self.plain):
             return None
-        return self._robust(np.log(colours + LIFT), weights)[0]
+        wanted = np.log(colours + LIFT).astype(np.float32)
+        return self._equations(wanted, self._robust(wanted, weights), _LIGHT_FUNCTIONS)
+
+    def light(self, evidence: np.ndarray) -> np.ndarray:
+        """Return the (K, 3) coefficients of the logarithm of a light, from its evidence."""
+        return self._solved(evidence)
+
+    def difference(self, light: np.ndarray, evidence: np.ndarray) -> float:
+        """Return by how much (of the logarithm) evidence differs from a light, where it was had."""
+        count = len(evidence)
+        normal, apart = evidence[:, :count], (self.light(evidence) - light)[:count]
+        return float(np.sqrt(max(np.einsum("kc,kl,lc->", apart, normal, apart), 0) / 3))
 
     def fit_tints(self, colours: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Fit light to a whole texture, with tints that may vary faster than its brightness.
@@ -103,33 +115,33 @@ class LightBasis:
         Returns:
             (K, 3) coefficients of the logarithm.
         """
-        wanted, weights = np.log(colours + LIFT), np.maximum(weights, _LEAST_WEIGHT)
-        _, share = self._robust(wanted, weights)
-        slow = self._solved(wanted, share, _LEFT_FUNCTIONS)
-        fast = self._solved(wanted, share, _FUNCTIONS, _TINT_STIFFNESS)
+        wanted = np.log(colours + LIFT).astype(np.float32)
+        share = self._robust(wanted, np.maximum(weights, _LEAST_WEIGHT))
+        slow = self._solved(self._equations(wanted, share, _LEFT_FUNCTIONS))
+        fast = self._solved(self._equations(wanted, share, _FUNCTIONS), _TINT_STIFFNESS)
         return fast + (slow - fast).mean(axis=1, keepdims=True)
 
-    def _robust(self, wanted: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (K, 3) coefficients, and the (N,) weights without what is astray."""
+    def _robust(self, wanted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return (N,) weights that add up to 1, less where the light is astray."""
         share = (weights / weights.sum()).astype(np.float32)
-        wanted = wanted.astype(np.float32)
-        for _ in range(_ROUNDS):
-            found = self._solved(wanted, share, _LIGHT_FUNCTIONS)
-            rest = np.abs(
-                self._looks[:, :_LIGHT_FUNCTIONS] @ found[:_LIGHT_FUNCTIONS] - wanted
-            ).mean(axis=1)
+        looks = self._looks[:, :_LIGHT_FUNCTIONS]
+        for _ in range(_ROUNDS - 1):
+            found = self._solved(self._equations(wanted, share, _LIGHT_FUNCTIONS))
+            rest = np.abs(looks @ found[:_LIGHT_FUNCTIONS] - wanted).mean(axis=1)
             share = (weights / weights.sum() / (1 + (rest / _ASTRAY) ** 2)).astype(np.float32)
-        return found, share
+        return share / share.sum()
 
-    def _solved(
-        self, wanted: np.ndarray, share: np.ndarray, count: int, stiffness: float = _STIFFNESS
-    ) -> np.ndarray:
-        """Return (K, 3) weighted least squares in the first functions; the others are 0."""
-        looks = self._looks[:, :count]
-        weighted = looks * share[:, None]
-        normal = weighted.T @ looks + share.sum() * stiffness * np.diag(self._slowness[:count])
+    def _equations(self, wanted: np.ndarray, share: np.ndarray, count: int) -> np.ndarray:
+        """Return (L, L + 3), of weighted least squares in the first L functions."""
+        weighted = self._looks[:, :count] * share[:, None]
+        return weighted.T @ np.hstack([self._looks[:, :count], wanted])
+
+    def _solved(self, equations: np.ndarray, stiffness: float = _STIFFNESS) -> np.ndarray:
+        """Return (K, 3) what solves equations; of the functions that they lack, 0."""
+        count = len(equations)
+        normal = equations[:, :count] + stiffness * np.diag(self._slowness[:count])
         found = np.zeros((_FUNCTIONS, 3), np.float32)
-        found[:count] = np.linalg.solve(normal, weighted.T @ wanted)
+        found[:count] = np.linalg.solve(normal, equations[:, count:])
         return found
 
     def at_vertices(self, coefficients: np.ndarray) -> np.ndarray:
@@ -173,6 +185,7 @@ class LiveLight:
 
     def __init__(self, basis: LightBasis) -> None:
         self._basis = basis
+        self._evidence: np.ndarray | None = None
         self._light: np.ndarray | None = None
         self._black, self._frames = 0.0, 0
 
@@ -209,7 +222,7 @@ class LiveLight:
             colours = blurred_colours(
                 region.crop(pixels), places - region[:2], _BLUR * shape.eyes_px
             )
-            self._follow(self._basis.fit(colours, weights))
+            self._follow(self._basis.evidence(colours, weights))
             # Up and to the sides: clothes may be darker than any haze, and have colours.
             self._follow_black(wide._replace(y1=region.y1).crop(pixels))
         goal = source if self._light is None else self._basis.at_vertices(self._light)
@@ -218,9 +231,18 @@ class LiveLight:
         return relit(goal, source, self._black)
 
     def _follow(self, found: np.ndarray | None) -> None:
-        if found is not None:
-            last = found if self._light is None else self._light
-            self._light = last + _LIGHT_SHARE * (found - last)
+        """Average the evidence, not the light: what comes into view is believed at once.
+
+        The more the light has changed, the faster it is followed: heads turn, lamps go on.
+        """
+        if found is None:
+            return
+        last, share = self._evidence, 1.0
+        if last is not None and self._light is not None:
+            change = self._basis.difference(self._light, found)
+            share = _LIGHT_SHARE + (1 - _LIGHT_SHARE) * float(smoothstep(change, *_CHANGED))
+            found = last + np.float32(share) * (found - last)
+        self._evidence, self._light = found, self._basis.light(found)
 
     def _follow_black(self, head: np.ndarray) -> None:
         """Look once in a while: haze comes and goes slowly."""

@@ -15,9 +15,9 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from stream.flatten import vertex_normals
-from stream.geometry import project, smoothstep
+from stream.geometry import project, smoothstep, vertex_normals
 from stream.smooth import OneEuro, SmoothSettings
+from stream.swap.brows import RestingBrows, brow_heights, brow_lift, eyes_mm, raised_brows
 from stream.swap.texture_map import SameModel
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _FALL_MM = 45.0  # from the face: how far scalp and neck follow its outline
 _NEAREST = 6  # tracked points that a vertex listens to
 _REACH_MM = 5.0
 _FAR_MM = 30.0  # beyond this the tracked points say nothing of a vertex
+_BROWS_SHARE = 2.0  # of the share of the shape, up to all: skin that is not stretched looks real
 _OPEN = {"jawOpen": 0.7, "eyeWideLeft": 0.8, "eyeWideRight": 0.8}  # lips and lids lie apart
 _STILL = SmoothSettings(min_cutoff=2.5, beta=30.0)
 
@@ -73,6 +74,8 @@ class _Known:
         neutral: (V, 3) mm, its head at rest.
         normals: (V, 3) of that.
         difference: (V, 3) mm from there to the source's head, as far as vertices go there.
+        raised: (20,) how far that raises the brows; see `stream.swap.brows`.
+        eyes_mm: distance of the outer corners of its eyes.
     """
 
     source: SourceFace
@@ -80,6 +83,8 @@ class _Known:
     neutral: np.ndarray
     normals: np.ndarray
     difference: np.ndarray
+    raised: np.ndarray
+    eyes_mm: float
 
 
 class ShapeBlender:
@@ -93,6 +98,7 @@ class ShapeBlender:
         self._model = model
         self._static = _static(SameModel(model))
         self._smooth = OneEuro(_STILL)
+        self._rest = RestingBrows()
         self._known: _Known | None = None
 
     @property
@@ -123,6 +129,7 @@ class ShapeBlender:
         moved = np.zeros_like(own_px)
         if share > 0:
             change = share * known.difference
+            change[:, 1] -= self._brows_rise(face, head, known, share)
             other_mm = own_mm + change @ pose[:3, :3].T
             moved = project(other_mm, camera) - project(own_mm, camera)
         drawn_px = own_px + moved
@@ -142,7 +149,11 @@ class ShapeBlender:
             neutral = self._model.shape(head.identity)
             difference = self._difference(head.identity, neutral, source)
             normals = vertex_normals(neutral, self._model.triangles)
-            known = self._known = _Known(source, head.identity, neutral, normals, difference)
+            eyes = eyes_mm(self._model, head)
+            raised = raised_brows(self._model, difference) / eyes
+            known = self._known = _Known(
+                source, head.identity, neutral, normals, difference, raised, eyes
+            )
         return known
 
     def _difference(
@@ -156,6 +167,13 @@ class ShapeBlender:
         scale, rotation, shift = similarity(points, model.points68(identity)[_ALIGNED])
         apart = scale * other @ rotation.T + shift - neutral
         return (self._static.follows[:, None] * apart).astype(np.float32)
+
+    def _brows_rise(self, face: Face, head: Head, known: _Known, share: float) -> np.ndarray:
+        """Return (V,) mm by which vertices rise so that the brows rest where the source's do."""
+        rest = self._rest(brow_heights(self._model, head, face.points_px[:, :2]))
+        most = min(1.0, _BROWS_SHARE * share)
+        rise = most * (known.source.brows - rest) - share * known.raised
+        return brow_lift(self._model) @ (known.eyes_mm * rise).astype(np.float32)
 
     def _residual(
         self, face: Face, own_mm: np.ndarray, camera: np.ndarray, eyes_px: float, time_s: float

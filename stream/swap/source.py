@@ -11,6 +11,7 @@ from stream.errors import UserError
 from stream.flatten import flatten
 from stream.head_model import load_head_model
 from stream.networks import Networks, NetworkSettings
+from stream.swap.brows import brow_heights
 from stream.swap.contrast import depth_of_darks
 from stream.swap.likeness import Likeness
 from stream.swap.shape import EYES_MM
@@ -23,6 +24,7 @@ from stream.swap.tension import Tension, fold_levels, folded_texels, softened, w
 from stream.swap.texture_complete import completed, with_margins, with_mouth_inside
 from stream.swap.texture_light import cast_shadow, display_from_linear
 from stream.swap.texture_map import label_map
+from stream.swap.texture_relief import without_relief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,6 +158,7 @@ def fused(
     whole = completed(albedo, lit, best.expected, model)
     expression = photos[int(np.argmax(trust))].head.expression
     whole, folds = without_folds(whole, folded_texels(Tension(model, expression), model, size))
+    whole = without_relief(whole, best.expected, model)
     whole = with_margins(with_mouth_inside(whole, best.level, model), model)
     texture = np.round(display_from_linear(whole)).astype(np.uint8)
     on_skin = (label_map(model, size) == _SKIN) & (seen > 0.5)
@@ -171,6 +174,7 @@ def fused(
         texture=texture,
         folds=fold_levels(softened(folds)),
         expression=expression,
+        brows=_brows(photos, trust, model),
         seen=np.round(255 * seen).astype(np.uint8),
         skin_mean=shown.mean(axis=0).astype(np.float32),
         skin_sd=shown.std(axis=0).astype(np.float32),
@@ -179,6 +183,11 @@ def fused(
         warnings=tuple(warnings),
         depth=_depth(photos[int(np.argmax(trust))]),
     )
+
+
+def _brows(photos: Sequence[SourcePhoto], trust: np.ndarray, model: HeadModel) -> np.ndarray:
+    heights = [brow_heights(model, photo.head, photo.face.points_px[:, :2]) for photo in photos]
+    return (trust @ np.stack(heights)).astype(np.float32)
 
 
 def _depth(photo: SourcePhoto) -> float:

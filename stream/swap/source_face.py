@@ -27,6 +27,7 @@ class SourceFace:
         expression: (E,) float32 face units of the photo, which make them.
         depth: how much darker than skin the darks about the eyes are in the photo; see
             `stream.swap.contrast`.
+        brows: (20,) float32, how high they lie; see `stream.swap.brows`.
         seen: (S, S) uint8, 255 where a photo showed the texel, 0 where it was completed.
         skin_mean: (3,) float32 mean colour of the skin in the texture, 0…255.
         skin_sd: (3,) float32 its spread.
@@ -40,6 +41,7 @@ class SourceFace:
     texture: np.ndarray
     folds: np.ndarray
     expression: np.ndarray
+    brows: np.ndarray
     seen: np.ndarray
     skin_mean: np.ndarray
     skin_sd: np.ndarray

@@ -10,9 +10,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
-from stream.flatten import vertex_normals
 from stream.frame import POINT_COUNT
-from stream.geometry import project, smoothstep, transform_points
+from stream.geometry import project, smoothstep, transform_points, vertex_normals
 from stream.swap.texture_map import SameModel
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def _trust(model: HeadModel, vertices: np.ndarray, points_mm: np.ndarray, head: 
 
 def _spread(model: HeadModel, wanted: np.ndarray, trust: np.ndarray) -> np.ndarray:
     """Return the smoothest offset (V, 3) near wanted ones (468, 3), trusted by (468,)."""
-    bending, points, carried = _surface(SameModel(model))
+    bending, points, carried = surface(SameModel(model))
     weighted = points.T @ sparse.diags(trust)
     offset = splu((bending + weighted @ points).tocsc()).solve(weighted @ wanted)
     for members, carriers in carried:
@@ -88,10 +87,15 @@ def _spread(model: HeadModel, wanted: np.ndarray, trust: np.ndarray) -> np.ndarr
 
 
 @lru_cache(maxsize=2)
-def _surface(
+def surface(
     key: SameModel,
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix, list[tuple[np.ndarray, np.ndarray]]]:
-    """Return what does not change from face to face: stiffness, points, and what goes along."""
+    """Return what does not change from face to face.
+
+    Returns:
+        (V, V) stiffness of the surface, (468, V) what reads the tracked points off the vertices,
+        and the vertices of each smaller island with those of the skin that carry it.
+    """
     model = key.model
     laplacian, island = _laplacian(model)
     bending = _STIFFNESS * (laplacian.T @ laplacian) + _RIDGE * sparse.identity(len(island))

@@ -16,9 +16,8 @@ from stream.flatten import (
     SampleGrid,
     flatten_by,
     sample_grid,
-    vertex_normals,
 )
-from stream.geometry import smoothstep, transform_points
+from stream.geometry import smoothstep, transform_points, vertex_normals
 from stream.pose import ray_rotation
 from stream.sight import EAR, EYES, FACE, HAIR, MOUTH, NECK, OCCLUDER
 from stream.swap.source_quality import Quality, judge
@@ -231,7 +230,7 @@ def _familiar(
     soft = cv2.GaussianBlur(logs, (0, 0), 0.004 * len(albedo))
     level = soft.mean(axis=2)
     hue = np.abs(soft - level[..., None]).max(axis=2)
-    bare, side = _bare_regions(SameModel(model), len(seen))
+    bare, side = bare_regions(SameModel(model), len(seen))
     strange = np.maximum(
         bare * smoothstep(np.abs(level) + 2 * hue, *_STRANGE),
         side * smoothstep(np.maximum(level, 0) + 2 * hue, *_STRANGE),
@@ -242,7 +241,7 @@ def _familiar(
 
 
 @lru_cache(maxsize=4)
-def _bare_regions(key: SameModel, size: int) -> tuple[np.ndarray, np.ndarray]:
+def bare_regions(key: SameModel, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return two (S, S) float32: 1 where a face has only plain skin, and on its sides."""
     model, points = key.model, key.model.points68()
     x, y, _ = model.vertices.T

@@ -30,6 +30,7 @@ from stream.swap.fade import Fade, turned_degrees
 from stream.swap.finish import Finish
 from stream.swap.glasses import Glasses
 from stream.swap.light import LiveLight, light_basis, texture_light
+from stream.swap.lips import Lips
 from stream.swap.occlude import Front, covered, look_in_front
 from stream.swap.rim import Rim, SourceRim
 from stream.swap.shape import ShapeBlender
@@ -62,6 +63,7 @@ class _Followed:
     fade: Fade = field(default_factory=Fade)
     darks: Darks = field(default_factory=Darks)
     rim: Rim = field(default_factory=Rim)
+    lips: Lips = field(default_factory=Lips)
     glasses: Glasses = field(default_factory=Glasses)
     region: Region | None = None  # of the head in the last frame
     front: Future[Front] | None = None  # being looked for in this frame
@@ -202,6 +204,8 @@ class Swapper(FramePath):
             moved = None if around is None else around.part(region, inner)
             cover = covering(drawn, shape, inner, hidden, moved, options)
             under = inner.crop(pixels).copy()
+            if not options.mouth:
+                followed.lips(under, drawn, shape, inner)
             if finish.learn(drawn, under, cover, shape.eyes_px):
                 drawn = draw()  # the first frame looks as the next ones will
             inner.crop(pixels)[:] = laid(finish(drawn, options), under, cover, level)

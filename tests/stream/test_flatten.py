@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stream.flatten import flatten, flatten_by, sample_grid, texture_uv, vertex_normals
-from stream.geometry import pinhole_camera, project, rotation_from_angles
+from stream.flatten import flatten, flatten_by, sample_grid, texture_uv
+from stream.geometry import pinhole_camera, project, rotation_from_angles, vertex_normals
 from stream.head_model import load_head_model
 from stream.swap.texture_map import label_map, texel_map
 

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from stream.far_side import ANGLES, at_angle, far_side_source, outline_radius
+from stream.directions import at_angle, outline_radius
 from stream.fill import pull_push
+from stream.following import border_share, follow_share
 from stream.frame import Head
 from stream.geometry import pinhole_camera, project, rigid_transform, rotation_from_angles
 from stream.gl import create_context
-from stream.hair_depth import HairDepth, HairSettings, border_share, follow_share
+from stream.hair_depth import HairDepth, HairSettings
 from stream.head_model import load_head_model
 from stream.raster import DepthRaster
 from stream.region import NodeGrid, Region
@@ -48,15 +49,6 @@ def test_front_depth_is_that_of_the_model_where_skin_is_seen(model, raster):
         column, row = GRID.nodes_from_frame @ np.r_[project(camera_points[point], head.camera), 1]
         seen = depth.front_mm[round(row), round(column)]
         assert seen == pytest.approx(camera_points[point, 2], abs=12)  # nodes lie 6 mm apart
-
-
-def test_the_far_side_lies_behind_and_meets_the_near_side_outside(model, raster):
-    depth = HairDepth(model, raster).estimate(mock_head(model), head_disc(GRID, 120), GRID)
-    assert (depth.back_mm >= depth.front_mm).all()
-    middle = depth.coverage[30:45, 35:48]
-    assert middle.min() == 1
-    assert (depth.back_mm - depth.front_mm)[30:45, 35:48].min() > 60
-    np.testing.assert_allclose(depth.back_mm[:, 0], depth.front_mm[:, 0], atol=0.1)
 
 
 def test_hair_grows_until_the_outline_of_the_person(model, raster):
@@ -115,21 +107,7 @@ def test_nothing_is_moved_in_over_the_lower_border(model):
 def test_a_turned_head_is_covered_too(model, raster, yaw):
     depth = HairDepth(model, raster).estimate(mock_head(model, yaw), head_disc(GRID, 120), GRID)
     assert 0.05 < depth.coverage.mean() < 0.6
-    assert np.isfinite(depth.back_source_px).all()
-
-
-def test_far_side_takes_its_colours_from_hair_near_the_outline():
-    centre = np.array([100.0, 100.0])
-    outline, hairline = np.full(ANGLES, 50.0), np.full(ANGLES, 35.0)
-    place = centre + np.array([[0, -20.0], [0, -49], [45, 0], [0, 45], [1, 0]])
-    source = (
-        far_side_source(place, centre, np.array([0.0, -1.0]), outline, hairline, outline) - centre
-    )
-    radius = np.linalg.norm(source, axis=1)
-    assert (radius > 30).all()
-    assert (radius < 48.5).all()
-    assert (source[:, 1] < 0).all()  # never from below the temples
-    np.testing.assert_allclose(source[0, 0], 0, atol=1e-4)
+    assert np.isfinite(depth.far.source_px).all()
 
 
 def test_outline_radius_of_a_circle_is_its_radius():

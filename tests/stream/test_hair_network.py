@@ -8,6 +8,7 @@ from stream.head_model import load_head_model
 from stream.raster import DepthRaster
 from stream.region import NodeGrid, Region
 from stream.sight import BODY, Sight
+from tests.stream.later import Later
 from tests.stream.test_hair_depth import mock_head
 
 GRID = NodeGrid.over(Region(120, 20, 520, 480), 64)
@@ -98,3 +99,16 @@ def test_once_it_has_settled_the_network_is_asked_less_often(model, raster):
     for _ in range(10):
         look(network, model)
     assert len(asked) == 8
+
+
+def test_beside_the_path_an_answer_counts_from_the_next_look_on(model, raster):
+    engine, other = Depths(670.0), Depths(670.0)
+    beside, at_once = HairNetwork(engine, raster, beside=Later()), HairNetwork(other, raster)
+    late, soon = [look(beside, model)], [look(at_once, model)]
+    engine.depth_mm = other.depth_mm = 690.0
+    for _ in range(10):
+        late.append(look(beside, model))
+        soon.append(look(at_once, model))
+    np.testing.assert_array_equal(late[0], soon[0])  # nothing was known before
+    assert soon[1][20, 20] > soon[0][20, 20] + 5
+    np.testing.assert_array_equal(late[1:], soon[:-1])

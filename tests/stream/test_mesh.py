@@ -11,6 +11,7 @@ from stream.mesh import build_mesh
 from stream.pose import HeadMotion
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.symmetry import hidden_half_share, mirrored_nodes, moved_nodes, with_mirror_half
+from tests.stream.far_surfaces import far_surface
 
 CAMERA = pinhole_camera(200, 200)
 GRID = NodeGrid.over(Region(40, 40, 160, 160), 25)
@@ -20,7 +21,8 @@ def mock_depth(front_mm=None, turn=1.0):
     shape = (GRID.rows, GRID.columns)
     front = np.full(shape, 600, np.float32) if front_mm is None else front_mm
     ones = np.ones(shape, np.float32)
-    return HeadDepth(GRID, front, front + 100, GRID.positions_px, ones, turn * ones, ones)
+    far = far_surface(GRID, front + 100, turn * ones, ones, CAMERA)
+    return HeadDepth(GRID, front, turn * ones, ones, far)
 
 
 def mock_matte(value=1.0):
@@ -45,7 +47,7 @@ def test_every_cell_is_two_triangles_of_the_near_side():
 def test_nothing_is_meshed_outside_the_matte_or_where_nothing_moves():
     empty = build_mesh(mock_depth(), mock_matte(0.0), CAMERA[0, 0])
     still = build_mesh(mock_depth(turn=0.0), mock_matte(), CAMERA[0, 0])
-    assert sum(triangles_of(empty).values()) == 0
+    assert triangles_of(empty) == {"solid": 0, "far": 2 * CELLS, "gap": 0, "near": 0}
     assert sum(triangles_of(still).values()) == 0
     assert still.resting.all()
     assert not empty.resting.any()
@@ -139,8 +141,9 @@ def test_matte_at_frame_and_at_nodes_agree_on_a_ramp():
     region = Region(40, 40, 160, 160)
     x = (np.arange(60) + 0.5) / 60
     matte = np.tile(x.astype(np.float32), (60, 1))
-    at_frame = matte_at_frame(matte, region, Region(70, 50, 130, 90)) / 255
-    want = (np.arange(70, 130) + 0.5 - 40) / 120
+    at_frame = matte_at_frame(matte, region) / 255
+    assert at_frame.shape == (120, 120)
+    want = (np.arange(120) + 0.5) / 120
     np.testing.assert_allclose(at_frame[10], want, atol=0.004)
     at_nodes = resample_to_nodes(matte, GRID)
     np.testing.assert_allclose(at_nodes[5, 1:-1], np.linspace(0, 1, 25)[1:-1], atol=0.02)

@@ -1,6 +1,7 @@
 import pytest
 from engine_models import network
 
+from engines.errors import NotShippedError
 from engines.spec import SPECS
 from stream.errors import UserError
 from stream.networks import Networks, NetworkSettings
@@ -36,3 +37,16 @@ def test_an_engine_that_cannot_run_here_is_an_error_with_a_remedy(weights):
     with pytest.raises(UserError) as raised:
         Networks(NetworkSettings(), "no-such-engine", weights)
     assert raised.value.remedy
+
+
+def test_networks_that_run_beside_the_path_take_one_thread(weights, monkeypatch):
+    asked = {}
+
+    def opened(spec, choice, *, threads, weights):
+        asked[spec.name] = threads
+        raise NotShippedError(spec.name, "this is a test", "none is needed")
+
+    monkeypatch.setattr("stream.networks.open_engine", opened)
+    Networks(NetworkSettings(), "auto", weights)
+    assert {name for name, threads in asked.items() if threads > 1} == {"refine"}
+    assert len(asked) == 4

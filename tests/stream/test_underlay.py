@@ -17,6 +17,7 @@ from stream.region import NodeGrid, Region
 from stream.sight import BODY, FACE, HAIR, NECK, Sight
 from stream.underlay import Underlay
 from stream.worn import mended
+from tests.stream.later import Later
 from tests.stream.test_hair_depth import mock_head
 
 REGION = Region(120, 20, 520, 480)
@@ -151,6 +152,21 @@ def test_looks_are_averaged(model, raster):
     levels = [float(sheet.gain.mean()) for sheet in later]
     assert levels[-1] < 0.75 * levels[0]
     assert levels == sorted(levels, reverse=True)
+
+
+def test_what_is_found_beside_is_known_in_the_next_frame(model, raster):
+    scene = Scene(model, raster)
+    underlay, at_once = Underlay(model, 110.0, Later()), Underlay(model, 110.0)
+    given = (scene.head, scene.depth, scene.matte, scene.sight)
+    dark = scene.picture // 2
+    levels, want = [], []
+    for frame in range(24):
+        picture = (dark if frame else scene.picture).copy()
+        levels.append(float(underlay.sheet(picture, *given).gain.mean()))
+        want.append(float(at_once.sheet(picture, *given).gain.mean()))
+        picture[:] = 255  # it is drawn into meanwhile
+    assert levels[0] == want[0] == want[7] > want[8] > want[16]
+    assert levels[1:] == want[:-1]
 
 
 def test_a_collar_that_is_taken_for_a_neck_gives_no_colours(model, raster):

@@ -10,6 +10,7 @@ from stream.mesh import build_mesh
 from stream.pose import HeadMotion
 from stream.region import NodeGrid, Region
 from stream.warp import Warp, antialiased
+from tests.stream.far_surfaces import far_surface
 
 SIZE = (150, 131)
 REGION = Region(20, 10, 116, 122)
@@ -38,9 +39,8 @@ def _scene(nodes=24, soft=True):
     radius = np.linalg.norm(grid.positions_px - centre, axis=-1) / 38
     bulge = np.sqrt(np.clip(1 - radius**2, 0, 1)).astype(np.float32)
     turn = np.clip(1.6 - radius, 0, 1).astype(np.float32)
-    depth = HeadDepth(
-        grid, 600 - 80 * bulge, 600 + 80 * bulge, grid.positions_px, bulge, turn, bulge
-    )
+    far = far_surface(grid, 600 + 80 * bulge, turn, bulge, camera)
+    depth = HeadDepth(grid, 600 - 80 * bulge, turn, bulge, far)
     y, x = np.mgrid[REGION.y0 : REGION.y1, REGION.x0 : REGION.x1] + 0.5
     distance = np.hypot(x - centre[0], y - centre[1]) / 38
     alpha = np.clip((1.05 - distance) * (12 if soft else 1e6), 0, 1)
@@ -147,3 +147,9 @@ def test_hard_outlines_are_softened_and_soft_ones_left():
     assert 0 < out[10, 10, 0] < 200
     np.testing.assert_array_equal(out[:, 12:], drawn[:, 12:, :3])
     np.testing.assert_array_equal(out[:, :8], drawn[:, :8, :3])
+
+
+def test_a_picture_without_an_outline_stays_as_it_is():
+    drawn = np.random.default_rng(4).integers(0, 255, (20, 40, 4), dtype=np.uint8)
+    drawn[..., 3] = 255  # all head
+    np.testing.assert_array_equal(antialiased(drawn, np.zeros((20, 40), np.uint8)), drawn[..., :3])

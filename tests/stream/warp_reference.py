@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stream.geometry import project
+from stream.geometry import project, smoothstep
 from stream.mesh import HeadMesh, Sheet
 from stream.pose import HeadMotion
 from stream.region import Region
@@ -51,6 +51,8 @@ def draw(
         source = sheet.colours_px.reshape(-1, 2).astype(float) - corner
         target, z = moved_nodes(sheet, motion, camera, presence)
         target, opacity = target - corner, sheet.opacity.ravel()
+        if sheet.kind == "far":
+            opacity = opacity * _far_opacity(sheet, target, motion, camera, corner)
         for triangle in sheet.triangles:
             _triangle(
                 out, nearest, covered, layer, source, opacity, target, z, triangle, sheet.kind
@@ -81,8 +83,8 @@ def _triangle(out, nearest, covered, layer, source, opacity, target, z, triangle
     alpha = here[:, 3:] / 255
     cover = (weights @ opacity[triangle])[:, None]
     if kind == "far":
-        alpha = np.clip((alpha - 0.98) / 0.02, 0, 1)
-        here[:, :3] *= alpha
+        own, alpha = np.maximum(alpha, 1e-6), smoothstep(alpha, 0.5, 0.9)
+        here[:, :3] *= alpha / own
     if kind in ("far", "mirror"):
         alpha, here = alpha * cover, here * cover
     drawn = (alpha[:, 0] >= 0.002) & (deep <= nearest[rows, columns])
@@ -90,6 +92,18 @@ def _triangle(out, nearest, covered, layer, source, opacity, target, z, triangle
     out[rows, columns] = here[drawn, :3] + (1 - alpha[drawn]) * out[rows, columns]
     nearest[rows, columns] = deep[drawn]
     covered[rows, columns] = np.maximum(covered[rows, columns], alpha[drawn, 0])
+
+
+def _far_opacity(sheet, target, motion, camera, corner):
+    """Fade the far side where it turns out of sight, and where it hardly moved, node by node."""
+    share = sheet.share.ravel().astype(float)
+    rotations = motion.blended(share, 0 * share)[:, :3, :3]
+    normals = np.einsum("nij,nj->ni", rotations, sheet.gain.reshape(-1, 3))
+    rays = np.c_[(target + corner - camera[:2, 2]) / np.diag(camera)[:2], np.ones(len(target))]
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    facing = -(normals * rays).sum(axis=1) / np.linalg.norm(normals, axis=1)
+    turn = share * np.linalg.norm(motion.axis_angle)
+    return smoothstep(facing, 0.0, 0.25) * smoothstep(turn, 0.0, 0.07)
 
 
 def _towards_far(place, source, edges):

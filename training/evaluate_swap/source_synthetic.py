@@ -31,10 +31,11 @@ from stream.head_model import load_head_model
 from stream.media import write_picture
 from stream.networks import Networks, NetworkSettings
 from stream.swap.source_photo import PhotoReader, PhotoSpec
-from stream.swap.source_skin import front_of_face, photo_skin
+from stream.swap.source_skin import PhotoSkin, front_of_face, photo_skin
 from stream.swap.texture_complete import completed
-from stream.swap.texture_light import display_from_linear, linear_from_display
+from stream.swap.texture_light import cast_shadow, display_from_linear, linear_from_display
 from stream.swap.texture_map import label_map
+from stream.swap.texture_relief import without_relief
 from training.synthetic.backgrounds import BackgroundLibrary
 from training.synthetic.degrade import photograph
 from training.synthetic.lighting import LightLibrary
@@ -144,7 +145,8 @@ def measure(shots: Shots, reader: PhotoReader, folder: Path) -> dict[str, float]
     skin = (label_map(model, SIZE) == 1) & (front_of_face(model, SIZE) > 0)
     found: dict[str, float] = {}
 
-    def skin_of(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def skin_of(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, PhotoSkin]:
+        """Return a texture as it is drawn, as it is in the picture, and what is between."""
         path = folder / "shot.png"
         write_picture(path, pixels)
         (photo,) = reader.read([PhotoSpec(path)])
@@ -154,20 +156,25 @@ def measure(shots: Shots, reader: PhotoReader, folder: Path) -> dict[str, float]
             model.shape(photo.head.identity, photo.head.expression) + one.offset_mm,
         )
         raw = flatten(pixels, vertices, photo.head.camera, model, SIZE)
-        return one.albedo, linear_from_display(raw.colours), one.seen, one.expected
+        lit = one.seen * (1 - cast_shadow(one.albedo, one.seen))
+        drawn = without_relief(completed(one.albedo, lit, one.expected, model), one.expected, model)
+        return drawn, linear_from_display(raw.colours), one
 
     first, second = (skin_of(pixels) for pixels in shots.lit)
-    both = skin & (np.minimum(np.minimum(first[2], second[2]), shots.seen) > 0.7)
-    for name, kind in (("after", 0), ("before", 1)):
-        found[f"two lights, {name}"] = distance(first[kind], second[kind], both, both)
-        to_truth = [distance(one[kind], shots.truth, both, both) for one in (first, second)]
+    in_both = np.minimum(first[2].seen, second[2].seen)
+    both = skin & (np.minimum(in_both, shots.seen) > 0.7)
+    pairs = {"after": (first[0], second[0]), "before": (first[1], second[1])}
+    for name, pair in pairs.items():
+        found[f"two lights, {name}"] = distance(*pair, both, both)
+        to_truth = [distance(each, shots.truth, both, both) for each in pair]
         found[f"from truth, {name}"] = float(np.mean(to_truth))
-    albedo, raw, seen, expected = skin_of(shots.turned)
+    drawn, raw, turned = skin_of(shots.turned)
+    albedo, seen = turned.albedo, turned.seen
     known = skin & (seen > 0.7) & (shots.seen > 0.7)
     hidden = skin & (seen < 0.2) & (shots.seen > 0.5)
     found["hidden share"] = float(hidden.sum() / skin.sum())
     ways = {
-        "completed": completed(albedo, seen, expected, model),
+        "as drawn": drawn,
         "plain mirror": pull_push(*_plain_mirror(albedo, seen)),
         "smooth fill": pull_push(albedo, seen),
         "mirror, light kept": pull_push(*_plain_mirror(raw, seen)),

@@ -155,11 +155,23 @@ def test_what_cannot_be_shown_is_limited(model, director):
     rest = measured(model)
     act = director.act(measured(model, angles=(70.0, 60.0, 80.0)), rest, 1.0)
     turn = act.angles - director.rest().angles
-    assert turn[0] < 31
+    assert turn[0] < 26
     assert turn[1] < 19
     assert turn[2] < 31
     far = director.act(measured(model, place=(400.0, -300.0, 300.0)), rest, 1.0)
     assert np.abs(far.shift_mm).max() < 61
+
+
+def test_turn_to_a_side_can_be_limited_more_or_less(model):
+    head, rest = seen(model)[1], measured(model)
+    for most in (10.0, 30.0):
+        director = Director(head, model, 0.0, BELIEVED, absolute=False, most_yaw=most)
+        turns = [
+            director.act(measured(model, angles=(yaw, 0.0, 0.0)), rest, 1.0).angles[0]
+            for yaw in (-60.0, 0.7 * most, 60.0)
+        ]
+        assert turns == pytest.approx([-most, 0.7 * most, most], abs=0.4)
+    assert unseen_limit(0.0, 15.0) == unseen_limit(10.0, 15.0) == 15.0
 
 
 def test_hidden_side_is_turned_to_less():
@@ -181,6 +193,14 @@ def test_closed_and_open_eyes(model, director):
     assert closed.eyes == (0.0, 0.0)
     wide = director.act(replace(rest, eyes=rest.eyes * 3), rest, 1.0)
     assert 1.0 < wide.eyes[0] <= 1.2
+
+
+def test_eyes_blink_together_unless_one_winks(model, director):
+    rest = measured(model)
+    for shares, wanted in (((0.4, 0.2), (0.3, 0.3)), ((0.2, 1.0), (0.2, 1.0))):
+        opened = 0.15 + 0.85 * np.array(shares)  # lids that are shut are read as 0.15 of rest
+        act = director.act(replace(rest, eyes=opened * rest.eyes), rest, 1.0)
+        assert act.eyes == pytest.approx(wanted, abs=0.01)
 
 
 def test_motion_of_an_act_gives_its_angles(model, director):

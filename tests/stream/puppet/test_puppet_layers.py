@@ -18,11 +18,12 @@ from stream.puppet.layers import (
     firmer_matte,
     laid_over,
     moving_layer,
+    without_told_background,
 )
 from stream.puppet.painted import mouth_look, painted_mouth
 from stream.puppet.portrait import wears_glasses
 from stream.region import Region
-from stream.sight import BACKGROUND, BODY, FACE, NECK, OCCLUDER, Sight
+from stream.sight import BACKGROUND, BODY, FACE, HAIR, NECK, OCCLUDER, Sight
 
 RNG = np.random.default_rng(5)
 
@@ -254,7 +255,7 @@ def test_shut_mouth_gets_teeth_in_the_light_of_the_face():
 def test_open_mouth_keeps_what_the_photo_shows():
     picture = np.repeat(RNG.integers(60, 220, (240, 160, 1), dtype=np.uint8), 3, axis=2)
     border = mouth_border(24.0)
-    look = mouth_look(np.full(3, 150.0), None, None, 1)
+    look = mouth_look(np.full(3, 150.0), None, np.full(3, 170.0), 1)
     (_, window), (skull, _), (own, _) = mouth_pictures(picture, border, 1.6, look, False)
     x, y = 80 - window.x0, 80 - window.y0
     inside = np.s_[y - 8 : y + 9, x - 12 : x + 13]
@@ -262,6 +263,16 @@ def test_open_mouth_keeps_what_the_photo_shows():
     assert (skull[inside][..., 3] == 255).all()
     assert skull[-3, x, 3] == own[-3, x, 3] == 0
     assert (own[inside] == skull[inside]).all()
+
+
+def test_what_is_no_teeth_does_not_hang_in_a_mouth_that_opens_wide():
+    picture, border = open_mouth((60, 20, 20))
+    look = mouth_look(np.array([190.0, 140, 120]), None, None, 1)
+    shut = mouth_pictures(picture, border, 1.6, look, True)
+    (_, window), (skull, _), (own, _) = mouth_pictures(picture, border, 1.6, look, False)
+    assert (skull == shut[1][0]).all()
+    x, y = 80 - window.x0, 80 - window.y0
+    assert (own[y, x] == (60, 20, 20, 255)).all()
 
 
 def open_mouth(colour):
@@ -285,7 +296,7 @@ def test_teeth_have_the_colour_that_the_photo_shows():
 
 def test_no_lip_stays_on_the_teeth_when_it_leaves_them():
     picture, border = open_mouth((231, 224, 190))
-    look = mouth_look(np.array([190.0, 140, 120]), None, None, 1)
+    look = mouth_look(np.array([190.0, 140, 120]), None, np.array([231.0, 224, 190]), 1)
     (_, window), (skull, _), _ = mouth_pictures(picture, border, 1.6, look, False)
     shown = skull[..., 3] > 250
     x, y = 80 - window.x0, 80 - window.y0
@@ -301,6 +312,10 @@ def test_white_of_the_eyes_tells_the_light_on_teeth():
         for white in (np.full(3, 200.0), np.array([200.0, 170, 90]))
     )
     assert warm[2] / warm[0] < 0.75 * plain[2] / plain[0]
+    red, none = (
+        mouth_look(skin, white, None, 1).tooth for white in (np.array([90.0, 50, 45]), None)
+    )
+    assert red == pytest.approx(none, rel=0.1)  # in the shadow of lids they tell nothing
     picture = np.full((120, 160, 3), (190, 150, 110), np.uint8)
     turn = np.linspace(0, 2 * np.pi, 17)[:16]
     border = np.stack([80 + 40 * np.cos(turn), 60 + 16 * np.sin(turn)], axis=1)
@@ -323,6 +338,19 @@ def test_mouths_differ_and_darken_towards_their_corners():
     assert np.abs(rows[0] - rows[2]).max() > 40
     line = rows[0][99, :, :3].mean(axis=1)
     assert line[95:106].mean() > 1.6 * line[65:70].mean()
+
+
+def test_a_notch_of_wall_is_no_person_but_hair_is_left_to_the_matte():
+    square, person = np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32)
+    labels = np.zeros((9, 256, 256), np.float32)
+    labels[FACE], labels[BACKGROUND, 100:140, 40:60] = 1, 1
+    labels[BACKGROUND, 10:30, 40:60], labels[HAIR, 10:30, 60:80] = 1, 1
+    matte = np.full((512, 512), 255, np.uint8)
+    assert without_told_background(matte, Sight(square, person)) is matte
+    kept = without_told_background(matte, Sight(square, person, labels))
+    assert kept[240, 100] == 0  # the notch
+    assert kept[40, 118] == 255  # wall between strands
+    assert kept[300, 300] == 255
 
 
 def test_glasses_are_things_around_the_eyes():

@@ -1,3 +1,4 @@
+import inspect
 import logging
 from dataclasses import replace
 
@@ -6,6 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from stream.cli import run_command
+from stream.cli_puppet import puppet
 from stream.errors import UserError
 from stream.frame import Frame
 from stream.media import open_source, read_picture
@@ -13,6 +16,7 @@ from stream.media.base import StreamInfo
 from stream.pose import PoseRequest
 from stream.puppet import path as puppet_module
 from stream.puppet import portrait as portrait_module
+from stream.puppet.figure import _jaw
 from stream.puppet.path import Puppeteer, PuppetOptions, puppet_path
 from stream.puppet.portrait import read_photo
 from stream.session import Job, perform
@@ -97,10 +101,11 @@ def test_smooth_outlines_are_the_same_picture_with_softer_steps(path):
         both = [path._figure.draw(act), path._figure.draw(act, smooth=True)]
         assert psnr(*both) > 30
         changed = np.abs(both[0].astype(int) - both[1]).max(axis=2) > 16
+        changed[: int(path._figure.points_px(rest)[33, 1])] = False  # hair fades anyway
         for number, one in enumerate(both):
             detail = np.abs(one - cv2.GaussianBlur(one.astype(float), (0, 0), 1.0))
             rough[number] += detail[changed].mean()
-    assert rough[1] < rough[0]  # outlines of the matte are soft in both, folds in one
+    assert rough[1] < 0.95 * rough[0]  # outlines of the matte are soft in both, folds in one
 
 
 def test_turned_head_moves_as_expected(path):
@@ -237,3 +242,18 @@ def test_background_is_the_photos_own_until_the_head_moves(path, frames):
     again = figure.draw(rest).astype(int)
     assert (at_rest == again).all()
     assert np.abs(moved - at_rest).max() > 40
+
+
+def test_a_face_ends_in_its_jaw_before_clothes_alone(path):
+    fields, portrait = path._figure._fields, path._portrait
+    for cover in (0, 255):
+        around = _jaw(fields, replace(portrait, clothes=np.full_like(portrait.clothes, cover)))
+        assert around[152] == (cover > 0)  # chin
+        assert around[10] == around[234] == 0  # forehead, and beside an ear
+
+
+def test_a_turn_that_no_photo_allows_is_refused(tmp_path):
+    with pytest.raises(UserError, match="--most-yaw is 40"):
+        run_command(["puppet", FACE, DEMO, str(tmp_path / "out.mp4"), "--most-yaw", "40"])
+    told = inspect.signature(puppet).parameters["most_yaw"].default
+    assert told == PuppetOptions().most_yaw

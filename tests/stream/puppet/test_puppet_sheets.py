@@ -10,11 +10,12 @@ from stream.frame import Head
 from stream.geometry import pinhole_camera, rigid_transform
 from stream.hair_depth import HeadDepth
 from stream.mesh import Sheet, build_mesh
-from stream.puppet.grain import skin_grain
-from stream.puppet.portrait import _with_hidden_skin
+from stream.puppet.grain import grained_background, skin_grain
+from stream.puppet.portrait import _neck_under_clothes, _with_hidden_skin
 from stream.puppet.sheets import drawn_sheets, without_covered
 from stream.region import NodeGrid, Region
-from stream.sight import HAIR, Sight
+from stream.sight import HAIR, NECK, Sight
+from tests.stream.far_surfaces import far_surface
 
 CAMERA = pinhole_camera(200, 200)
 FOCAL = float(CAMERA[0, 0])
@@ -26,8 +27,9 @@ def half_a_ball(nodes=41):
     shape = (grid.rows, grid.columns)
     deep_px = 1.5 * np.maximum(np.linspace(0, 200, grid.columns) - 140, 0)
     front = np.tile(600 + deep_px * 600 / FOCAL, (grid.rows, 1)).astype(np.float32)
-    ones, places = np.ones(shape, np.float32), grid.positions_px
-    depth = HeadDepth(grid, front, front, places, 0 * ones, ones, ones)
+    ones = np.ones(shape, np.float32)
+    far = far_surface(grid, front + 100, ones, 0 * ones, CAMERA)
+    depth = HeadDepth(grid, front, ones, ones, far)
     return build_mesh(depth, ones, FOCAL)
 
 
@@ -121,3 +123,31 @@ def test_grain_is_that_of_the_better_seen_cheek_and_goes_on_in_itself():
     form = cv2.resize(np.array([[90, 200]], np.uint8), (200, 200))
     shaded = np.repeat(form[..., None], 3, axis=2)
     assert skin_grain(shaded, points)[..., :3].astype(float).std() < 1  # form is no grain
+
+
+def test_a_guessed_wall_is_as_rough_as_what_is_seen_of_it():
+    rng = np.random.default_rng(3)
+    wall = np.clip(rng.normal(150, 6, (120, 160, 3)), 0, 255).round().astype(np.uint8)
+    wall[20:40, :30] = 20  # a lamp, whose edges are no grain
+    picture, plate = wall.copy(), wall.copy()
+    picture[30:, 50:110], plate[30:, 50:110] = (90, 60, 50), 150
+    grained = grained_background(picture, plate)
+    inside, outside = np.s_[60:110, 54:106], np.s_[60:110, 112:158]
+    assert (grained[:, :46] == wall[:, :46]).all() and (grained[:, 114:] == wall[:, 114:]).all()
+    assert grained[inside].std() == pytest.approx(wall[outside].std(), rel=0.35)
+    assert np.abs(grained[inside].astype(int) - 150).max() < 40
+    assert (grained_background(plate, plate) == plate).all()
+
+
+def test_what_a_bowed_head_meets_clothes_with_stays_behind_them():
+    mesh = half_a_ball()
+    shape = mesh.depth.front_mm.shape
+    worn, labels = np.zeros(shape, np.float32), np.zeros((9, 64, 64), np.float32)
+    worn[35:] = 1
+    labels[HAIR, :, 56:], labels[NECK, 30:40, 20:30] = 1, 1
+    sight = Sight(np.zeros((64, 64, 3), np.uint8), np.ones((64, 64), np.float32), labels)
+    for sheet in _neck_under_clothes(mesh, worn, sight, node_mm=10.0).sheets:
+        back = sheet.yield_mm - mesh.sheet(sheet.kind).yield_mm
+        back = back.reshape(shape) - (60 if sheet.kind == "gap" else 0)
+        assert back[38, 10] == back[33, 10] == back[22, 16] == 90  # clothes, near them, the neck
+        assert back[10, 10] == back[33, 39] == 0  # the head, and hair, which hangs before them

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stream.flatten import vertex_normals
+from stream.geometry import vertex_normals
 from stream.reconstruct.detail import (
     DetailSettings,
     Rings,

@@ -7,6 +7,7 @@ from stream.frame import Face, Head
 from stream.geometry import pinhole_camera, project, rigid_transform, rotation_from_angles
 from stream.head_model import load_head_model
 from stream.region import Region
+from stream.swap.brows import brow_heights
 from stream.swap.occlude import Front
 from stream.swap.shape import ShapeBlender
 from stream.swap.source_face import SourceFace
@@ -41,6 +42,7 @@ def source(identity=None, seen=255):
         texture=np.full((128, 128, 3), (200, 160, 140), np.uint8),
         folds=np.full((128, 128), 128, np.uint8),
         expression=np.zeros(len(MODEL.expression_names), np.float32),
+        brows=brow_heights(MODEL, head(), face_of(head()).points_px[:, :2]),
         seen=np.full((128, 128), seen, np.uint8),
         skin_mean=np.zeros(3, np.float32),
         skin_sd=np.zeros(3, np.float32),

@@ -96,6 +96,40 @@ def test_an_even_source_takes_the_light_of_the_frame():
     assert np.abs(200 - wanted[inner, 0]).mean() > 25  # it was not so before
 
 
+def skin_over_time(frames, shapes):
+    """The mean colour that an even source's skin has in the last frame."""
+    basis = light_basis(MODEL)
+    flat = np.broadcast_to(np.log(np.array([200.0, 160.0, 140.0]) + 12), MODEL.vertices.shape)
+    follow, options = LiveLight(basis), SwapSettings()
+    for frame, shape in zip(frames, shapes, strict=True):
+        light = follow(frame, shape, None, flat, options)
+    drawn = light[:, :3] * np.array([200.0, 160.0, 140.0]) + 255 * light[:, 3:6]
+    return drawn[basis.plain]
+
+
+def test_a_lamp_that_goes_on_is_followed_at_once_and_a_flicker_is_not():
+    shape, _ = shaped()
+    dark, bright, flicker = (lit_frame(shape, level, level) for level in (80, 200, 82))
+    shapes = [shape] * 6
+    inner = light_basis(MODEL).inner > 0.9
+    lit = skin_over_time([dark] * 5 + [bright], shapes)[inner, 0].mean()
+    assert lit == pytest.approx(200, abs=12)
+    still = skin_over_time([dark] * 5 + [flicker], shapes)[inner, 0].mean()
+    assert still == pytest.approx(80.6, abs=0.7)
+
+
+def test_a_cheek_that_comes_into_view_shows_its_own_light():
+    away, _ = shaped(yaw=-50.0)
+    front, _ = shaped()
+    frames = [lit_frame(away, 150, 150)] * 8 + [lit_frame(front, 90, 150)]
+    seen = skin_over_time(frames, [away] * 8 + [front])
+    alone = skin_over_time(frames[-1:], [front])
+    basis = light_basis(MODEL)
+    hidden = (away.facing[basis.plain] < 0.1) & (basis.inner > 0.9)
+    assert hidden.sum() > 20
+    assert np.abs(seen - alone)[hidden].mean() < 12
+
+
 def test_a_hand_before_the_face_does_not_colour_it():
     shape, _ = shaped()
     frame = lit_frame(shape, 150, 150)
