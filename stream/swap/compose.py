@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from stream.head_model import HeadModel
     from stream.swap.options import SwapSettings
     from stream.swap.shape import FaceShape
-    from stream.swap.surround import Surround
 
 AROUND, CLOSE = 0.22, 0.01  # of the face's size: margin of what may change, and of the face
 _SNAP_PX = 16
@@ -61,7 +60,6 @@ def covering(
     shape: FaceShape,
     region: Region,
     hidden: np.ndarray | None,
-    around: Surround | None,
     settings: SwapSettings,
 ) -> np.ndarray:
     """Return (h, w) uint8 how far the drawn face covers the frame.
@@ -70,15 +68,14 @@ def covering(
         drawn: (h, w, 4) uint8; the fourth channel says where the face was drawn.
         shape: its geometry.
         region: where it lies in the frame.
-        hidden: (h, w) uint8, what is in front of the face in the frame, or None.
-        around: how the frame is warped under the face; what is in front goes with it.
+        hidden: (h, w) uint8, what is in front of the face, where it lies under it, or None.
         settings: `mouth`, `keep_brows` and `softness` are used.
     """
     cover = cv2.extractChannel(drawn, 3)
     cover = cv2.min(cover, _rim(cover, shape.eyes_px, settings.softness))
     cover = _less(cover, kept_mask(shape, region, settings))
     if hidden is not None:
-        cover = _less(cover, hidden if around is None else around.of(hidden, region[:2]))
+        cover = _less(cover, hidden)
     return cover
 
 

@@ -2,7 +2,7 @@
 
 Lips are mixed from source and target (`stream.swap.holes`), so that they open and close as the
 target's do. Lipstick, or its absence, would be mixed, too; so the target's are dyed beforehand, by
-most of what the mean colours of both differ by, followed over time.
+half of what the mean colours of both differ by, followed over time.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ class Lips:
         self._dye: np.ndarray | None = None
 
     def __call__(
-        self, under: np.ndarray, drawn: np.ndarray, shape: FaceShape, region: Region
-    ) -> None:
+        self, under: np.ndarray, drawn: np.ndarray, shape: FaceShape, region: Region,
+        hidden: np.ndarray | None,
+    ) -> None:  # fmt: skip
         """Give the target's lips the colour of the source's, in place.
 
         Args:
@@ -47,18 +48,21 @@ class Lips:
             drawn: (h, w, 4) uint8, the drawn face.
             shape: its geometry.
             region: where both lie in the frame.
+            hidden: (h, w) uint8, what is in front of the face, or None.
         """
         corner = np.array([region.x0, region.y0]) + 0.5
         contours = [shape.points_px[part] - corner for part in (OUTER_LIPS, INNER_LIPS)]
         soft = max(0.6, _SOFT * shape.eyes_px)
         low = np.maximum(np.floor(contours[0].min(axis=0) - 3 * soft).astype(int), 0)
-        high = np.ceil(contours[0].max(axis=0) + 3 * soft).astype(int) + 1
+        high = np.maximum(np.ceil(contours[0].max(axis=0) + 3 * soft).astype(int) + 1, 0)
         part = (slice(low[1], high[1]), slice(low[0], high[0]))
         lips = np.zeros(under[part].shape[:2], np.uint8)
         if lips.size == 0:
             return
         fixed = [np.round((one - low) * 2**_SUBPIXEL_BITS).astype(np.int32) for one in contours]
         cv2.fillPoly(lips, fixed, 255, cv2.LINE_AA, _SUBPIXEL_BITS)  # what both enclose is left out
+        if hidden is not None:
+            lips = cv2.multiply(lips, cv2.bitwise_not(hidden[part]), scale=1 / 255)
         self._follow(under[part], drawn[part], lips)
         if self._dye is not None:
             share = cv2.GaussianBlur(lips, (0, 0), soft) * np.float32(1 / 255)

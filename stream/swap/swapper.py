@@ -202,10 +202,12 @@ class Swapper(FramePath):
         with stage("composite"):
             hidden = self._hidden(frame, shape, inner, front, followed)
             moved = None if around is None else around.part(region, inner)
-            cover = covering(drawn, shape, inner, hidden, moved, options)
+            if hidden is not None and moved is not None:
+                hidden = moved.of(hidden, inner[:2])
+            cover = covering(drawn, shape, inner, hidden, options)
             under = inner.crop(pixels).copy()
             if not options.mouth:
-                followed.lips(under, drawn, shape, inner)
+                followed.lips(under, drawn, shape, inner, hidden)
             if finish.learn(drawn, under, cover, shape.eyes_px):
                 drawn = draw()  # the first frame looks as the next ones will
             inner.crop(pixels)[:] = laid(finish(drawn, options), under, cover, level)

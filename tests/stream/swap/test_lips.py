@@ -28,9 +28,9 @@ def lower_lip(shape):
     return np.round(shape.points_px[[14, 17]].mean(axis=0)).astype(int)
 
 
-def dyed(own, source, shape):
+def dyed(own, source, shape, hidden=None):
     under = face(shape, own)
-    Lips()(under, drawn_face(shape, source), shape, REGION)
+    Lips()(under, drawn_face(shape, source), shape, REGION, hidden)
     return under
 
 
@@ -64,5 +64,11 @@ def test_lips_off_the_frame_are_no_matter():
     shape, _ = shaped(expression=OPEN)
     far = Region(0, 0, 40, 40)
     under = np.full((40, 40, 3), SKIN, np.uint8)
-    Lips()(under, np.dstack([under, np.full((40, 40), 255, np.uint8)]), shape, far)
+    Lips()(under, np.dstack([under, np.full((40, 40), 255, np.uint8)]), shape, far, None)
     assert (under == SKIN).all()
+
+
+def test_a_hand_before_the_mouth_keeps_its_colour():
+    shape, _ = shaped(expression=OPEN)
+    hidden = np.full(SIZE[::-1], 255, np.uint8)
+    assert (dyed(RED, PALE, shape, hidden) == face(shape, RED)).all()

@@ -79,13 +79,13 @@ def test_covers_are_whole_inside_and_fade_to_the_outline():
     outline = cv2.convexHull((shape.points_px - region[:2]).astype(np.int32))
     cv2.fillConvexPoly(drawn, outline, (200, 150, 130, 255))
     hidden = np.zeros(drawn.shape[:2], np.uint8)
-    cover = covering(drawn, shape, region, hidden, None, SwapSettings())
+    cover = covering(drawn, shape, region, hidden, SwapSettings())
     assert at(cover, region, shape.points_px[50]) > 250
     assert at(cover, region, shape.points_px[468]) < 30
     steps = np.abs(np.diff(cover[region.height // 2].astype(int)))
     assert steps.max() < 60
     hidden[:] = 255
-    assert covering(drawn, shape, region, hidden, None, SwapSettings()).max() == 0
+    assert covering(drawn, shape, region, hidden, SwapSettings()).max() == 0
 
 
 def test_laying_mixes_by_cover_and_level():
