@@ -1,7 +1,8 @@
 """Fragment shaders that tell where the colours of a drawn head come from, instead of the colours.
 
 Each gives how far a sheet covers a pixel (alpha) and how far its colour is a guess (red,
-premultiplied): always where it is mirrored or of the far side, by its stretch elsewhere.
+premultiplied): always where it is mirrored, never on the far side, by its stretch elsewhere. The
+far side is a guess, too, but one with strands and a sharp edge, which the network would blur.
 `stream.warp.Warp.provenance` draws with them.
 """
 
@@ -35,7 +36,7 @@ _NEAR = f"void main() {{ tell(cover * alpha(source_px), smoothstep({_STRETCH}, s
 _GUARD = "void main() { if (alpha(source_px) < 0.5) discard; colour = vec4(0.0); }"
 _MIRROR = "void main() { tell(cover * alpha(source_px), 1.0); }"
 _UNDER = "void main() { tell(step(0.5, cover), 1.0); }"
-_FAR = "void main() { tell(smoothstep(0.5, 0.9, alpha(source_px)) * cover, 1.0); }"
+_FAR = "void main() { tell(smoothstep(0.5, 0.9, alpha(source_px)) * cover, 0.0); }"
 _GAP = f"""
 void main() {{
     float s = stretch();
