@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _INSIDE = (5, 6)  # labels of the head model: mouth and eyes throw no shadow on skin
 _LEAST = 0.05  # no skin is black
+_AT_ONCE = 128  # vertices: memory for all would not be worth it
 
 
 def skylight(model: HeadModel, vertices: np.ndarray) -> np.ndarray:
@@ -34,17 +35,23 @@ def skylight(model: HeadModel, vertices: np.ndarray) -> np.ndarray:
     normals = vertex_normals(points, model.triangles).astype(np.float32)
     discs = np.flatnonzero(~np.isin(model.labels, _INSIDE))
     area = _areas(points, model.triangles)[discs]
-    at, facing = points[vertices], normals[vertices]
-    source, towards = points[discs], normals[discs]
-    square = (at * at).sum(1)[:, None] + (source * source).sum(1) - 2 * at @ source.T
+    parts = np.array_split(vertices, len(vertices) // _AT_ONCE + 1)
+    left = [_left(points[p], normals[p], points[discs], normals[discs], area) for p in parts]
+    return np.asarray(np.concatenate(left).clip(_LEAST) ** (1 / DISPLAY_GAMMA), np.float32)
+
+
+def _left(
+    at: np.ndarray, facing: np.ndarray, discs: np.ndarray, towards: np.ndarray, area: np.ndarray
+) -> np.ndarray:
+    """Return (S,) what (S, 3) places facing (S, 3) get of the sky over (D, 3) discs."""
+    square = (at * at).sum(1)[:, None] + (discs * discs).sum(1) - 2 * at @ discs.T
     square = np.maximum(square, 1e-3)
-    received = facing @ source.T - (facing * at).sum(1)[:, None]  # cosine times distance
-    given = at @ towards.T - (source * towards).sum(1)
+    received = facing @ discs.T - (facing * at).sum(1)[:, None]  # cosine times distance
+    given = at @ towards.T - (discs * towards).sum(1)
     taken = area * received.clip(0) * given.clip(0) / (square * (np.pi * square + area))
-    upwards = (at[:, 1:2] - source[:, 1]) / np.sqrt(square)
+    upwards = (at[:, 1:2] - discs[:, 1]) / np.sqrt(square)
     free = 1 - 2 / 3 * facing[:, 1]  # of the whole sky, which a cosine weighs
-    left = free - (taken * (1 + upwards)).sum(axis=1)
-    return np.asarray(left.clip(_LEAST) ** (1 / DISPLAY_GAMMA), np.float32)
+    return np.asarray(free - (taken * (1 + upwards)).sum(axis=1))
 
 
 def _areas(points_mm: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -122,8 +122,9 @@ class NeckMap:
     def of(self, skin_mm: np.ndarray) -> np.ndarray:
         """Return the (heights, turns, 3) float32 places of a person's skin, head space, mm."""
         places = (self._weight[..., None] * skin_mm[self._rows]).sum(axis=2)
-        around = np.pad(places, ((0, 0), (3, 3), (0, 0)), mode="wrap").astype(np.float32)
-        return np.ascontiguousarray(cv2.blur(around, (5, 3))[:, 3:-3])
+        # The first column is the last one, too.
+        around = np.concatenate([places[:, -4:-1], places, places[:, 1:4]], axis=1)
+        return np.ascontiguousarray(cv2.blur(around.astype(np.float32), (5, 3))[:, 3:-3])
 
 
 def collar(spec: CollarSpec, neck: np.ndarray) -> list[Surface]:
