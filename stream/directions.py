@@ -49,6 +49,19 @@ def along_rays(
     return cv2.remap(values, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
+def outermost_run(there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the last run of True begins and ends in each row of (R, N) bool.
+
+    Returns:
+        (R,) the number before its first place, -1 where it begins with the row, and (R,) its last.
+    """
+    count = there.shape[1]
+    last = count - 1 - there[:, ::-1].argmax(axis=1)
+    bare = ~there & (np.arange(count) < last[:, None])
+    before = np.where(bare.any(axis=1), count - 1 - bare[:, ::-1].argmax(axis=1), -1)
+    return before, last
+
+
 def bins_of(angle: np.ndarray) -> np.ndarray:
     """Return the direction bins, 0…71, of angles in radians."""
     return np.floor(angle / (2 * np.pi) * ANGLES).astype(int) % ANGLES

@@ -9,6 +9,7 @@ backwards. Where the outline shows an ear or a cheek, the next direction that ha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -23,6 +24,7 @@ from stream.directions import (
     circular_least,
     inner_radius,
     middles,
+    outermost_run,
     outline_radius,
 )
 from stream.following import border_share, follow_share
@@ -36,9 +38,12 @@ from stream.geometry import (
 from stream.hanging_hair import HairPatch, hanging_hair
 from stream.region import SURE, resample_to_nodes, within_person
 from stream.sight import HAIR, OCCLUDER
+from stream.swap.texture_map import SameModel
 from stream.triangles import subdivided
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from stream.frame import Head
     from stream.head_model import HeadModel
     from stream.region import NodeGrid
@@ -124,10 +129,7 @@ class FarSide:
     """
 
     def __init__(self, model: HeadModel, neck_mm: float) -> None:
-        triangles = _without_ears(model, model.triangles_of(_SCALP))
-        self._vertices, numbers = np.unique(triangles, return_inverse=True)
-        coarse = numbers.reshape(-1, 3).astype(np.int32)
-        self._finer, self._outside, _ = subdivided(coarse, len(self._vertices), set())
+        self._vertices, self._finer, self._outside = _fine_scalp(SameModel(model))
         self._scalp = np.flatnonzero(model.labels == _SCALP)
         self._skull = np.flatnonzero(model.labels != _NECK)
         self._neck_mm, self._joint_mm = neck_mm, model.neck_joint
@@ -189,11 +191,9 @@ class FarSide:
         hair = resample_to_nodes(share, grid)
         radius = outline_px[:, None] * _RAYS
         seen = along_rays(hair * (sure > SURE), grid, centre_px, radius) > _HAIR
-        last = len(_RAYS) - 1 - seen[:, ::-1].argmax(axis=1)
-        bare = ~seen & (np.arange(len(_RAYS)) < last[:, None])
-        before = np.where(bare.any(axis=1), len(_RAYS) - 1 - bare[:, ::-1].argmax(axis=1), 0)
+        before, last = outermost_run(seen)
         bins = np.arange(ANGLES)
-        width = radius[bins, last] - radius[bins, before]
+        width = radius[bins, last] - radius[bins, np.maximum(before, 0)]
         least_px = _LEAST_MM * head.camera[0, 0] / head.camera_from_head[2, 3]
         there = (seen.any(axis=1) & (width > least_px)).astype(np.uint8)
         there = cv2.morphologyEx(np.tile(there, 3)[None], cv2.MORPH_OPEN, np.ones((1, _RUN)))
@@ -225,6 +225,16 @@ def _towards_hair(angle: np.ndarray, hairy: np.ndarray) -> np.ndarray:
     off = (angle - nearest + np.pi) % (2 * np.pi) - np.pi
     beyond = np.maximum(np.abs(off) - np.pi / ANGLES, 0)
     return np.asarray(nearest + np.sign(off) * (np.abs(off) - (1 + _REFLECTED) * beyond))
+
+
+@lru_cache(maxsize=2)
+def _fine_scalp(key: SameModel) -> tuple[np.ndarray, sparse.csr_matrix, np.ndarray]:
+    """Return vertices of the scalp, and a finer mesh: weights of those, and triangles."""
+    triangles = _without_ears(key.model, key.model.triangles_of(_SCALP))
+    vertices, numbers = np.unique(triangles, return_inverse=True)
+    coarse = numbers.reshape(-1, 3).astype(np.int32)
+    finer, outside, _ = subdivided(coarse, len(vertices), set())
+    return vertices, finer, outside
 
 
 def _without_ears(model: HeadModel, triangles: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.directions import outermost_run
 from stream.geometry import project, smoothstep
 from stream.sight import HAIR
 from stream.triangles import grid_triangles
@@ -176,7 +177,5 @@ def _along_levels(
     scale = share.shape[1] / region.width, share.shape[0] / region.height
     at = ((places - region[:2]) * scale - 0.5).astype(np.float32)
     hair = cv2.remap(share, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > _HAIR
-    last = len(mm) - 1 - hair[:, ::-1].argmax(axis=1)
-    bare = ~hair & (np.arange(len(mm)) < last[:, None])
-    before = np.where(bare.any(axis=1), len(mm) - 1 - bare[:, ::-1].argmax(axis=1), -1)
+    before, last = outermost_run(hair)
     return mm[last], np.where(hair.any(axis=1), (last - before) * _STEP_MM, 0.0)

@@ -130,7 +130,8 @@ def within_person(
 
     Args:
         points: (S, 3) camera space, mm.
-        sure: (rows, columns) float32 person matte at the nodes, without its rim.
+        sure: (rows, columns) float32 person matte at the nodes; erode it where its rim is not to
+            hide anything.
         grid: the nodes.
         camera: (3, 3) intrinsics.
 

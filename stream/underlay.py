@@ -8,6 +8,7 @@ neck and not before a hole. What the frame contradicts is left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -21,6 +22,7 @@ from stream.region import within_person
 from stream.sight import FACE as FACE_SEEN
 from stream.sight import HAIR, NECK
 from stream.skylight import skylight
+from stream.swap.texture_map import SameModel
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -81,17 +83,8 @@ class Underlay:
     """
 
     def __init__(self, model: HeadModel, neck_mm: float, beside: Executor | None = None) -> None:
-        sides = np.abs(model.vertices[:, 0]) > _ASIDE_MM
-        sides &= model.vertices[:, 1] > _BELOW_MM
-        nape = (model.labels == _SCALP) & (model.vertices[:, 1] > _NAPE_MM)
-        chosen = (model.labels == _NECK) | nape | ((model.labels == _FACE) & sides)
-        self.vertices = np.flatnonzero(chosen)
-        number = np.cumsum(chosen) - 1
-        inside = chosen[model.triangles].all(axis=1)
-        bare = np.concatenate([model.triangles[inside], *_instead_of_ears(model, chosen)])
-        self.triangles = number[bare].astype(np.int32)
+        self.vertices, self.triangles, self._sky = _hidden_skin(SameModel(model))
         self._neck = model.labels[self.vertices] != _FACE
-        self._sky = skylight(model, self.vertices)
         self._model, self._neck_mm = model, neck_mm
         self._known: _Skin | None = None
         self._beside = beside
@@ -229,6 +222,24 @@ class Underlay:
         far_mm[seen] = 0
         far_mm[bare] = np.inf  # a part of which nothing is seen has no colour
         return colours, far_mm
+
+
+@lru_cache(maxsize=2)
+def _hidden_skin(key: SameModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return vertices and triangles as of `Underlay`, and (S,) their skylight.
+
+    They are those of every head, and too much work for the frame in which a new one comes.
+    """
+    model = key.model
+    sides = np.abs(model.vertices[:, 0]) > _ASIDE_MM
+    sides &= model.vertices[:, 1] > _BELOW_MM
+    nape = (model.labels == _SCALP) & (model.vertices[:, 1] > _NAPE_MM)
+    chosen = (model.labels == _NECK) | nape | ((model.labels == _FACE) & sides)
+    vertices = np.flatnonzero(chosen)
+    number = np.cumsum(chosen) - 1
+    inside = chosen[model.triangles].all(axis=1)
+    bare = np.concatenate([model.triangles[inside], *_instead_of_ears(model, chosen)])
+    return vertices, number[bare].astype(np.int32), skylight(model, vertices)
 
 
 def _instead_of_ears(model: HeadModel, chosen: np.ndarray) -> list[np.ndarray]:

@@ -85,9 +85,7 @@ void main() {
 }
 """
 )
-# The edge of the matte: drawn out it stays as narrow as it was.
-EDGE = (
-    """
+_SOFT = """
 #version 330
 uniform sampler2D layer;
 uniform vec4 region;
@@ -96,6 +94,9 @@ in vec3 tint;
 in float cover;
 out vec4 colour;
 """
+# The edge of the matte: drawn out it stays as narrow as it was.
+EDGE = (
+    _SOFT
     + _GRAIN
     + _COARSE
     + """
@@ -115,15 +116,7 @@ void main() {
 )
 # The mirrored half, in the light of its new side.
 MIRROR = (
-    """
-#version 330
-uniform sampler2D layer;
-uniform vec4 region;
-in vec2 source_px;
-in vec3 tint;
-in float cover;
-out vec4 colour;
-"""
+    _SOFT
     + _COARSE
     + """
 void main() {

@@ -7,13 +7,19 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from training.synthetic.collars import CollarSpec, NeckMap, collar, sample_collar
+from training.synthetic.collars import (
+    AXIS_Z_MM,
+    SLANT,
+    CollarSpec,
+    NeckMap,
+    about_neck,
+    collar,
+    sample_collar,
+)
 from training.synthetic.meshes import Mesh, nothing
 from training.synthetic.scene import Label, Material, Surface
 
-_SLANT = np.array([0.0, 1.0, 0.35], np.float32)  # a neckline lies lower in front than behind
 _TOP_MM, _BOTTOM_MM = 165.0, 420.0  # of slanted height; texture rows run from one to the other
-_AXIS_Z_MM = 40.0  # of the neck
 _TEXTURE = (128, 256)  # rows, columns
 _COVERED_MM = 14.0  # below the edge of the cloth the skin is left out
 _HEM_MM = 600.0  # how far the body is continued below its mesh
@@ -93,8 +99,7 @@ class Tailor:
 
     def __init__(self, triangles: np.ndarray, places_mm: np.ndarray) -> None:
         self._neck = NeckMap(places_mm)
-        self._height = places_mm @ _SLANT
-        self._turn = np.arctan2(places_mm[:, 0], _AXIS_Z_MM - places_mm[:, 2]) / (2 * np.pi) + 0.5
+        self._turn, self._height = about_neck(places_mm)
         below = triangles[(self._height[triangles] > _TOP_MM).any(axis=1)]
         self._rows, corners = np.unique(below, return_inverse=True)
         self._upper = corners.reshape(-1, 3).astype(np.int32)
@@ -141,7 +146,7 @@ class Tailor:
             axis=-1,
         )
         normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-        outward = points - [0.0, 300.0, _AXIS_Z_MM]
+        outward = points - [0.0, 300.0, AXIS_Z_MM]
         normals *= np.sign((normals * outward).sum())  # whichever way the triangles are wound
         moved = points + spec.thickness_mm * normals
         hem = moved[self._rim] + [0.0, _HEM_MM, 0.0]
@@ -161,7 +166,7 @@ def _skirt(triangles: np.ndarray, points_mm: np.ndarray) -> tuple[np.ndarray, np
         np.sort(edges, axis=1), axis=0, return_index=True, return_counts=True
     )
     free = edges[first[count == 1]]
-    free = free[(points_mm[free] @ _SLANT > _TOP_MM + 60.0).all(axis=1)]
+    free = free[(points_mm[free] @ SLANT > _TOP_MM + 60.0).all(axis=1)]
     rim, local = np.unique(free, return_inverse=True)
     copies = local.reshape(-1, 2) + len(points_mm)
     one = np.column_stack([free[:, 1], free[:, 0], copies[:, 0]])

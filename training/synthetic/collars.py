@@ -14,8 +14,8 @@ from scipy.spatial import cKDTree
 from training.synthetic.accessories.mesh import Mesh, grain, grid, joined, occluder, painted
 from training.synthetic.scene import Label, Material, Surface
 
-_SLANT = np.array([0.0, 1.0, 0.35], np.float32)  # cloth about a neck lies lower in front
-_AXIS_Z_MM = 40.0  # of the neck
+SLANT = np.array([0.0, 1.0, 0.35], np.float32)  # cloth about a neck lies lower in front
+AXIS_Z_MM = 40.0  # of the neck
 _HEIGHTS_MM = np.arange(108.0, 372.0, 6.0)  # of the map of neck and chest, slanted
 _TURNS = np.linspace(0.0, 1.0, 73)  # about the neck, 0.5 in front
 _ROUND_MM = 380.0  # about a neck: what a turn of 1 is worth when near vertices are sought
@@ -98,6 +98,12 @@ def _white(rng: np.random.Generator) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def about_neck(places_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (N,) turns about the neck, 0…1 with 0.5 in front, and (N,) slanted heights, mm."""
+    turn = np.arctan2(places_mm[:, 0], AXIS_Z_MM - places_mm[:, 2]) / (2 * np.pi) + 0.5
+    return turn, places_mm @ SLANT
+
+
 class NeckMap:
     """Where on a person's skin the places about the neck lie.
 
@@ -106,8 +112,7 @@ class NeckMap:
     """
 
     def __init__(self, places_mm: np.ndarray) -> None:
-        height = places_mm @ _SLANT
-        turn = np.arctan2(places_mm[:, 0], _AXIS_Z_MM - places_mm[:, 2]) / (2 * np.pi) + 0.5
+        turn, height = about_neck(places_mm)
         near = (height > _HEIGHTS_MM[0] - 6) & (height < _HEIGHTS_MM[-1] + 12)
         near &= np.abs(places_mm[:, 0]) < 190.0
         rows = np.flatnonzero(near)
