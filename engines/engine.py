@@ -175,7 +175,7 @@ class Backend(ABC):
 
     @abstractmethod
     def precisions(self) -> tuple[Precision, ...]:
-        """Return what the device computes in."""
+        """Return what the device computes in, the quickest first, and int8 last."""
 
     @abstractmethod
     def build(self, spec: NetSpec, onnx: bytes, precision: Precision, frames: Frames) -> bytes:

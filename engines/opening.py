@@ -81,7 +81,7 @@ def open_engine(
         spec: of the network.
         choice: name of a backend, or ``auto`` for the first that works.
         threads: of the CPU; None leaves the number to the backend.
-        precision: what to compute in; the spec's first that the device has unless given.
+        precision: what to compute in; the backend's quickest that the spec admits unless given.
         weights: folder of the network files.
         cache: folder of the built engines; the user's unless given.
 
@@ -117,7 +117,7 @@ def choose_precision(spec: NetSpec, backend: Backend, wanted: Precision | None =
     """
     able = backend.precisions()
     if wanted is None:
-        return next((name for name in spec.precisions if name in able), "fp32")
+        return next((name for name in able if name in spec.precisions), "fp32")
     if wanted not in able:
         why = f"on {backend.device()} it computes in {', '.join(able)}"
         what = f"{backend.name} cannot compute in {wanted}"

@@ -29,10 +29,14 @@ class OpenVinoBackend(Backend):
         return str(_core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
 
     def precisions(self) -> tuple[Precision, ...]:
-        """See Backend: what the CPU has instructions for; fp32 is always there."""
+        """See Backend: what the CPU has instructions for; fp32 is always there.
+
+        A CPU that has both halves multiplies matrices in bf16 (AMX): fp16 takes three times as
+        long there, longer than fp32.
+        """
         able = set(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-        known: dict[str, Precision] = {"FP16": "fp16", "BF16": "bf16", "INT8": "int8"}
-        return (*(name for word, name in known.items() if word in able), "fp32")
+        quickest_first: tuple[Precision, ...] = ("bf16", "fp16", "fp32", "int8")
+        return tuple(name for name in quickest_first if name == "fp32" or name.upper() in able)
 
     def build(self, spec: NetSpec, onnx: bytes, precision: Precision, frames: Frames) -> bytes:
         """See Backend; precision is the device's choice, but for int8, which is in the network."""

@@ -54,8 +54,8 @@ class NetSpec:
     Attributes:
         name: of the network and of its file.
         inputs, outputs: its tensors.
-        precisions: in the order in which they are liked; the first that the engine and the
-            device compute in is taken. int8 is only taken where it is asked for.
+        precisions: in which its results are good enough; of them the engine takes the one that
+            is quickest on the device. int8 is only taken where it is asked for.
     """
 
     name: str
@@ -218,7 +218,7 @@ _FACE_IDENTITY = NetSpec(
     outputs=(
         TensorSpec("features", (None, 128), "of which the direction says who it is", -1.0, 1.0),
     ),
-    precisions=("fp32", "fp16"),
+    precisions=("fp32",),
 )
 
 _FACE_DEPTH = NetSpec(
