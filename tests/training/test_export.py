@@ -3,6 +3,10 @@
 import numpy as np
 import onnx
 import pytest
+
+pytest.importorskip("torch", reason="needs the extra train")
+pytest.importorskip("threadpoolctl", reason="needs the extra train")
+
 import torch
 
 from engines.compare import check_network

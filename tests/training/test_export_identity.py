@@ -2,6 +2,10 @@
 
 import numpy as np
 import onnxruntime
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra train")
+
 import torch
 
 from engines.spec import SPECS

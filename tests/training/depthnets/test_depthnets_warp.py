@@ -3,6 +3,9 @@
 import cv2
 import numpy as np
 import pytest
+
+pytest.importorskip("igl", reason="needs the extra train")
+
 from toy_people import toy_people
 
 from stream.errors import UserError

@@ -3,6 +3,9 @@
 import cv2
 import numpy as np
 import pytest
+
+pytest.importorskip("igl", reason="needs the extra train")
+
 from engine_models import network
 from toy_people import toy_people
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from toy_people import toy_people
 
 pytest.importorskip("igl", reason="needs the extra train")
+
+from toy_people import toy_people
 
 from stream.errors import UserError
 from stream.keypoint_mesh import mirror_order

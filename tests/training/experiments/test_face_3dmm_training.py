@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs the extra train")
+
 import torch
 
 from engines.spec import SPECS

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+pytest.importorskip("threadpoolctl", reason="needs the extra train")
+
 from stream.errors import UserError
 from training.learn.joined import JoinedArray
 from training.learn.prepared import join, open_set
