@@ -1,14 +1,11 @@
-import importlib.util
-
 import numpy as np
 import pytest
 from scipy import sparse
 
 from stream.head_model import load_head_model
 
-for needed in ("anny", "igl", "moderngl"):
-    if importlib.util.find_spec(needed) is None:
-        pytest.skip(f"{needed} is not installed (extra train)", allow_module_level=True)
+pytest.importorskip("anny", reason="needs the extra train")
+pytest.importorskip("igl", reason="needs the extra train")
 
 from training.head_model import (
     basis,
