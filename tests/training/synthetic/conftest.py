@@ -8,6 +8,7 @@ import pytest
 @pytest.fixture(scope="session")
 def synthesiser(data_dir: Path):
     """A synthesiser of 256×256 pictures."""
+    pytest.importorskip("threadpoolctl", reason="needs the extra train")
     from training.synthetic.dataset import Synthesiser
 
     with Synthesiser(data_dir) as own:
