@@ -13,6 +13,7 @@ from rich.table import Table
 
 from stream.demo import CLIP
 from stream.media import open_source
+from stream.media.specs import check_apart
 from stream.pose import PoseRequest
 from stream.session import Job, Outcome, input_json, perform
 from stream.settings import Settings
@@ -61,6 +62,7 @@ def run_bench(
     if json_path:
         check_writable(json_path)
     spec = source or str(CLIP)
+    check_apart((json_path, stats_path), (spec,))
     request = PoseRequest(yaw=_YAW_DEG)
     job = Job(spec, "null", settings, request, stats_path=stats_path, quiet=quiet)
     outcome = perform(replace(job, live_frames_max=_LIVE_FRAMES, started_s=PROCESS_STARTED_S))

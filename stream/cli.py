@@ -73,9 +73,10 @@ def repose(
         request,
         track,
         like,
-        common.stats,
-        common.quiet,
-        hotkeys,
+        also_read=(motion, common.config),
+        stats_path=common.stats,
+        quiet=common.quiet,
+        hotkeys=hotkeys,
         started_s=PROCESS_STARTED_S,
         build=AffineReposer if method == "affine" else Reposer,
     )
@@ -153,7 +154,7 @@ def run_command(arguments: Sequence[str]) -> int:
     return tyro.extras.subcommand_cli_from_dict(
         COMMANDS,
         prog="voltface",
-        description="Turn the head in video, live.",
+        description="Turn, swap and drive faces in video, live.",
         args=list(arguments),
         config=(FlagCreatePairsOff,),
     )

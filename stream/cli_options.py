@@ -28,8 +28,8 @@ _ENGINE_HELP = (
     "auto takes the fastest that works here, a named engine must be installed."
 )
 _QUALITY_HELP = (
-    "auto is high for files; where somebody watches live, it goes down when the machine cannot "
-    "keep up, and up again."
+    "auto is high for files, though repose then leaves out the network that repairs guesses; "
+    "where somebody watches live, it goes down when the machine cannot keep up, and up again."
 )
 _SEED_HELP = (
     "Give the same result every time. This version draws no random numbers, so that any N does: "

@@ -32,7 +32,7 @@ def puppet(
     output: Output,
     common: OmitArgPrefixes[Common],
     absolute: Annotated[bool, arg(help=_ABSOLUTE_HELP)] = False,
-    most_yaw: Annotated[float, arg(help=_MOST_YAW_HELP)] = 25.0,
+    most_yaw: Annotated[float, arg(metavar="DEGREES", help=_MOST_YAW_HELP)] = 25.0,
     hotkeys: Annotated[bool, arg(help=_HOTKEYS_HELP)] = False,
 ) -> int:
     """Make a photo move as the person in a video, a picture or a camera's stream does.
@@ -60,6 +60,7 @@ def puppet(
         input,
         output,
         settings,
+        also_read=(photo, common.config),
         stats_path=common.stats,
         quiet=common.quiet,
         hotkeys=hotkeys,

@@ -89,6 +89,7 @@ def swap(
         input,
         output,
         settings,
+        also_read=(*source, common.config),
         stats_path=common.stats,
         quiet=common.quiet,
         build=_builder(method, source, settings),

@@ -13,7 +13,7 @@ from stream.heads import face_of_picture
 from stream.hotkeys import Hotkeys
 from stream.interrupt import Interruption
 from stream.media import Sink, SourceOptions, StreamInfo, open_sink, open_source, read_picture
-from stream.media.specs import Kind, classify
+from stream.media.specs import Kind, check_apart, classify
 from stream.motion import Course, requests_over_time
 from stream.pipeline import Reposer
 from stream.pose import PoseRequest
@@ -38,6 +38,7 @@ class Job:
         request: the constant part of the pose request.
         course: the part that changes with time.
         like: picture whose head gives rotation, position and size.
+        also_read: other files that the path reads, which no output may replace.
         stats_path: where statistics go.
         quiet: show no progress.
         hotkeys: take keys while another program has the keyboard.
@@ -52,6 +53,7 @@ class Job:
     request: PoseRequest = field(default_factory=PoseRequest)
     course: Course | None = None
     like: str | None = None
+    also_read: tuple[str | Path | None, ...] = ()
     stats_path: Path | None = None
     quiet: bool = False
     hotkeys: bool = False
@@ -98,6 +100,7 @@ def perform(job: Job) -> Outcome:
     """
     if job.stats_path:
         check_writable(job.stats_path)
+    check_apart((job.output, job.stats_path), (job.input, job.like, *job.also_read))
     check_engine(job.settings.engine)
     stats = Stats(setup_s=job.started_s or time.perf_counter())
     with ExitStack() as stack:

@@ -42,6 +42,14 @@ _TURNS = {
     (0, -1, -1, 0): ("transpose=clock_flip",),
 }
 
+# The same without mirrors: degrees as PyAV tells them
+_QUARTER_TURNS = {
+    90: _TURNS[0, -1, 1, 0],
+    -90: _TURNS[0, 1, -1, 0],
+    180: _TURNS[-1, 0, 0, -1],
+    -180: _TURNS[-1, 0, 0, -1],
+}
+
 
 def stated_colour(frame: av.VideoFrame, codec: av.VideoCodecContext) -> Colour:
     """Read what a decoded frame says of its colour."""
@@ -75,7 +83,10 @@ def matrix_name(colour: Colour, size: tuple[int, int]) -> str:
 
 def turns_of(frame: av.VideoFrame) -> tuple[str, ...]:
     """Return the filters that bring a frame upright, from its display matrix."""
-    data = cast("Mapping[str, bytes]", frame.side_data).get("DISPLAYMATRIX")
+    try:
+        data = cast("Mapping[str, bytes]", frame.side_data).get("DISPLAYMATRIX")
+    except ValueError:  # PyAV stumbles over kinds of side data that it has no name for, as EXIF
+        return _QUARTER_TURNS.get(round(frame.rotation), ())
     if data is None:
         return ()
     a, b, _, c, d = struct.unpack_from("=5i", bytes(data))

@@ -19,8 +19,15 @@ from stream.media.base import (
     check_size,
 )
 from stream.media.handoff import ThreadedSource
+from stream.media.packed_picture import read_packed_picture
 from stream.media.partial import partial_path, write_refused
-from stream.media.specs import PICTURE_SUFFIXES, check_target, path_of, read_start
+from stream.media.specs import (
+    PICTURE_SUFFIXES,
+    check_target,
+    is_packed_picture,
+    path_of,
+    read_start,
+)
 
 _PAPER = 255.0
 _REPEAT_FPS = 25.0
@@ -31,7 +38,7 @@ def read_picture(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Read a picture upright, as its EXIF says, and 8 bits deep.
 
     Args:
-        path: a PNG, JPEG, WebP, BMP or TIFF, grey or coloured, of up to 16 bits.
+        path: a PNG, JPEG, WebP, BMP, TIFF, AVIF or HEIC, grey or coloured, of up to 16 bits.
 
     Returns:
         (H, W, 3) uint8 RGB, laid over white where it is transparent, and
@@ -41,7 +48,9 @@ def read_picture(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
         UserError: the file cannot be read as a picture.
     """
     path = path_of(str(path))
-    read_start(path)
+    if is_packed_picture(read_start(path)):
+        pixels, alpha = read_packed_picture(path)
+        return (pixels, None) if alpha is None else (_over_paper(pixels, alpha), alpha)
     data = np.fromfile(path, np.uint8)
     raw = _decode(data, cv2.IMREAD_UNCHANGED, path)
     if raw.ndim == 3 and raw.shape[2] == 4:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,8 @@ _DEVICE = re.compile(r"/dev/video\d+")
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
 # The first bytes of pictures; animated and sequence formats are for the video reader.
 _PICTURE_STARTS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"II*\x00", b"MM\x00*")
+# AVIF and HEIC: the kind of a file that opens with a box "ftyp"
+_PACKED_KINDS = (b"avif", b"heic", b"heix", b"mif1")
 _NOT_PICTURES = frozenset({".gif", ".apng", ".mjpg", ".mjpeg", ".avi"})
 
 
@@ -57,7 +60,10 @@ def path_of(spec: str) -> Path:
         spec = unquote(urlsplit(spec).path)
         if sys.platform == "win32":
             spec = spec.lstrip("/")
-    return Path(spec).expanduser()
+    try:
+        return Path(spec).expanduser()
+    except RuntimeError:  # there is no such user: it is a name like any other
+        return Path(spec)
 
 
 def camera_device(spec: str) -> int | str:
@@ -81,7 +87,7 @@ def camera_device(spec: str) -> int | str:
 
 
 def read_start(path: Path) -> bytes:
-    """Return the first bytes of an input file.
+    """Return the first bytes of an input file; none of a pipe, which gives each byte but once.
 
     Raises:
         UserError: the file is missing, empty, a folder, or may not be read.
@@ -89,6 +95,8 @@ def read_start(path: Path) -> bytes:
     if path.is_dir():
         raise UserError(f"Cannot read {path}", "it is a folder", "Name a file inside it.")
     try:
+        if path.is_fifo():
+            return b""
         with path.open("rb") as file:
             start = file.read(16)
     except FileNotFoundError:
@@ -116,7 +124,13 @@ def is_picture(path: Path, start: bytes) -> bool:
     """Tell a picture from a video by the first bytes of the file."""
     if path.suffix.lower() in _NOT_PICTURES:
         return False
-    return start.startswith(_PICTURE_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+    webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
+    return webp or start.startswith(_PICTURE_STARTS) or is_packed_picture(start)
+
+
+def is_packed_picture(start: bytes) -> bool:
+    """Tell an AVIF or HEIC, a single frame of a video codec, by the first bytes of the file."""
+    return start[4:8] == b"ftyp" and start[8:12] in _PACKED_KINDS
 
 
 def check_target(path: Path, source: str | None) -> None:
@@ -140,3 +154,32 @@ def check_target(path: Path, source: str | None) -> None:
             raise UserError(
                 f"Cannot write {path}", "it is the input", "Give the output another name."
             )
+
+
+def check_apart(written: Iterable[str | Path | None], read: Iterable[str | Path | None]) -> None:
+    """Refuse to write over what the same run reads, or two outputs into one file.
+
+    Args:
+        written: the outputs; None and what is no file are passed over.
+        read: the inputs, likewise; ``photo.jpg#2`` names ``photo.jpg``, too.
+
+    Raises:
+        UserError: one of the written files is among the others.
+    """
+    taken = dict.fromkeys((place for spec in read for place in _places(spec)), "it is an input")
+    for spec in written:
+        for place in _places(spec):
+            if place in taken:
+                remedy = "Give the output another name."
+                raise UserError(f"Cannot write {spec}", taken[place], remedy)
+            taken[place] = "another output of this run goes there"
+
+
+def _places(spec: str | Path | None) -> Iterator[Path]:
+    """Yield the files that a spec may mean, each under its one real name."""
+    if spec is None or classify(str(spec)) is not Kind.FILE:
+        return
+    yield path_of(str(spec)).resolve()
+    photo, _, number = str(spec).rpartition("#")
+    if photo and number.isdigit():
+        yield path_of(photo).resolve()

@@ -15,7 +15,7 @@ from stream.engine_choice import check_engine
 from stream.errors import UserError
 from stream.media import read_picture
 from stream.media.picture import write_picture
-from stream.media.specs import PICTURE_SUFFIXES, check_target, path_of
+from stream.media.specs import PICTURE_SUFFIXES, check_apart, check_target, path_of
 from stream.reconstruct.depth import depth_picture
 from stream.reconstruct.files import SUFFIXES, check_output, write_arrays, write_mesh
 from stream.reconstruct.head import Reconstruction, Reconstructor
@@ -84,6 +84,9 @@ def perform(order: Order) -> list[Path]:
         check_writable(order.stats_path)
     check_engine(order.settings.engine)
     tasks = _tasks(order)
+    for task in tasks:
+        outputs = (task.output, task.turntable, task.depth_picture, order.stats_path)
+        check_apart(outputs, (task.picture,))
     stats = Stats(setup_s=PROCESS_STARTED_S)
     stats.start_s = time.perf_counter()
     with Reconstructor(order.settings, stats.timer) as reconstructor:

@@ -17,6 +17,7 @@ from stream.face_3dmm import FaceReader
 from stream.fit import HeadFitter
 from stream.frame import Frame
 from stream.media import read_picture
+from stream.media.specs import path_of
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight
 from stream.track import FaceTracker
@@ -61,7 +62,7 @@ class PhotoSpec:
         Raises:
             UserError: if the number is 0.
         """
-        path = Path(text).expanduser()
+        path = path_of(str(text))
         split = re.fullmatch(r"(.+)#(\d+)", str(path))
         if split is None or path.exists():
             return cls(path)

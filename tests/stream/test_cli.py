@@ -288,8 +288,38 @@ def test_an_output_folder_that_does_not_exist(tmp_path):
 
 def test_an_output_that_is_the_input(tmp_path):
     (tmp_path / "in.mp4").write_bytes(CLIP.read_bytes())
-    refused(voltface("repose", tmp_path / "in.mp4", tmp_path / "in.mp4"), "it is the input")
+    refused(voltface("repose", tmp_path / "in.mp4", tmp_path / "in.mp4"), "it is an input")
     assert (tmp_path / "in.mp4").read_bytes() == CLIP.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "repose FACE out.png --stats FACE",
+        "repose FACE out.png --stats out.png",
+        "repose other.jpg FACE --like FACE",
+        "swap other.jpg FACE --source FACE",
+        "swap other.jpg FACE --source FACE#1",
+        "puppet FACE other.jpg FACE",
+        "reconstruct FACE head.glb --depth-picture FACE",
+        "reconstruct FACE head.npz --stats head.npz",
+        "bench FACE --json FACE",
+    ],
+)
+def test_no_output_replaces_what_is_read_or_another_output(tmp_path, command):
+    for name in ("own.jpg", "other.jpg"):
+        (tmp_path / name).write_bytes(FACE.read_bytes())
+    arguments = command.replace("FACE", "own.jpg").split()
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    refused(voltface(*arguments, cwd=tmp_path, env=environment), "Cannot write", "another name")
+    assert (tmp_path / "own.jpg").read_bytes() == FACE.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "command", ["repose ~no-such-user/in.mp4 null", "repose FACE ~no-such-user/out.mp4"]
+)
+def test_a_tilde_without_a_user_is_a_name_like_any_other(command):
+    refused(voltface(*command.replace("FACE", str(FACE)).split()), "~no-such-user")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the limit below is one of Unix")
@@ -346,7 +376,7 @@ def test_a_camera_that_is_unplugged_midway_leaves_a_video_that_plays(tmp_path, m
 
     monkeypatch.setattr(session, "open_source", lambda spec, options=None: Unplugged())
     monkeypatch.setattr("stream.__main__._silence_native_chatter", lambda: None)
-    monkeypatch.setattr("stream.cli.set_up_log", lambda verbose, quiet: None)  # of the process
+    monkeypatch.setattr("stream.cli_options.set_up_log", lambda verbose, quiet: None)
     out, stats = tmp_path / "out.mp4", tmp_path / "stats.json"
     arguments = ["repose", "camera", str(out), "--yaw", "10", "--stats", str(stats), "--quiet"]
     assert main(arguments) == 2

@@ -3,6 +3,7 @@ import struct
 import time
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -267,3 +268,41 @@ def test_a_picture_of_another_size_is_a_mistake(tmp_path):
         pytest.raises(ValueError, match="expected 64x48"),
     ):
         sink.write(Frame(scene((20, 20))))
+
+
+def write_packed(path, muxer, codec, layers, **options):
+    """Write pictures into one file, each as a single frame of a video codec."""
+    with av.open(path, "w", format=muxer, options=options) as container:
+        frames = []
+        for pixels in layers:
+            stream = container.add_stream(codec, rate=1)
+            stream.height, stream.width = pixels.shape[:2]
+            stream.pix_fmt = "yuv420p"
+            stream.options = {"crf": "10", "log-level": "error", "x265-params": "log-level=error"}
+            frames.append((stream, av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        for stream, frame in frames:
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize(
+    "name, muxer, codec, options",
+    [("p.avif", "avif", "libsvtav1", {}), ("p.heic", "mp4", "libx265", {"brand": "heic"})],
+)
+def test_what_telephones_and_browsers_pack_is_a_picture(tmp_path, name, muxer, codec, options):
+    try:
+        write_packed(tmp_path / name, muxer, codec, [scene((128, 96))], **options)
+    except av.codec.codec.UnknownCodecError:
+        pytest.skip(f"this PyAV has no {codec} to make the file with")
+    pixels, alpha = read_picture(tmp_path / name)
+    assert alpha is None
+    assert np.abs(pixels.astype(int) - scene((128, 96))).mean() < 8.0
+    with open_source(str(tmp_path / name)) as source:
+        assert source.info.still
+        assert [frame.size for frame in source] == [(128, 96)]
+
+
+def test_a_packed_picture_that_is_cut_off_is_refused(tmp_path):
+    (tmp_path / "p.avif").write_bytes(b"\0\0\0\x20ftypavif" + bytes(40))
+    with pytest.raises(UserError, match=r"p\.avif"):
+        read_picture(tmp_path / "p.avif")
