@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-_SAMPLED_SIZE = (192, 108)
+_SAMPLED_SIZE = (128, 72)
 _THUMB_SIZE = (64, 36)
 _COARSE_SIZE = (32, 18)
 _SHIFT = (4, 3)  # of the coarse picture that a moving camera may bring between two frames
 _HISTORY = 8  # frames over which the usual change is known
+_MEAN = np.full((1, 3), 1 / 3, np.float32)  # of the colour channels
 _BLANK_STD = 4.0  # grey levels; below this a frame shows nothing
 _BLOWN_OUT_SHARE = 0.6  # of pixels at full white
 
@@ -93,7 +94,7 @@ def _is_blank(thumb: np.ndarray) -> bool:
 def _glance(thumb: np.ndarray) -> _Glance:
     coarse = cv2.resize(thumb, _COARSE_SIZE, interpolation=cv2.INTER_AREA)
     coarse = cv2.GaussianBlur(coarse, (0, 0), 1.0)
-    grey = np.log(cv2.GaussianBlur(thumb.mean(axis=2), (0, 0), 0.8) + 16.0)
+    grey = cv2.log(cv2.GaussianBlur(cv2.transform(thumb, _MEAN), (0, 0), 0.8) + 16.0)
     edges = np.stack([np.diff(grey, axis=0)[:, 1:], np.diff(grey, axis=1)[1:]])
     return _Glance(coarse, edges)
 

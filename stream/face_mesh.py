@@ -7,22 +7,27 @@ the size of the picture, since only a crop of 192 × 192 pixels enters the graph
 """
 
 import math
-import os
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 
 from stream.closing import Closing
 from stream.frame import POINT_COUNT
+from stream.mediapipe_graph import (
+    Graph,
+    message,
+    picture,
+    read_message,
+    read_messages,
+    read_number,
+    switch,
+)
 from stream.quiet import quiet_stderr
 
-os.environ.setdefault("GLOG_minloglevel", "2")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with quiet_stderr():
-    import cv2
     from mediapipe.framework.formats import rect_pb2
-    from mediapipe.python.solution_base import SolutionBase
 
 CROP_SIZE = 192  # the side of the mesh network's input
 _LOOK_SIZE = (8, 8)
@@ -121,13 +126,13 @@ class FaceNet(Closing):
 
     def __init__(self) -> None:
         with quiet_stderr():
-            self._mesh = SolutionBase(
-                graph_config=_MESH_GRAPH,
-                side_inputs={"with_attention": True},
-                outputs=["landmarks", _SCORE_STREAM],
+            self._mesh = Graph(
+                _MESH_GRAPH,
+                {"landmarks": read_message, _SCORE_STREAM: read_number},
+                {"with_attention": switch(True)},
             )
             self._near, self._far = (
-                SolutionBase(graph_config=_DETECTOR_GRAPH.format(reach=reach))
+                Graph(_DETECTOR_GRAPH.format(reach=reach), {"detections": read_messages})
                 for reach in ("Short", "Full")
             )
             self._graphs = [self._mesh, self._near, self._far]
@@ -157,16 +162,16 @@ class FaceNet(Closing):
             The points, or None where the network sees no face.
         """
         crop = crop_roi(pixels, roi)
-        result: Any = self._mesh.process({"image": crop, "roi": _WHOLE})
-        if result.landmarks is None:
+        landmarks, score = self._mesh(image=picture(crop), roi=message(_WHOLE))
+        if landmarks is None:
             return None
-        points_crop = _points_from_landmarks(result.landmarks) * CROP_SIZE
+        points_crop = _points_from_landmarks(landmarks) * CROP_SIZE
         frame_from_crop = roi.frame_from_crop()
         points = np.empty((POINT_COUNT, 3), np.float32)
         points[:, :2] = points_crop[:, :2] @ frame_from_crop[:, :2].T + frame_from_crop[:, 2]
         points[:, 2] = points_crop[:, 2] * (roi.side / CROP_SIZE)
         look = cv2.resize(crop, _LOOK_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
-        return Mesh(points, float(getattr(result, _SCORE_STREAM)), look)
+        return Mesh(points, score, look)
 
     def detect(self, pixels: np.ndarray, *, far: bool) -> list[Roi]:
         """Find faces anywhere in a picture.
@@ -180,9 +185,9 @@ class FaceNet(Closing):
         """
         small, scale = _shrink(pixels)
         graph = self._far if far else self._near
-        result: Any = graph.process({"image": small})
+        (detections,) = graph(image=picture(small))
         size = np.array([small.shape[1], small.shape[0]], np.float64)
-        rois = [_roi_from_detection(found, size, scale) for found in result.detections or ()]
+        rois = [_roi_from_detection(found, size, scale) for found in detections or ()]
         return sorted(rois, key=lambda roi: -roi.score)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from stream.directions import (
     ANGLES,
@@ -171,7 +172,10 @@ class HairDepth:
         self._settings = settings or HairSettings()
         self._growth = HairGrowth(self._settings)
         self._expression: np.ndarray | None = None
+        self._neutral: tuple[np.ndarray, np.ndarray] | None = None  # identity, and its shape
         self._skull = np.flatnonzero(model.labels != _NECK)
+        outermost = ConvexHull(model.vertices[self._skull]).vertices
+        self._outline = model.part(self._skull[outermost])
         self._far_side = FarSide(model, self._settings.neck_mm)
 
     def reset(self) -> None:
@@ -193,7 +197,7 @@ class HairDepth:
             sight: what the networks saw there; without it the analytic depth stands.
         """
         head = self._calmed(head)
-        shape = self._model.shape(head.identity, head.expression)
+        shape = self._shape(head)
         vertices = transform_points(head.camera_from_head, shape)
         centre_px = project(head.camera_from_head[:3, 3], head.camera)
         offsets = project(vertices, head.camera) - centre_px
@@ -285,9 +289,15 @@ class HairDepth:
 
     def prior(self, head: Head, grid: NodeGrid) -> np.ndarray:
         """Return (rows, columns) float32, 1 inside the outline of the bare projected head."""
-        shape = self._model.shape(head.identity, head.expression)[self._skull]
+        shape = self._outline.shape(head.identity, head.expression)
         points = project(transform_points(head.camera_from_head, shape), head.camera)
         return _hull_mask(points, grid)
+
+    def _shape(self, head: Head) -> np.ndarray:
+        """Return the (V, 3) vertices of a head in its own space; identity seldom changes."""
+        if self._neutral is None or not np.array_equal(self._neutral[0], head.identity):
+            self._neutral = head.identity, self._model.shape(head.identity)
+        return self._model.expressed(self._neutral[1], head.expression)
 
     def _in_head(self, front: np.ndarray, head: Head, grid: NodeGrid) -> np.ndarray:
         camera = head.camera

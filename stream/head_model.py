@@ -19,6 +19,28 @@ DEFAULT_PATH = Path(__file__).resolve().parents[1] / "engines" / "weights" / "he
 
 
 @dataclass(frozen=True, slots=True)
+class ShapePart:
+    """The linear model of some vertices: all of a head are many more than most questions need.
+
+    Attributes:
+        mean: (N, 3) float32 mm, head space.
+        identity_basis: (K, N, 3) float32.
+        expression_basis: (E, N, 3) float32.
+    """
+
+    mean: np.ndarray
+    identity_basis: np.ndarray
+    expression_basis: np.ndarray
+
+    def shape(self, identity: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """Return (N, 3) float32 mm; arguments as in HeadModel.shape."""
+        result = self.mean.copy()
+        _add(result, identity, self.identity_basis)
+        _add(result, expression, self.expression_basis)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
 class HeadModel:
     """A linear model of heads: mean + identity + expression.
 
@@ -118,6 +140,20 @@ class HeadModel:
         _add(result, identity, self.identity_basis)
         _add(result, expression, self.expression_basis)
         return result
+
+    def expressed(self, neutral: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """Return the shape of a head whose (V, 3) neutral one is known; see shape."""
+        result = neutral.copy()
+        _add(result, expression, self.expression_basis)
+        return result
+
+    def part(self, vertices: np.ndarray) -> ShapePart:
+        """Return what shapes some vertices (N,) alone."""
+        return ShapePart(
+            self.vertices[vertices],
+            np.ascontiguousarray(self.identity_basis[:, vertices]),
+            np.ascontiguousarray(self.expression_basis[:, vertices]),
+        )
 
     def points478(
         self, identity: np.ndarray | None = None, expression: np.ndarray | None = None

@@ -113,14 +113,27 @@ def resample_to_nodes(matte: np.ndarray, grid: NodeGrid) -> np.ndarray:
 
     Nodes lie on the region's corners, pixels of the matte half a pixel inside.
     """
-    height, width = matte.shape
-    column = np.arange(grid.columns, dtype=np.float32) * (width / (grid.columns - 1)) - 0.5
-    row = np.arange(grid.rows, dtype=np.float32) * (height / (grid.rows - 1)) - 0.5
+    if max(matte.shape) > 2 * max(grid.columns, grid.rows):
+        matte = halved(matte)
+    x, y = _node_places(matte.shape, grid.columns, grid.rows)
+    return cv2.remap(matte, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def halved(picture: np.ndarray) -> np.ndarray:
+    """Average 2×2 pixels: much quicker than by any other area; an odd last one is left out."""
+    height, width = picture.shape[0] // 2, picture.shape[1] // 2
+    whole = picture[: 2 * height, : 2 * width]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+
+
+@lru_cache(maxsize=16)
+def _node_places(shape: tuple[int, int], columns: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y, (rows, columns) float32, of the nodes in a picture of the grid's region."""
+    height, width = shape
+    column = np.arange(columns, dtype=np.float32) * (width / (columns - 1)) - 0.5
+    row = np.arange(rows, dtype=np.float32) * (height / (rows - 1)) - 0.5
     x, y = np.meshgrid(column, row)
-    smooth = (
-        cv2.blur(matte, (2, 2)) if max(matte.shape) > 2 * max(grid.columns, grid.rows) else matte
-    )
-    return cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return x, y
 
 
 def within_person(

@@ -1,33 +1,25 @@
 """Coarse person mask of a head crop, by MediaPipe's selfie segmentation."""
 
-import os
-
+import cv2
 import numpy as np
 
 from stream.closing import Closing
+from stream.mediapipe_graph import Graph, choice, picture, plane
 from stream.quiet import quiet_stderr
-
-os.environ.setdefault("GLOG_minloglevel", "2")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-with quiet_stderr():
-    import cv2
-    from mediapipe.calculators.tensor import (
-        image_to_tensor_calculator_pb2,
-        inference_calculator_pb2,
-        tensors_to_segmentation_calculator_pb2,
-    )
-    from mediapipe.framework.tool import switch_container_pb2
-    from mediapipe.python.solution_base import SolutionBase
+from stream.region import halved
 
 SIZE = 256  # side of the mask, and of the square that the network looks at
-_GRAPH = "mediapipe/modules/selfie_segmentation/selfie_segmentation_cpu.binarypb"
-# The graph's options are read only if the messages that describe them are known.
-_MESSAGES = (
-    image_to_tensor_calculator_pb2,
-    inference_calculator_pb2,
-    tensors_to_segmentation_calculator_pb2,
-    switch_container_pb2,
-)
+_GRAPH = """
+input_stream: "image"
+input_side_packet: "model_selection"
+output_stream: "mask"
+node {
+  calculator: "SelfieSegmentationCpu"
+  input_stream: "IMAGE:image"
+  input_side_packet: "MODEL_SELECTION:model_selection"
+  output_stream: "SEGMENTATION_MASK:mask"
+}
+"""
 
 
 class PersonSegmenter(Closing):
@@ -43,10 +35,8 @@ class PersonSegmenter(Closing):
 
     def __init__(self, landscape: bool = False) -> None:
         with quiet_stderr():
-            self._network = SolutionBase(
-                binary_graph_path=_GRAPH,
-                side_inputs={"model_selection": int(landscape)},
-                outputs=["segmentation_mask"],
+            self._network = Graph(
+                _GRAPH, {"mask": plane}, {"model_selection": choice(int(landscape))}
             )
             self.segment(np.zeros((SIZE, SIZE, 3), np.uint8))
 
@@ -59,27 +49,18 @@ class PersonSegmenter(Closing):
         Returns:
             (256, 256) float32, 0…1, over the same rectangle.
         """
-        mask = self._network.process({"image": squared(crop_rgb)}).segmentation_mask
+        (mask,) = self._network(image=picture(squared(crop_rgb)))
         return np.clip(mask, 0, 1, dtype=np.float32)
 
     def close(self) -> None:
         """Free the network; closing twice does no harm."""
-        if self._network is not None:
-            self._network.close()
-            self._network = None
+        self._network.close()
 
 
 def squared(crop_rgb: np.ndarray) -> np.ndarray:
     """Squeeze an (h, w, 3) uint8 crop to what the network sees: (256, 256, 3)."""
     if crop_rgb.shape[:2] == (SIZE, SIZE):
         return crop_rgb
-    return cv2.resize(_halved(crop_rgb), (SIZE, SIZE))
-
-
-def _halved(picture: np.ndarray) -> np.ndarray:
-    """Average 2×2 pixels until less than half as many would be taken: quicker than by area."""
-    while min(picture.shape[:2]) >= 2 * SIZE:
-        height, width = picture.shape[0] // 2, picture.shape[1] // 2
-        whole = picture[: 2 * height, : 2 * width]
-        picture = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
-    return picture
+    while min(crop_rgb.shape[:2]) >= 2 * SIZE:
+        crop_rgb = halved(crop_rgb)
+    return cv2.resize(crop_rgb, (SIZE, SIZE))

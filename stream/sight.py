@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import cv2
@@ -36,8 +37,10 @@ class Sight:
     age: int = 0
 
     def share(self, *labels: int) -> np.ndarray | None:
-        """Return (256, 256) float32, how likely a pixel has one of the labels."""
-        return None if self.labels is None else self.labels[list(labels)].sum(axis=0)
+        """Return (256, 256) float32, how likely a pixel has one of the labels; read only."""
+        if self.labels is None:
+            return None
+        return reduce(cv2.add, (self.labels[label] for label in labels))
 
 
 class HeadSight:

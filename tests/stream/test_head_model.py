@@ -150,6 +150,14 @@ def test_shape_is_the_weighted_sum(model, coefficients):
     np.testing.assert_allclose(got, wanted, atol=2e-3)  # worst seen 1e-4 mm
 
 
+def test_a_part_is_shaped_as_the_whole(model, coefficients):
+    some = np.array([5, 17, 4000])
+    whole = model.shape(*coefficients)
+    np.testing.assert_allclose(model.part(some).shape(*coefficients), whole[some], atol=1e-4)
+    identity, expression = coefficients
+    np.testing.assert_array_equal(model.expressed(model.shape(identity), expression), whole)
+
+
 def test_points_move_with_the_shape(model, coefficients):
     identity, expression = coefficients
     shape = model.shape(identity, expression)

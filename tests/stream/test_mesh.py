@@ -146,7 +146,7 @@ def test_matte_at_frame_and_at_nodes_agree_on_a_ramp():
     want = (np.arange(120) + 0.5) / 120
     np.testing.assert_allclose(at_frame[10], want, atol=0.004)
     at_nodes = resample_to_nodes(matte, GRID)
-    np.testing.assert_allclose(at_nodes[5, 1:-1], np.linspace(0, 1, 25)[1:-1], atol=0.02)
+    np.testing.assert_allclose(at_nodes[5, 1:-1], np.linspace(0, 1, 25)[1:-1], atol=0.002)
 
 
 def test_paste_writes_only_the_region():
