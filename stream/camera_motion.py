@@ -10,6 +10,8 @@ from enum import Enum
 import cv2
 import numpy as np
 
+from stream.region import halved
+
 _LONGEST = 320  # side of the reduced picture in which points are followed
 _MOST_POINTS = 80
 _ENOUGH_POINTS = 30  # fewer: look for new ones
@@ -153,12 +155,16 @@ class CameraMotion:
 
 
 def _reduced_grey(frame_rgb: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the frame in grey, reduced to about 320 pixels, and frame pixels per its pixel."""
     height, width = frame_rgb.shape[:2]
-    step = max(1, round(max(height, width) / _LONGEST))
-    grey = cv2.cvtColor(frame_rgb, cv2.COLOR_RGB2GRAY)
+    step = left = max(1, round(max(height, width) / _LONGEST))
     size = max(1, width // step), max(1, height // step)
-    whole = grey[: size[1] * step, : size[0] * step]
-    return cv2.resize(whole, size, interpolation=cv2.INTER_AREA), step
+    small = frame_rgb[: size[1] * step, : size[0] * step]
+    while left % 2 == 0:
+        small, left = halved(small), left // 2
+    return cv2.resize(
+        cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA
+    ), step
 
 
 def _textured(grey: np.ndarray) -> np.ndarray:

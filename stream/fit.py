@@ -249,7 +249,9 @@ class HeadFitter:
 
     def _error_mm(self, memory: Memory, seen: Observation) -> float:
         error = residuals(self._points(memory), seen)[:2, :_IRIS_START]
-        return float(np.median(np.hypot(error[0], error[1])))
+        distance = np.hypot(error[0], error[1])
+        middle = len(distance) // 2
+        return float(np.partition(distance, middle)[middle])  # np.median takes four times as long
 
     def _linearise(self, memory: Memory, seen: Observation, *, with_identity: bool) -> System:
         bases = [self._basis.expression, self._basis.identity]

@@ -103,6 +103,10 @@ def _one_rotation(x: float, y: float, z: float) -> np.ndarray:
 def axis_angle_from_rotation(rotation: np.ndarray) -> np.ndarray:
     """Return the (..., 3) axis × angle, angle in 0…π, of (..., 3, 3) rotations."""
     r = np.asarray(rotation, np.float64)
+    if r.ndim == 2:  # much faster for one, and one is what each frame needs
+        turn = _one_axis_angle(r)
+        if turn is not None:
+            return turn
     odd = np.stack(
         [r[..., 2, 1] - r[..., 1, 2], r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] - r[..., 0, 1]],
         axis=-1,
@@ -112,6 +116,18 @@ def axis_angle_from_rotation(rotation: np.ndarray) -> np.ndarray:
     factor = 0.5 / _series_abc(angle)[0].clip(1e-12)
     near_pi = (np.pi - angle < _NEAR_PI)[..., None]
     return np.where(near_pi, _axis_near_pi(r, odd) * angle[..., None], odd * factor[..., None])
+
+
+def _one_axis_angle(rotation: np.ndarray) -> np.ndarray | None:
+    """Return the (3,) axis × angle of one rotation; None of one by nearly half a turn."""
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation.tolist()
+    x, y, z = zy - yz, xz - zx, yx - xy
+    angle = math.atan2(math.sqrt(x * x + y * y + z * z) / 2, (xx + yy + zz - 1) / 2)
+    if math.pi - angle < _NEAR_PI:
+        return None
+    share = 1 - angle * angle / 6 if angle < _SMALL_ANGLE else math.sin(angle) / angle
+    factor = 0.5 / max(share, 1e-12)
+    return np.array([x * factor, y * factor, z * factor])
 
 
 def _axis_near_pi(rotation: np.ndarray, odd: np.ndarray) -> np.ndarray:

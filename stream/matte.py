@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from stream.matte_colour import (
-    GRID_STEP,
     ColourEvidence,
     KnownBackground,
     colour_evidence,
+    matte_size,
     on_grid,
 )
 from stream.region import Region
@@ -97,7 +97,7 @@ def head_matte(
         (h', w') float32 0…1 over the same rectangle as the crop, longer side at most
         ``settings.size``; sample it bilinearly.
     """
-    size = _working_size(crop_rgb, settings)
+    size = matte_size((crop_rgb.shape[1], crop_rgb.shape[0]), settings.size)
     guide = cv2.resize(crop_rgb, size)
     reduced = on_grid(guide)
     grey = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -112,20 +112,9 @@ def head_matte(
     return alpha
 
 
-def _working_size(crop: np.ndarray, settings: MatteSettings) -> tuple[int, int]:
-    """(width, height): the crop's shape, sides multiples of twice the colour grid's step."""
-    height, width = crop.shape[:2]
-    longest = max(width, height)
-    scale = min(max(longest, 8 * GRID_STEP), settings.size) / longest
-    step = 2 * GRID_STEP
-    return max(step, round(width * scale / step) * step), max(
-        step, round(height * scale / step) * step
-    )
-
-
 def _fitted(known: KnownBackground | None, size: tuple[int, int]) -> KnownBackground | None:
-    if known is None:
-        return None
+    if known is None or known.confidence.shape == size[::-1]:
+        return known
     return KnownBackground(cv2.resize(known.colour, size), cv2.resize(known.confidence, size))
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-GRID_STEP = 4  # the models vary slowly: they live on a grid this much coarser than the picture
+from stream.region import halved
+
+GRID_STEP = 4  # two halvings: the models vary slowly, and live on a grid that much coarser
 _ENOUGH_SAMPLES = 0.02  # share of a window that must be sure before its colours are believed
 _ODD_FROM = 1.0  # squared deviations; colours farther off are no mixture
 _LEAST_SHARE = 0.02  # of the person, from which a colour speaks for it
@@ -64,10 +66,25 @@ class _Moments:
     spread: list[np.ndarray]
 
 
+def matte_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Return the (width, height) at which the matte of a crop is made.
+
+    Args:
+        size: (width, height) of the crop.
+        longest: longest side of the matte.
+
+    Returns:
+        The crop's shape, sides multiples of twice the grid's step.
+    """
+    side, step = max(size), 2 * GRID_STEP
+    scale = min(max(side, 8 * GRID_STEP), longest) / side
+    width, height = (max(step, round(length * scale / step) * step) for length in size)
+    return width, height
+
+
 def on_grid(guide: np.ndarray) -> np.ndarray:
     """Return (h, w, 3) uint8, a picture reduced to the grid of the colour models."""
-    grid = guide.shape[1] // GRID_STEP, guide.shape[0] // GRID_STEP
-    return cv2.resize(guide, grid, interpolation=cv2.INTER_AREA)
+    return halved(halved(guide))
 
 
 def colour_evidence(
@@ -121,9 +138,9 @@ def _explained(
     person is believed all the same.
     """
     size = guide.shape[1] // 2, guide.shape[0] // 2  # sides are multiples of GRID_STEP
-    half = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
+    half = halved(share)
     part = cv2.min(cv2.max(half, 0), 1)
-    small = cv2.split(cv2.resize(guide, size, interpolation=cv2.INTER_AREA))
+    small = cv2.split(halved(guide))
     off = np.zeros(half.shape, np.float32)
     for now, mine, other in zip(small, person.mean, behind.mean, strict=True):
         missing = cv2.resize(mine - other, size)

@@ -14,7 +14,7 @@ import numpy as np
 
 from stream.camera_motion import CameraMotion, Motion
 from stream.exposure import Exposure
-from stream.matte_colour import KnownBackground
+from stream.matte_colour import KnownBackground, matte_size
 from stream.plate_canvas import GOOD, SURE, TRUSTED, Canvas, Layers
 from stream.plate_fill import (
     completable,
@@ -28,7 +28,7 @@ from stream.region import Region
 from stream.side_job import SideJob
 
 _LEAST_SIDE = 8
-_KNOWN_SIZE = 320  # more than a matte can use
+_KNOWN_SIZE = 256  # as large as a matte
 _SWAY_PX = 16  # around a region, what is filled in case the camera brings it in
 _SAMPLE_STEP = 12  # pixels between the samples that exposure and alignment are judged by
 _ASK_EVERY = 8  # frames between two looks whether a better fill is due
@@ -37,6 +37,8 @@ _ALIGNED = (2.5, 8.0)  # grey levels of median difference up to which the memory
 _STILL_SIDE, _LIVE_SIDE = 192, 136  # cells of the region's longer side in a better fill
 _FIRST_SOONER = 4  # times as quickly as later fills does the first take its place
 _OTHER_SCENE = 30.0  # grey levels of median difference that no camera motion explains
+
+_Place = tuple[Region, tuple[int, int]]  # of the frame, and the (width, height) it is wanted at
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class BackgroundPlate:
         self._canvas: Canvas | None = None
         self._exposure = Exposure(0)
         self._view: PlateView | None = None
+        self._asked: _Place | None = None  # of `known`, the last time
+        self._known: dict[_Place, KnownBackground | None] = {}  # of the present frame
         self._better: _Better | None = None
         self._frames = 0
         self._learnt_at = np.eye(2, 3)
@@ -107,10 +111,15 @@ class BackgroundPlate:
     def follow(self, frame_rgb: np.ndarray) -> None:
         """Align the memory with a new frame; ``update`` does it where it was not done.
 
+        What ``known`` was asked the last time is looked up for this frame, too, so that it need
+        not take time there.
+
         Args:
             frame_rgb: (H, W, 3) uint8, not written to while it is the present frame.
         """
-        self._aligned_canvas(frame_rgb)
+        canvas = self._aligned_canvas(frame_rgb)
+        if self._asked is not None:
+            self._remembered(canvas, self._asked)
 
     def known(self, region: Region, size: tuple[int, int]) -> KnownBackground | None:
         """Return what is remembered behind the person, for the matte of the present frame.
@@ -120,18 +129,27 @@ class BackgroundPlate:
             size: largest (width, height) of the answer in pixels.
 
         Returns:
-            What is known, at up to 320 pixels a side; None if nothing in the region was seen
+            What is known, in the pixels of the matte; None if nothing in the region was seen
             with certainty.
         """
         if self._canvas is None or min(region.width, region.height) < _LEAST_SIDE:
             return None
-        scale = min(1.0, _KNOWN_SIZE / max(size))
-        size = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-        trusted = cv2.compare(self._canvas.trust_at(region, size), TRUSTED, cv2.CMP_GE)
+        self._asked = region, matte_size(size, _KNOWN_SIZE)
+        return self._remembered(self._canvas, self._asked)
+
+    def _remembered(self, canvas: Canvas, place: _Place) -> KnownBackground | None:
+        if place not in self._known:
+            self._known[place] = self._look_up(canvas, *place)
+        return self._known[place]
+
+    def _look_up(
+        self, canvas: Canvas, region: Region, size: tuple[int, int]
+    ) -> KnownBackground | None:
+        trusted = cv2.compare(canvas.trust_at(region, size), TRUSTED, cv2.CMP_GE)
         if cv2.countNonZero(trusted) == 0:
             return None
-        colour = self._exposed(self._canvas.colour_at(region, size))
-        confidence = 0.95 if self._canvas.still else 0.7
+        colour = self._exposed(canvas.colour_at(region, size))
+        confidence = 0.95 if canvas.still else 0.7
         return KnownBackground(colour, trusted * np.float32(confidence / 255))
 
     def update(self, frame_rgb: np.ndarray, region: Region, alpha: np.ndarray) -> None:
@@ -143,6 +161,7 @@ class BackgroundPlate:
             alpha: (h', w') float32 0…1 matte of the person, any resolution.
         """
         canvas = self._aligned_canvas(frame_rgb)
+        self._known.clear()
         self._frames += 1
         region = region.clipped(frame_rgb.shape[1], frame_rgb.shape[0])
         if min(region.width, region.height) < _LEAST_SIDE or alpha.size == 0:
@@ -234,6 +253,7 @@ class BackgroundPlate:
         if self._frame is frame_rgb:
             return canvas
         self._frame = frame_rgb
+        self._known.clear()
         view = self._view
         occupied = _occupied(view, width, height) if view else np.ones((1, 1), np.uint8)
         motion = self._camera.follow(frame_rgb, occupied)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from stream.plate_canvas import LOOSE, SEEN, SURE
-from stream.region import Region
+from stream.region import Region, halved
 
 _LONGEST = 320  # side at which loose hair is looked for
 _BODY = 0.03  # matte from which a pixel holds some of the person
@@ -107,12 +107,14 @@ def _loose_hair(
     if cv2.countNonZero(scenery) < _LEAST_SCENERY * scenery.size:
         return np.zeros_like(near)
     # Scenery is judged close by: letters at the far end of a wall do not make it a pattern.
-    side = round(_AROUND * max(size)) | 1
-    usual = cv2.blur(cv2.bitwise_and(detail, scenery).astype(np.float32), (side, side))
-    share = cv2.blur(scenery.astype(np.float32) / 255, (side, side))
+    # What is judged is smooth, and half as fine does for it.
+    bare, side = halved(scenery), round(_AROUND * max(size) / 2) | 1
+    usual = cv2.blur(halved(cv2.bitwise_and(detail, scenery)).astype(np.float32), (side, side))
+    share = cv2.blur(bare.astype(np.float32) / 255, (side, side))
     usual /= cv2.max(share, _LEAST_SCENERY)
-    limit = cv2.max(_LEAST_HAIR, _OVER_SCENERY * usual)
-    thin = cv2.compare(detail.astype(np.float32), limit, cv2.CMP_GT)
-    thin &= far & ~near & cv2.compare(usual, _PLAIN, cv2.CMP_LT)
-    thin &= cv2.compare(share, _LEAST_SCENERY, cv2.CMP_GT)
+    limit = cv2.convertScaleAbs(cv2.max(_LEAST_HAIR, _OVER_SCENERY * usual))
+    plain = cv2.compare(usual, _PLAIN, cv2.CMP_LT)
+    plain &= cv2.compare(share, _LEAST_SCENERY, cv2.CMP_GT)
+    thin = cv2.compare(detail, cv2.resize(limit, size), cv2.CMP_GT)
+    thin &= far & ~near & cv2.resize(plain, size, interpolation=cv2.INTER_NEAREST)
     return _grown_square(thin, 1)

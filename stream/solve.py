@@ -47,8 +47,11 @@ def bounded_step(
     free = np.ones(len(value), bool)
     for _ in range(rounds):
         slope = gradient + hessian @ step
-        inner = np.flatnonzero(free)
-        step[inner] -= solve_definite(hessian[np.ix_(inner, inner)], slope[inner])
+        if free.all():
+            step -= solve_definite(hessian, slope)
+        else:
+            inner = np.flatnonzero(free)
+            step[inner] -= solve_definite(hessian[np.ix_(inner, inner)], slope[inner])
         wanted = value + step
         leaving = free & ((wanted < lower) | (wanted > upper))
         if not leaving.any():

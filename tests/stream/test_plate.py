@@ -298,15 +298,38 @@ def test_known_tells_only_what_was_surely_seen():
     room = rough_room(HEIGHT, WIDTH)
     plate = BackgroundPlate(QUICK)
     left, right = person(HEIGHT, WIDTH, x=0.3), person(HEIGHT, WIDTH, x=0.7)
+    middle = Region(32, 0, 288, HEIGHT)  # no wider than a matte
     plate.update(composed(left, room), WHOLE, left.alpha)
-    assert plate.known(WHOLE, (WIDTH, HEIGHT)).confidence[behind(left.alpha)].max() == 0
+    hidden = middle.crop(behind(left.alpha))
+    assert plate.known(middle, (256, HEIGHT)).confidence[hidden].max() == 0
     plate.update(composed(right, room), WHOLE, right.alpha)
-    known = plate.known(WHOLE, (WIDTH, HEIGHT))
-    seen = behind(left.alpha) & far_from(right.alpha, 20)
+    known = plate.known(middle, (256, HEIGHT))
+    seen = middle.crop(behind(left.alpha) & far_from(right.alpha, 20))
     assert known.confidence[seen].min() > 0.9
-    assert np.abs(known.colour.astype(int) - room)[seen].max() <= 1
-    both = behind(left.alpha) & behind(right.alpha)
+    assert np.abs(known.colour.astype(int) - middle.crop(room))[seen].max() <= 1
+    both = middle.crop(behind(left.alpha) & behind(right.alpha))
     assert known.confidence[both].max() == 0
+    assert plate.known(WHOLE, (WIDTH, HEIGHT)).confidence.shape == (192, 256)  # as the matte
+
+
+def test_what_is_looked_up_ahead_is_what_would_be_looked_up():
+    """What was asked for the last frame is looked up for the next before it is asked again."""
+    size, other = (WIDTH, HEIGHT), Region(0, 0, WIDTH, HEIGHT - 8)
+    ahead, asked = BackgroundPlate(QUICK), BackgroundPlate(QUICK)
+    room = rough_room(HEIGHT, WIDTH)
+    for x in (0.3, 0.4, 0.7, 0.6):
+        who = person(HEIGHT, WIDTH, x=x)
+        frame = composed(who, room)
+        found = []
+        for plate in (ahead, asked):
+            plate.follow(frame)
+            found.append(plate.known(WHOLE, size))
+            plate.update(frame, WHOLE, who.alpha)
+        asked.known(other, size)
+        if found[1] is not None:
+            np.testing.assert_array_equal(found[0].confidence, found[1].confidence)
+            np.testing.assert_array_equal(found[0].colour, found[1].colour)
+    assert found[0].confidence.max() > 0
 
 
 def stripes():
