@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _UNSEEN_SHARE = 0.01  # of the motion: less is no motion, and need not be drawn
 _SCALP = 2  # label of the head model
-_CHIN, _UPPER_LIP = 152, 0  # tracked points
+CHIN, _UPPER_LIP = 152, 0  # tracked points
 
 
 def follow_share(
@@ -45,7 +45,7 @@ def chin_and_nape(model: HeadModel, head: Head, shape: np.ndarray) -> tuple[np.n
         shape: (V, 3) its shape.
     """
     points = model.points478(head.identity, head.expression)
-    chin, upper_lip = points[_CHIN], points[_UPPER_LIP]
+    chin, upper_lip = points[CHIN], points[_UPPER_LIP]
     # The skull base lies at the height of the upper lip on a head held upright.
     nape = np.array([0.0, upper_lip[1], shape[model.labels == _SCALP, 2].max() * 0.75])
     return chin, nape

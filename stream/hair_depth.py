@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from stream.cloth import find_cloth
 from stream.directions import (
     ANGLES,
     along_rays,
@@ -29,9 +30,10 @@ from stream.following import border_share, chin_and_nape, follow_share
 from stream.geometry import project, transform_points
 from stream.mouth import with_teeth
 from stream.region import resample_to_nodes
-from stream.sight import clothes, held_things
+from stream.sight import held_things
 
 if TYPE_CHECKING:
+    from stream.cloth import Cloth
     from stream.frame import Head
     from stream.hair_network import HairNetwork
     from stream.head_model import HeadModel
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
 _FORWARD_GROWTH = 0.35
 _HAIR_BLUR_NODES = 3.0  # steps in depth would crimp strands of hair
 _LOOSE_HAIR_MM = 30.0  # so far from the skull, hair hangs beside the neck joint
-_CLOTHES_STAY = 0.9  # of their share of the motion is taken from what is surely cloth
 _HELD_BEFORE_MM = 10.0  # hands and microphones are before the tip of the nose
 _NECK = 4  # label of the head model
 
@@ -75,6 +76,7 @@ class HeadDepth:
         turn: (rows, columns) float32 share of the head's motion that a node follows.
         coverage: (rows, columns) float32, 1 where the grown head model projects.
         far: the far side of the head.
+        cloth: for which the share was lowered; None where nobody looked.
     """
 
     grid: NodeGrid
@@ -82,6 +84,12 @@ class HeadDepth:
     turn: np.ndarray
     coverage: np.ndarray
     far: FarSurface
+    cloth: Cloth | None = None
+
+    @property
+    def free_turn(self) -> np.ndarray:
+        """(rows, columns) share of the motion that nodes would follow if none were cloth."""
+        return self.turn if self.cloth is None else self.turn / self.cloth.moves
 
     def carried(self, grid: NodeGrid, farther_mm: float) -> HeadDepth:
         """Return the same geometry on a grid that has gone with the head since.
@@ -224,22 +232,21 @@ class HairDepth:
         person_px = self._growth.person_px
         far = self._far_side.surface(grown, head, grid, matte, person_px, (chin, nape), sight)
         turn *= border_share(grid.positions_px[..., 1], head)
-        if sight is not None and sight.labels is not None:
-            front = self._kept_still(front, turn, chin, head, grid, sight)
-        return HeadDepth(grid, front, turn.astype(np.float32), coverage, far)
+        cloth = find_cloth(sight, grid)
+        if sight is not None and cloth is not None:
+            turn *= cloth.moves
+            front = self._held_still(front, turn, chin, head, grid, sight)
+        return HeadDepth(grid, front, turn.astype(np.float32), coverage, far, cloth)
 
-    def _kept_still(
+    def _held_still(
         self, front: np.ndarray, turn: np.ndarray, chin: np.ndarray, head: Head, grid: NodeGrid,
         sight: Sight,
     ) -> np.ndarray:  # fmt: skip
-        """Let clothes and held things stay where they are; lower their `turn` in place.
+        """Let held things stay where they are; lower their `turn` in place.
 
         Returns:
             The front depth, with what is held before the face.
         """
-        cloth = clothes(sight)
-        if cloth is not None:
-            turn *= 1 - _CLOTHES_STAY * resample_to_nodes(cloth, grid)
         chin_px = project(transform_points(head.camera_from_head, chin), head.camera)
         chin_row = (chin_px[1] - grid.region.y0) / max(grid.region.height, 1) * len(sight.square)
         held = held_things(sight, float(chin_row))

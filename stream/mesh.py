@@ -29,7 +29,7 @@ class MeshSettings:
 
 _FAR_YIELD_MM = 80.0  # of the far side to what the frame shows: the model is not as exact
 
-SheetKind = Literal["solid", "worn", "under", "guard", "far", "gap", "near", "mirror"]
+SheetKind = Literal["solid", "worn", "under", "guard", "far", "gap", "near", "cut", "mirror"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +42,20 @@ class Sheet:
             what of the near side a motion draws out so far that such skin is better, and
             ``guard``, which shows nothing, hides what lies behind that (both `stream.worn`);
             ``far`` is the far side, ``gap`` the depth steps of the near side, ``near`` its edge,
-            ``mirror`` the mirrored near side.
+            ``cut`` what of it ends at the edge of cloth (`stream.parting`), ``mirror`` the
+            mirrored near side.
         places_px: (rows, columns, 2) float32 frame positions of the nodes before the motion.
         depth_mm: (rows, columns) float32 their camera-space depth.
         share: (rows, columns) float32 share of the motion that they follow.
         colours_px: (rows, columns, 2) float32 frame positions that give them their colours; of
             ``under`` places on the skin, mm, for its grain.
-        opacity: (rows, columns) float32.
+        opacity: (rows, columns) float32; of ``cut`` it is 0 along the line where it ends.
         yield_mm: (rows, columns) float32 how far behind its place a node counts where sheets
             compete for a pixel.
         triangles: (T, 3) int32 node numbers, row · columns + column.
         gain: (rows, columns, 3) float32 that its colours are multiplied with, or None for
             1; of ``under`` the colour itself, of ``worn`` the opacity of what lies over it,
+            of ``cut`` its own,
             of ``far`` normals of the surface, of ``near`` the way, (x, y) px, to better colours
             and the share of them, of hair < 0, None for none.
         grain: of ``under``, standard deviation of its brightness, 0…1.

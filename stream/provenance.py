@@ -1,8 +1,9 @@
 """Fragment shaders that tell where the colours of a drawn head come from, instead of the colours.
 
 Each gives how far a sheet covers a pixel (alpha) and how far its colour is a guess (red,
-premultiplied): always where it is mirrored, never on the far side, by its stretch elsewhere. The
-far side is a guess, too, but one with strands and a sharp edge, which the network would blur.
+premultiplied): always where it is mirrored, hardly on the far side and hidden skin, by its stretch
+elsewhere. Those two are guesses, too, but with strands, grain and sharp edges, which the network
+would blur: the one never counts as such, the other little.
 `stream.warp.Warp.provenance` draws with them.
 """
 
@@ -33,9 +34,14 @@ void tell(float covered, float guessed) {
 """
 _SEEN = f"void main() {{ tell(alpha(source_px), smoothstep({_STRETCH}, stretch())); }}"
 _NEAR = f"void main() {{ tell(cover * alpha(source_px), smoothstep({_STRETCH}, stretch())); }}"
+_CUT = f"""
+void main() {{
+    tell(step(0.0, cover) * alpha(source_px), smoothstep({_STRETCH}, stretch()));
+}}
+"""
 _GUARD = "void main() { if (alpha(source_px) < 0.5) discard; colour = vec4(0.0); }"
 _MIRROR = "void main() { tell(cover * alpha(source_px), 1.0); }"
-_UNDER = "void main() { tell(step(0.5, cover), 1.0); }"
+_UNDER = "void main() { tell(step(0.5, cover), 0.3); }"
 _FAR = "void main() { tell(smoothstep(0.5, 0.9, alpha(source_px)) * cover, 0.0); }"
 _GAP = f"""
 void main() {{
@@ -48,4 +54,5 @@ FRAGMENTS: dict[str, str] = {
     "solid": _HEAD + _SEEN, "far": _HEAD + _FAR, "gap": _HEAD + _GAP,
     "near": _HEAD + _NEAR, "mirror": _HEAD + _MIRROR, "under": _HEAD + _UNDER,
     "worn": _HEAD + _SEEN, "guard": _HEAD + _GUARD, "clean": _HEAD + _NEAR,
+    "cut": _HEAD + _CUT,
 }  # fmt: skip

@@ -57,14 +57,15 @@ def with_mirror_half(
         return mesh
     near, depth = mesh.sheet("near"), mesh.depth
     places, mirrored_mm = mirrored_nodes(near, head)
-    smeared = smeared_share(near, depth.grid, motion, head.camera)
+    free = replace(near, share=depth.free_turn)  # it parts from cloth, which stays
+    smeared = smeared_share(free, depth.grid, motion, head.camera)
     opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
     opacity *= smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
     opacity *= revealed * (1 - smoothstep(_slope(depth, head), *_SLOPE))
     opacity = _in_one_piece(opacity, node_mm(depth, head))
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
     gain = _light_of_the_other_side(picture, places, opacity, depth)
-    mirror = Sheet("mirror", places, mirrored_mm, near.share, near.colours_px, opacity,
+    mirror = Sheet("mirror", places, mirrored_mm, free.share, near.colours_px, opacity,
                    np.full_like(opacity, _MIRROR_YIELD_MM), triangles,
                    gain)  # fmt: skip
     yielding = tuple(
@@ -146,10 +147,16 @@ def smeared_share(
 
 def stretch_of(near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray) -> np.ndarray:
     """Return (rows, columns) how many times as long a motion makes the texture at each node."""
+    return stretches_of(near, grid, motion, camera)[..., 0]
+
+
+def stretches_of(near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray) -> np.ndarray:
+    """Return (rows, columns, 2) what `stretch_of` does, and how many times as high."""
     moved = moved_nodes(near.places_px, near.depth_mm, near.share, motion, camera)
+    along_y = np.gradient(moved, axis=0) / grid.step_px[1]
     along_x = np.linalg.norm(np.gradient(moved, axis=1), axis=-1) / grid.step_px[0]
-    along_y = np.linalg.norm(np.gradient(moved, axis=0), axis=-1) / grid.step_px[1]
-    return cv2.GaussianBlur(np.maximum(along_x, along_y), (0, 0), 1.0)
+    longest = np.maximum(along_x, np.linalg.norm(along_y, axis=-1))
+    return cv2.GaussianBlur(np.dstack([longest, np.abs(along_y[..., 1])]), (0, 0), 1.0)
 
 
 def _slope(depth: HeadDepth, head: Head) -> np.ndarray:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from stream.following import border_share, chin_and_nape, follow_share
+from stream.following import CHIN, border_share, chin_and_nape, follow_share
 from stream.geometry import invert_rigid, project, smoothstep, transform_points, vertex_normals
 from stream.mesh import Sheet
 from stream.region import within_person
@@ -36,6 +36,7 @@ _FACE, _SCALP, _EAR_LABEL, _NECK = 1, 2, 3, 4  # labels of the head model
 _YIELD_MM = 60.0  # to whatever the frame shows: the model is not as exact as the picture
 _NAPE_MM = 45.0  # below the middle of the head: scalp from here on is neck behind the ear
 _ASIDE_MM, _BELOW_MM = 25.0, 25.0  # of the middle: faces are hidden at their sides and below
+_CHIN_MM, JAW = 28.0, 0.6  # above its tip faces are hidden, too; so steep does the jaw rise
 _EVERY, _RATE = 8, 0.6  # frames between looks, and how far what is known goes with each
 _HIDDEN = 0.05  # share of the looks: less is seen
 _GRAIN_MM = 1.0  # blur that takes it away
@@ -233,6 +234,8 @@ def _hidden_skin(key: SameModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     model = key.model
     sides = np.abs(model.vertices[:, 0]) > _ASIDE_MM
     sides &= model.vertices[:, 1] > _BELOW_MM
+    lowness = model.vertices[:, 1] + JAW * np.abs(model.vertices[:, 0])
+    sides |= lowness > model.points478_mean[CHIN, 1] - _CHIN_MM
     nape = (model.labels == _SCALP) & (model.vertices[:, 1] > _NAPE_MM)
     chosen = (model.labels == _NECK) | nape | ((model.labels == _FACE) & sides)
     vertices = np.flatnonzero(chosen)

@@ -127,6 +127,29 @@ void main() {
 }
 """
 )
+_CUT = (
+    """
+#version 330
+uniform sampler2D layer;
+uniform vec4 region;
+in vec2 source_px;
+in float cover;              // 0 along the line where it ends
+in vec3 tint;                // opacity
+out vec4 colour;
+"""
+    + _WITHIN_WHITE
+    + STRETCH
+    + """
+void main() {
+    float torn = smoothstep(3.0, 6.0, stretch(mat2(dFdx(source_px), dFdy(source_px))));
+    float inside = clamp(cover / max(fwidth(cover), 1e-5) + 0.5, 0.0, 1.0);
+    inside *= tint.x * (1.0 - torn);
+    colour = inside * texture(layer, (source_px - region.xy) / region.zw);
+    if (colour.a < 0.002) discard;
+    colour = within_white(colour);
+}
+"""
+)
 _MIRROR = """
 #version 330
 uniform sampler2D layer;
@@ -242,5 +265,5 @@ void main() {
 
 FRAGMENTS: dict[str, str] = {
     "worn": _WORN, "under": _UNDER, "guard": _GUARD, "solid": _SOLID, "far": _FAR_SIDE, "gap": _GAP,
-    "near": _NEAR_SIDE, "clean": _CLEAN_EDGE, "mirror": _MIRROR,
+    "near": _NEAR_SIDE, "clean": _CLEAN_EDGE, "cut": _CUT, "mirror": _MIRROR,
 }  # fmt: skip

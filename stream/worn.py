@@ -15,9 +15,10 @@ import numpy as np
 
 from stream.clean_edge import with_clean_edge
 from stream.geometry import invert_rigid, smoothstep
+from stream.parting import parted
 from stream.sight import BODY, EAR, HAIR
-from stream.symmetry import node_mm, stretch_of
-from stream.underlay import seen_as, skin_share
+from stream.symmetry import node_mm, stretches_of
+from stream.underlay import JAW, seen_as, skin_share
 
 if TYPE_CHECKING:
     from stream.frame import Head
@@ -26,14 +27,17 @@ if TYPE_CHECKING:
     from stream.sight import Sight
 
 _WORN = (2.0, 3.6)  # magnification at which seen skin begins and ceases to be good
+_SHADED = (1.3, 2.2)  # the same below the jaw: the line of shade along it would become a beard
 _SMEARED = (1.4, 2.6)  # the same at the soft edge of the matte, of the room behind it
 _LEAST_WORN = 0.01
 # What is worn yields to skin of its own place; beyond these magnifications it spans a depth step,
 # and yields to whatever skin lies behind.
 _WORN_YIELD_MM, _TORN_YIELD_MM, _TORN = 80.0, 300.0, (3.0, 6.0)
+_SHADED_YIELD_MM = 110.0  # below the jaw: to its underside, not to the neck behind it
 _GAP_YIELD_MM = 90.0  # of what closes a depth step: the skin behind it is a better guess
 _EYES_MM = (50.0, 65.0)  # below the middle of the head: glasses and temples end, cheeks begin
 _CHEEK_MM = (22.0, 36.0)  # beside it
+_CHIN_MM = (150.0, 160.0)  # below it, along the jaw: chins end
 _SOFT = (0.4, 0.95)  # matte: where the near side's edge is soft, and where not
 _OTHER = (0.6, 0.95)  # likelihood of hair and clothes, which skin does not take the place of
 _EAR = (0.3, 0.7)  # the same of ears
@@ -55,14 +59,15 @@ def mended(
         head: the fitted head.
         motion: what is to be done with it.
     """
-    stretch = stretch_of(mesh.sheet("near"), mesh.depth.grid, motion, head.camera)
+    free = replace(mesh.sheet("near"), share=mesh.depth.free_turn)  # cloth is parted from it
+    stretches = stretches_of(free, mesh.depth.grid, motion, head.camera)
     hair = seen_as(sight, mesh.depth, HAIR)
-    clean = with_clean_edge(mesh, matte, stretch, cv2.dilate(hair, _BESIDE))
-    return clean if under is None else _with_skin(clean, under, matte, stretch, hair, sight, head)
+    clean = with_clean_edge(mesh, matte, stretches[..., 0], cv2.dilate(hair, _BESIDE))
+    return clean if under is None else _with_skin(clean, under, matte, stretches, hair, sight, head)
 
 
 def _with_skin(
-    mesh: HeadMesh, under: Sheet, matte: np.ndarray, stretch: np.ndarray, hair: np.ndarray,
+    mesh: HeadMesh, under: Sheet, matte: np.ndarray, stretches: np.ndarray, hair: np.ndarray,
     sight: Sight, head: Head,
 ) -> HeadMesh:  # fmt: skip
     """Put hidden skin beneath a mesh, and in the place of skin that a motion draws out too far.
@@ -70,14 +75,15 @@ def _with_skin(
     The soft edge of seen skin fades before it where a motion draws that edge out: what shines
     through there is the background of another place.
     """
-    near, depth = mesh.sheet("near"), mesh.depth
+    near, depth, stretch = mesh.sheet("near"), mesh.depth, stretches[..., 0]
     slack = max(1, round(_SLACK_MM / node_mm(depth, head)))
     around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
     beside_skin = cv2.dilate(skin_share(sight, depth), around)
     bare = beside_skin * (1 - hair)
     fading = smoothstep(stretch, *_SMEARED) * bare * (1 - smoothstep(matte, *_SOFT))
     whole = near.opacity * (1 - fading)
-    worn = smoothstep(cv2.dilate(stretch, _BESIDE), *_WORN) * beside_skin * _cheeks(near, head)
+    cheeks, below = _worn(cv2.dilate(stretches, _BESIDE), near, head)
+    worn = np.maximum(cheeks, below) * beside_skin
     worn *= 1 - smoothstep(seen_as(sight, depth, EAR), *_EAR)
     # Their border with skin is worn, too: it is that which is drawn out.
     other = cv2.erode(seen_as(sight, depth, BODY, HAIR), _BESIDE)
@@ -85,7 +91,13 @@ def _with_skin(
     rim = 1 - smoothstep(cv2.erode(matte, _BESIDE), *_SOFT)  # the room shines through
     torn = np.maximum(smoothstep(stretch, *_TORN), rim)
     yield_mm = _WORN_YIELD_MM + (_TORN_YIELD_MM - _WORN_YIELD_MM) * torn
-    return replace(mesh, sheets=_layered(mesh, under, whole, worn, yield_mm, beside_skin))
+    yield_mm = np.maximum(yield_mm, _WORN_YIELD_MM + (_SHADED_YIELD_MM - _WORN_YIELD_MM) * below)
+    bare_skin = beside_skin * (1 - cv2.dilate(hair, around))  # hair may lie over cloth
+    parts = parted(mesh, bare_skin, (whole * (1 - worn)).astype(np.float32), yield_mm)
+    if parts is None:
+        return replace(mesh, sheets=_layered(mesh, under, whole, worn, yield_mm, beside_skin))
+    inside, *rest = _layered(parts.rest, under, whole, worn, yield_mm, beside_skin)
+    return replace(mesh, sheets=(inside, parts.below, *rest, *parts.above))
 
 
 def _layered(
@@ -128,14 +140,23 @@ def _worn_triangles(sheet: Sheet, worn: np.ndarray) -> np.ndarray:
     return (worn.ravel() > _LEAST_WORN)[sheet.triangles].any(axis=1)
 
 
-def _cheeks(near: Sheet, head: Head) -> np.ndarray:
-    """Return (rows, columns) 1 on cheeks and neck beside the middle, 0 from the eyes up.
+def _worn(stretches: np.ndarray, near: Sheet, head: Head) -> tuple[np.ndarray, np.ndarray]:
+    """Return (rows, columns) how far what is drawn out is no good, of cheeks and below the jaw.
 
-    There glasses and hair cross the skin.
+    From the eyes up glasses and hair cross the skin; the middle of a face is good to the chin.
+
+    Args:
+        stretches: (rows, columns, 2) magnification, as of `stretches_of`.
+        near: the near side.
+        head: whose.
     """
     head_from_camera = invert_rigid(head.camera_from_head).astype(np.float32)
     rays = (near.places_px - head.camera[:2, 2].astype(np.float32)) / np.float32(head.camera[0, 0])
     x_mm, y_mm = (
         (rays @ row[:2] + row[2]) * near.depth_mm + row[3] for row in head_from_camera[:2]
     )
-    return smoothstep(y_mm, *_EYES_MM) * smoothstep(np.abs(x_mm), *_CHEEK_MM)
+    aside_mm = np.abs(x_mm)
+    below = smoothstep(y_mm + JAW * aside_mm, *_CHIN_MM)
+    cheeks = smoothstep(y_mm, *_EYES_MM) * smoothstep(aside_mm, *_CHEEK_MM)
+    cheeks *= smoothstep(stretches[..., 0], *_WORN)
+    return cheeks, below * smoothstep(stretches[..., 1], *_SHADED)

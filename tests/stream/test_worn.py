@@ -6,7 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
+from stream.following import CHIN
+from stream.geometry import (
+    axis_angle_from_rotation,
+    project,
+    rotation_from_angles,
+    transform_points,
+)
 from stream.mesh import build_mesh
+from stream.pose import HeadMotion
 from stream.sight import FACE, HAIR, Sight
 from stream.underlay import Underlay
 from stream.worn import mended
@@ -124,3 +132,24 @@ def _holds(triangle, point):
         cv2.pointPolygonTest(triangle.astype(np.float32)[:, None], tuple(point.tolist()), False)
         >= 0
     )
+
+
+def test_the_line_of_shade_along_a_chin_is_not_drawn_out_to_a_beard(model, raster, warp):
+    scene = Scene(model, raster)
+    calm = scene.sheet(model)
+    points = model.points478(scene.head.identity, scene.head.expression)
+    chin = transform_points(scene.head.camera_from_head, points[CHIN])
+    row = round(project(chin, scene.head.camera)[1]) - REGION.y0
+    scene.picture[row + 2 : row + 8][scene.cover[row + 2 : row + 8] > 0.5] = DARK
+    up = axis_angle_from_rotation(rotation_from_angles(0, 20, 0))
+    motion = HeadMotion(scene.pivot, up, np.zeros(3))
+    plain = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
+    given = scene.matte, scene.sight, scene.head, motion
+    shown = []
+    for mesh in (plain, mended(plain, calm, *given)):
+        plate, matte = np.full_like(scene.picture, ROOM), np.uint8(255 * scene.cover)
+        camera = scene.head.camera
+        shown.append(warp.draw(scene.picture, matte, plate, REGION, mesh, motion, camera))
+    before, after = (count(picture, DARK) for picture in shown)
+    assert before > 1.2 * count(scene.picture, DARK)
+    assert after < 0.6 * before

@@ -1,0 +1,159 @@
+"""Where skin meets cloth, a turn parts them: the head goes, the collar stays.
+
+In one mesh the cells between them would be drawn out, and a collar would follow the jaw like
+rubber. So each such cell is there twice, once as part of the head and once as cloth, each up to
+the line between them; what opens shows the hidden skin (`stream.underlay`), and where none is
+known, the drawn-out cell beneath it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.cloth import STAYS
+from stream.geometry import smoothstep
+from stream.mesh import cell_extremes
+
+if TYPE_CHECKING:
+    from stream.cloth import Cloth
+    from stream.hair_depth import HeadDepth
+    from stream.mesh import HeadMesh, Sheet, SheetKind
+
+_NEAR_SIDE: tuple[SheetKind, ...] = ("solid", "near", "gap")
+_MIXED = (0.1, 0.98)  # likelihood of cloth between which a cell is neither
+_SKIN = 0.5  # likelihood nearby: hair that lies on cloth stays with it
+_EDGE = 0.3  # share of cloth
+_CLOTH_BEHIND_MM, _NECK_BEHIND_MM = 25.0, 60.0  # a jaw goes over a collar, a neck goes into it
+_BARE = (0.02, 0.3)  # share of cloth in what is mirrored
+_BELOW_MM = 400.0  # drawn-out cells yield to all skin
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a mesh lies across the edge of cloth.
+
+    Attributes:
+        rest: the mesh without it.
+        below: in one piece, as it was.
+        above: the cloth and the head, apart.
+    """
+
+    rest: HeadMesh
+    below: Sheet
+    above: tuple[Sheet, Sheet]
+
+
+def parted(
+    mesh: HeadMesh, beside_skin: np.ndarray, opacity: np.ndarray, yield_mm: np.ndarray
+) -> Parts | None:
+    """Take a mesh apart along the edge of cloth, or return None where it has none.
+
+    Args:
+        mesh: the head's mesh.
+        beside_skin: (rows, columns) likelihood of skin nearby.
+        opacity: (rows, columns) float32 of what is drawn of its near side.
+        yield_mm: (rows, columns) how far what is not yields to hidden skin.
+    """
+    depth, cloth = mesh.depth, mesh.depth.cloth
+    if cloth is None:
+        return None
+    across = _across(cloth, beside_skin)
+    sheets = [mesh.sheet(kind) for kind in _NEAR_SIDE]
+    inside = [_in_cells(sheet, across) for sheet in sheets]
+    if not any(part.any() for part in inside):
+        return None
+    torn = np.concatenate([s.triangles[i] for s, i in zip(sheets, inside, strict=True)])
+    whole = replace(mesh.sheet("near"), triangles=torn)
+    behind = _CLOTH_BEHIND_MM * cloth.nearest
+    behind += _NECK_BEHIND_MM * cloth.neck * (1 - cloth.nearest)
+    behind *= cv2.blur(_used([whole], opacity.shape).astype(np.float32), (3, 3))
+    left = [
+        replace(s, triangles=s.triangles[~i], yield_mm=s.yield_mm + behind)
+        for s, i in zip(sheets, inside, strict=True)
+    ]
+    above = _apart(whole, depth, _used(left, opacity.shape), cloth, opacity)
+    bare = 1 - smoothstep(cloth.share, *_BARE)  # what is mirrored is the head alone
+    left += [
+        replace(s, opacity=s.opacity * bare, yield_mm=s.yield_mm + behind)
+        for s in mesh.sheets
+        if s.kind == "mirror"
+    ]
+    by_kind = {sheet.kind: sheet for sheet in left}
+    rest = replace(mesh, sheets=tuple(by_kind.get(s.kind, s) for s in mesh.sheets))
+    far_mm = yield_mm + _BELOW_MM * smoothstep(cloth.taken, 0, _EDGE)
+    return Parts(rest, _below(whole, far_mm), above)
+
+
+def _across(cloth: Cloth, beside_skin: np.ndarray) -> np.ndarray:
+    """Return (rows - 1, columns - 1) bool, the cells along the edge of cloth.
+
+    One cell more to each side: at the border of the cut nodes are those of the rest.
+
+    Args:
+        cloth: at the nodes.
+        beside_skin: (rows, columns) likelihood of skin nearby.
+    """
+    low = cell_extremes(np.minimum(cloth.share, cloth.nearest))[0]
+    high = cell_extremes(np.maximum(cloth.taken, cloth.nearest))[1]
+    mixed = (high > _MIXED[0]) & (low < _MIXED[1]) & (cell_extremes(beside_skin)[1] > _SKIN)
+    rows, columns = beside_skin.shape
+    cells = mixed.reshape(rows - 1, columns - 1).astype(np.uint8)
+    return cv2.dilate(cells, np.ones((3, 3), np.uint8)) > 0
+
+
+def _apart(
+    whole: Sheet, depth: HeadDepth, used: np.ndarray, cloth: Cloth, opacity: np.ndarray
+) -> tuple[Sheet, Sheet]:
+    """Return the cloth of a sheet, and the head.
+
+    Args:
+        whole: the sheet.
+        depth: of its nodes.
+        used: (rows, columns) bool, nodes that other sheets have, too: moved, they would crack.
+        cloth: at the nodes.
+        opacity: (rows, columns) of the head.
+    """
+    goes = np.where(used, depth.turn, depth.free_turn)
+    stays = np.where(used, depth.turn, (1 - STAYS) * depth.free_turn)
+    full = np.ones_like(opacity)
+    return (
+        _cut(whole, stays, cloth.taken - _EDGE, full, _CLOTH_BEHIND_MM * full),
+        _cut(whole, goes, _EDGE - cloth.left, opacity, _NECK_BEHIND_MM * cloth.neck),
+    )
+
+
+def _cut(
+    sheet: Sheet, share: np.ndarray, inside: np.ndarray, opacity: np.ndarray, behind_mm: np.ndarray
+) -> Sheet:
+    """Return a sheet that ends in a sharp line, where (rows, columns) `inside` is 0."""
+    gain = np.dstack([opacity] * 3).astype(np.float32)
+    return replace(
+        sheet, kind="cut", share=share.astype(np.float32), opacity=inside.astype(np.float32),
+        yield_mm=sheet.yield_mm + behind_mm, gain=gain,
+    )  # fmt: skip
+
+
+def _below(whole: Sheet, behind_mm: np.ndarray) -> Sheet:
+    nothing = np.zeros((*whole.opacity.shape, 3), np.float32)  # comes over it
+    most, full = float(whole.yield_mm.max(initial=0)), np.ones_like(whole.opacity)
+    return replace(whole, kind="worn", yield_mm=most + behind_mm, opacity=full, gain=nothing)
+
+
+def _in_cells(sheet: Sheet, cells: np.ndarray) -> np.ndarray:
+    """Return (T,) bool: which triangles of a sheet lie in (rows - 1, columns - 1) cells."""
+    columns = sheet.depth_mm.shape[1]
+    row = sheet.triangles.min(axis=1) // columns
+    right = (sheet.triangles % columns).max(axis=1)
+    return np.asarray(cells[row, right - 1])
+
+
+def _used(sheets: list[Sheet], shape: tuple[int, ...]) -> np.ndarray:
+    """Return (rows, columns) bool: which nodes of a grid the triangles of sheets stand on."""
+    used = np.zeros(shape, bool)
+    for sheet in sheets:
+        used.reshape(-1)[sheet.triangles] = True
+    return used
