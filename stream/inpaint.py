@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 
 from stream.fill import pull_push
-from stream.inpaint_field import Field, patch_field
+from stream.inpaint_field import Field, patch_field, places_of
 
 _SIDE = 192
 _FINER = 2  # times as fine as the search is the picture on which pieces are fitted
 _NUDGES = tuple((dx, dy) for dy in (0, -1, 1) for dx in (0, -1, 1))
 _NUDGE_ROUNDS = 3
 _NUDGE_GAIN = 1.0  # squared grey levels that a nudge must better
+_SUM = np.ones((1, 3), np.float32)  # of the colour channels
 _WINDOW = 7  # cells over which pieces are compared
 _BLEND = 2  # cells over which pieces go over into each other
 _LEAST_SIDE = 32  # pixels; smaller pictures are filled smoothly
@@ -85,9 +86,8 @@ def _enlarged(shift: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _taken(array: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """What lies at each pixel's shift; zero outside."""
-    rows, columns = np.mgrid[0 : shift.shape[0], 0 : shift.shape[1]].astype(np.float32)
-    places = columns + shift[..., 0], rows + shift[..., 1]
-    return cv2.remap(array, *places, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    places = places_of(shift.shape[0], shift.shape[1]) + shift
+    return cv2.remap(array, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
 
 
 def _fitted(small: np.ndarray, known: np.ndarray, usable: np.ndarray, field: Field) -> Field:
@@ -99,7 +99,7 @@ def _fitted(small: np.ndarray, known: np.ndarray, usable: np.ndarray, field: Fie
         for nudge in _NUDGES:
             moved = shift + np.array(nudge, np.float32)
             off = filled - _taken(small, moved) - field.tint
-            cost = cv2.blur((off**2).sum(axis=-1), (_WINDOW, _WINDOW))
+            cost = cv2.blur(cv2.transform(off * off, _SUM), (_WINDOW, _WINDOW))
             cost += 1e6 * (1 - _taken(usable, moved))
             better = cost < lowest - _NUDGE_GAIN
             best = np.where(better[..., None], moved, best)

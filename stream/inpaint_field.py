@@ -8,6 +8,7 @@ preferred, so that a line goes on where it points and no thing appears far from 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ _PATCH = 2 * _REACH + 1
 _PIXELS = 3 * _PATCH**2  # numbers that make up a patch
 _COARSEST, _FINER = 64.0, 2**0.5  # longer side of the first level, and the step to the next
 _ROUNDS = (6, 4, 3)  # of search and vote at the first levels; later ones are as the last
-_BEGUN_LEVELS = 2  # of the finest, that change a fill which is there already
+_BEGUN_LEVELS, _BEGUN_ROUNDS = 2, 2  # of the finest, that change a fill which is there already
 _PARTS = 16  # principal components of a patch that are compared
 _SAMPLES = 4000  # patches that tell which components matter
 _NEARNESS = 60.0  # grey levels that a shift by the longer side costs at each cell of a patch
@@ -89,7 +90,7 @@ def patch_field(
         if search is None:
             continue
         filled = _first_guess(level, filled)
-        for _ in range(_ROUNDS[min(number + 2 * begun, len(_ROUNDS) - 1)]):
+        for _ in range(_BEGUN_ROUNDS if begun else _ROUNDS[min(number, len(_ROUNDS) - 1)]):
             filled, found = search.round(filled)
     return found
 
@@ -266,7 +267,7 @@ def _position(places: np.ndarray, level: _Level) -> np.ndarray:
 def _voted(level: _Level, shift: np.ndarray, tint: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Give each cell of the hole the mean of what the patches over it hold there."""
     height, width = weight.shape
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    places = places_of(height, width)
     sides = (_REACH,) * 4
     shift, tint, weight = (
         cv2.copyMakeBorder(part, *sides, cv2.BORDER_CONSTANT) for part in (shift, tint, weight)
@@ -275,11 +276,17 @@ def _voted(level: _Level, shift: np.ndarray, tint: np.ndarray, weight: np.ndarra
     for down in range(_PATCH):
         for right in range(_PATCH):
             patch = np.s_[down : down + height, right : right + width]
-            places = columns + shift[patch][..., 0], rows + shift[patch][..., 1]
-            value = cv2.remap(level.colour, *places, cv2.INTER_NEAREST)
+            value = cv2.remap(level.colour, places + shift[patch], None, cv2.INTER_NEAREST)
             total += (value + tint[patch]) * weight[patch][..., None]
             count += weight[patch]
     return _in_hole(level, total / np.maximum(count, 1e-12)[..., None])
+
+
+@lru_cache(maxsize=4)
+def places_of(height: int, width: int) -> np.ndarray:
+    """Return (height, width, 2) float32 column and row of each cell; not to be written to."""
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.stack([columns, rows], axis=-1)
 
 
 def _to_border(values: np.ndarray) -> np.ndarray:
