@@ -35,14 +35,13 @@ def _half(total: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray
     total = cv2.resize(total, size, interpolation=cv2.INTER_AREA)
     weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
     # Saturate: a cell that is known in one part passes as known with that part's mean.
-    gain = 1.0 / np.maximum(np.minimum(weight * 4, 1.0) / np.maximum(weight, 1e-6), 1e-6)
-    new_weight = np.minimum(weight * 4, 1.0)
-    return total / _like(np.maximum(gain, 1e-6), total), new_weight
+    saturated = np.minimum(weight * 4, 1.0)
+    return total * _like(saturated / np.maximum(weight, 1e-6), total), saturated
 
 
 def _weighted(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    weight = known.astype(np.float32)
-    return np.where(_like(weight, values) > 0, values, 0).astype(np.float32) * _like(weight, values)
+    weight = _like(known.astype(np.float32), values)
+    return np.where(weight > 0, values, 0).astype(np.float32) * weight
 
 
 def _like(weight: np.ndarray, values: np.ndarray) -> np.ndarray:

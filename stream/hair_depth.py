@@ -45,7 +45,7 @@ _FORWARD_GROWTH = 0.35
 _HAIR_BLUR_NODES = 3.0  # steps in depth would crimp strands of hair
 _LOOSE_HAIR_MM = 30.0  # so far from the skull, hair hangs beside the neck joint
 _HELD_BEFORE_MM = 10.0  # hands and microphones are before the tip of the nose
-_NECK = 4  # label of the head model
+_SKULL = 1, 2, 3  # labels of the head model: face, scalp and ears
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,8 @@ class HairDepth:
         self._growth = HairGrowth(self._settings)
         self._expression: np.ndarray | None = None
         self._neutral: tuple[np.ndarray, np.ndarray] | None = None  # identity, and its shape
-        self._skull = np.flatnonzero(model.labels != _NECK)
+        self._skull = np.flatnonzero(np.isin(model.labels, _SKULL))
+        self._scalp = np.flatnonzero(model.scalp_weight > 0)
         outermost = ConvexHull(model.vertices[self._skull]).vertices
         self._outline = model.part(self._skull[outermost])
         self._far_side = FarSide(model, self._settings.neck_mm)
@@ -210,15 +211,7 @@ class HairDepth:
         centre_px = project(head.camera_from_head[:3, 3], head.camera)
         offsets = project(vertices, head.camera) - centre_px
         growth = self._growth.update(offsets[self._skull], centre_px, matte, grid)
-        # Behind the outline nothing is seen, and too little hair looks better than too much.
-        behind = np.clip(shape[:, 2] / 90.0, 0, 1)
-        weight = self._model.scalp_weight * (1 - 0.5 * behind * behind * (3 - 2 * behind))
-        factor = 1 + (at_angle(growth, np.arctan2(offsets[:, 1], offsets[:, 0])) - 1) * weight
-        centre = head.camera_from_head[:3, 3]
-        growth_mm = (vertices - centre) * (factor - 1)[:, None]
-        # Towards the camera hair lies closer than to the sides, or it would overhang the brow.
-        growth_mm[:, 2] *= np.where(growth_mm[:, 2] < 0, _FORWARD_GROWTH, 1.0)
-        grown = (vertices + growth_mm).astype(np.float32)
+        grown = self._grown(vertices, shape, offsets, growth, head)
         front, back = self._raster.draw(grown, head.camera, grid)
         points_px = self._points_px(head)
         front = with_teeth(front, points_px, grid)
@@ -256,6 +249,32 @@ class HairDepth:
         turn *= 1 - share
         before = float(front.min()) - _HELD_BEFORE_MM
         return front + share * (np.minimum(front, before) - front)
+
+    def _grown(
+        self, vertices: np.ndarray, shape: np.ndarray, offsets_px: np.ndarray, growth: np.ndarray,
+        head: Head,
+    ) -> np.ndarray:  # fmt: skip
+        """Return the (V, 3) float32 vertices in camera space with the hair on them.
+
+        Args:
+            vertices: (V, 3) without it.
+            shape: (V, 3) the same in head space.
+            offsets_px: (V, 2) the same in the picture, from the middle of the head.
+            growth: (72,) by direction.
+            head: the fitted head.
+        """
+        some = self._scalp
+        # Behind the outline nothing is seen, and too little hair looks better than too much.
+        behind = np.clip(shape[some, 2] / 90.0, 0, 1)
+        weight = self._model.scalp_weight[some] * (1 - 0.5 * behind * behind * (3 - 2 * behind))
+        angle = np.arctan2(offsets_px[some, 1], offsets_px[some, 0])
+        more = (at_angle(growth, angle) - 1) * weight
+        growth_mm = (vertices[some] - head.camera_from_head[:3, 3]) * more[:, None]
+        # Towards the camera hair lies closer than to the sides, or it would overhang the brow.
+        growth_mm[:, 2] *= np.where(growth_mm[:, 2] < 0, _FORWARD_GROWTH, 1.0)
+        grown = vertices.astype(np.float32)
+        grown[some] = vertices[some] + growth_mm
+        return grown
 
     def _calmed(self, head: Head) -> Head:
         """Let expression settle: its noise would shake depth, and depth hardly depends on it."""

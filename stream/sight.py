@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.region import halved
 from stream.segment import PersonSegmenter, squared
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def clothes(sight: Sight) -> np.ndarray | None:
     """
     if sight.labels is None:
         return None
-    behind, own = sight.labels[BACKGROUND, ::2, ::2], sight.labels[BODY, ::2, ::2]
+    behind, own = (halved(sight.labels[label]) for label in (BACKGROUND, BODY))
     own = own / np.maximum(1 - behind, 0.5)  # of what a pixel holds of the person
     outside = (behind > 0.5).astype(np.uint8)
     if outside.all() or not outside.any():
@@ -117,7 +118,10 @@ def held_things(sight: Sight, chin_row: float) -> np.ndarray | None:
     things = sight.share(OCCLUDER)
     if things is None:
         return None
-    _, numbers, stats, _ = cv2.connectedComponentsWithStats((things > 0.5).astype(np.uint8))
+    sure = cv2.compare(things, 0.5, cv2.CMP_GT)
+    if cv2.countNonZero(sure) <= _LEAST_HELD * things.size:
+        return np.zeros_like(things)
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats(sure)
     bottom = stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT]
     held = (bottom > chin_row) & (stats[:, cv2.CC_STAT_AREA] > _LEAST_HELD * things.size)
     held[0] = False
