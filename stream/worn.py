@@ -34,7 +34,7 @@ _LEAST_WORN = 0.01
 # and yields to whatever skin lies behind.
 _WORN_YIELD_MM, _TORN_YIELD_MM, _TORN = 80.0, 300.0, (3.0, 6.0)
 _SHADED_YIELD_MM = 110.0  # below the jaw: to its underside, not to the neck behind it
-_GAP_YIELD_MM = 90.0  # of what closes a depth step: the skin behind it is a better guess
+_GAP_YIELD_MM = 90.0  # of what closes a depth step: any other guess is better
 _EYES_MM = (50.0, 65.0)  # below the middle of the head: glasses and temples end, cheeks begin
 _CHEEK_MM = (22.0, 36.0)  # beside it
 _CHIN_MM = (150.0, 160.0)  # below it, along the jaw: chins end
@@ -95,15 +95,14 @@ def _with_skin(
     bare_skin = beside_skin * (1 - cv2.dilate(hair, around))  # hair may lie over cloth
     parts = parted(mesh, bare_skin, (whole * (1 - worn)).astype(np.float32), yield_mm)
     if parts is None:
-        return replace(mesh, sheets=_layered(mesh, under, whole, worn, yield_mm, beside_skin))
-    inside, *rest = _layered(parts.rest, under, whole, worn, yield_mm, beside_skin)
+        return replace(mesh, sheets=_layered(mesh, under, whole, worn, yield_mm))
+    inside, *rest = _layered(parts.rest, under, whole, worn, yield_mm)
     return replace(mesh, sheets=(inside, parts.below, *rest, *parts.above))
 
 
 def _layered(
-    mesh: HeadMesh, under: Sheet, whole: np.ndarray, worn: np.ndarray, yield_mm: np.ndarray,
-    beside_skin: np.ndarray,
-) -> tuple[Sheet, ...]:  # fmt: skip
+    mesh: HeadMesh, under: Sheet, whole: np.ndarray, worn: np.ndarray, yield_mm: np.ndarray
+) -> tuple[Sheet, ...]:
     """Put skin between what of the near side is worn and what of it is left.
 
     Args:
@@ -112,7 +111,6 @@ def _layered(
         whole: (rows, columns) opacity of the near side.
         worn: (rows, columns) share of it that skin may take the place of.
         yield_mm: (rows, columns) how far it yields to that skin.
-        beside_skin: (rows, columns) likelihood of skin nearby.
     """
     near, solid, gap = mesh.sheet("near"), mesh.sheet("solid"), mesh.sheet("gap")
     left = (whole * (1 - worn)).astype(np.float32)
@@ -129,7 +127,9 @@ def _layered(
     changed = {
         "near": replace(near, opacity=left, triangles=soft),
         "solid": replace(solid, triangles=solid.triangles[~inner]),
-        "gap": replace(gap, triangles=gap.triangles[~across], yield_mm=_GAP_YIELD_MM * beside_skin),
+        "gap": replace(
+            gap, triangles=gap.triangles[~across], yield_mm=gap.yield_mm + _GAP_YIELD_MM
+        ),
     }
     inside, *rest = (changed.get(sheet.kind, sheet) for sheet in mesh.sheets)
     return inside, drawn, under, guard, *rest  # most of the skin lies behind what is inside
