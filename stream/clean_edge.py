@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SOFT = (0.4, 0.95)  # matte, of the nodes around too: where an edge begins, and ends
 _INSIDE_NODES = 1.2  # so far from the edge its colours are the head's own
+_INSIDE_HAIR_NODES = 3.0  # the room shines between strands for longer
 _OUTLINE_NODES = 1.5  # blur that leaves of hairs and holes only the outline
 
 
@@ -39,7 +40,8 @@ def with_clean_edge(
     uphill = np.dstack([cv2.Sobel(outline, cv2.CV_32F, 1, 0), cv2.Sobel(outline, cv2.CV_32F, 0, 1)])
     steep = np.maximum(np.linalg.norm(uphill, axis=-1, keepdims=True), 1e-3)
     rim = 1 - smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SOFT)
-    inward_px = uphill / steep * rim[..., None] * _INSIDE_NODES * max(mesh.depth.grid.step_px)
+    nodes = _INSIDE_NODES + (_INSIDE_HAIR_NODES - _INSIDE_NODES) * hair
+    inward_px = uphill / steep * (rim * nodes)[..., None] * max(mesh.depth.grid.step_px)
     share = np.clip(stretch - 1, 0, 1) * (1 - 2 * hair)
     gain = np.dstack([inward_px, share]).astype(np.float32)
     sheets = (replace(s, gain=gain) if s.kind == "near" else s for s in mesh.sheets)

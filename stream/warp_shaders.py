@@ -111,14 +111,15 @@ out vec4 colour;
 float brightness(vec3 c) { return dot(c, vec3(0.299, 0.587, 0.114)); }
 void main() {
     colour = texture(layer, (source_px - region.xy) / region.zw);
-    if (tint.z != 0.0 && colour.a < 1.0) {
+    if (tint.z != 0.0 && (tint.z < 0.0 || colour.a < 1.0)) {
         vec4 inside = texture(layer, (source_px + tint.xy - region.xy) / region.zw);
         float steep = clamp((colour.a - 0.5) * (1.0 + max(tint.z, 0.0)) + 0.5, 0.0, 1.0);
         vec4 better = inside / max(inside.a, 0.5) * steep;
         if (tint.z < 0.0) {
             better.rgb *= min(brightness(colour.rgb) / max(brightness(better.rgb), 0.01), 1.0);
         }
-        float share = smoothstep(0.5, 0.8, inside.a) * (1.0 - smoothstep(0.9, 1.0, colour.a));
+        float share = smoothstep(0.5, 0.8, inside.a);
+        if (tint.z > 0.0) share *= 1.0 - smoothstep(0.9, 1.0, colour.a);
         colour = mix(colour, vec4(better.rgb, steep), share * abs(tint.z));
     }
     colour *= cover;

@@ -153,3 +153,16 @@ def test_the_line_of_shade_along_a_chin_is_not_drawn_out_to_a_beard(model, raste
     before, after = (count(picture, DARK) for picture in shown)
     assert before > 1.2 * count(scene.picture, DARK)
     assert after < 0.6 * before
+
+
+def test_the_room_between_strands_does_not_dye_drawn_out_hair(model, raster, warp):
+    scene = Scene(model, raster, label=HAIR)
+    brown = np.array((90, 60, 40))
+    scene.picture[scene.cover > 0.5] = brown
+    mixed = 0.6 * brown + 0.4 * np.array(ROOM)  # where the matte sees nothing but hair
+    scene.picture[rim(scene, 1, 7)] = mixed
+    with_it, without = both(scene, model, warp, 30)
+    assert count(without, mixed, 14) > 500
+    assert count(with_it, mixed, 14) < 0.6 * count(without, mixed, 14)
+    at_rest, plain = both(scene, model, warp, 0)
+    np.testing.assert_array_equal(at_rest, plain)
