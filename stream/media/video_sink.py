@@ -27,6 +27,7 @@ from stream.media.convert import FromRgb, ToPalette, rgb_frame, written_colour
 from stream.media.handoff import Handoff, start_thread
 from stream.media.pacing import Pacer
 from stream.media.partial import PartialFile
+from stream.media.relay import relay_for
 from stream.media.sound import Sound
 from stream.media.specs import check_target, scheme_of
 
@@ -310,10 +311,14 @@ class UrlSink(EncodingSink):
         container = container_of_url(url, scheme_of(url))
         super().__init__(url, info, options)
         self._pacer = Pacer(info.live)
+        self._relay = relay_for(url, sending=True)
         self.description = f"{url} ({container.codec} {info.width}x{info.height})"
         sound = None if info.live or info.still else source
         output = av.open(
-            url, "w", format=container.muxer, container_options=dict(container.options)
+            self._relay or url,
+            "w",
+            format=container.muxer,
+            container_options=dict(container.options),
         )
         self._launch(Encoder(output, container, info, sound, options, live=True))
 
@@ -329,4 +334,6 @@ class UrlSink(EncodingSink):
         )
 
     def _settle(self) -> None:
-        """Leave everything to the receiver."""
+        """Leave everything to the receiver, once a relay has sent what it holds."""
+        if self._relay is not None:
+            self._failure = self._failure or self._relay.finish()

@@ -20,6 +20,7 @@ from stream.frame import Frame
 from stream.media.base import SourceOptions, StreamInfo
 from stream.media.convert import ToRgb, stated_colour, turns_of
 from stream.media.handoff import ThreadedSource
+from stream.media.relay import Relay, relay_for
 from stream.media.specs import LIVE_SCHEMES, scheme_of
 
 _log = logging.getLogger("voltface")
@@ -35,8 +36,8 @@ _TAGGED_DURATION = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")
 _LIVE_OPTIONS = {"fflags": "nobuffer", "analyzeduration": "1000000"}
 
 
-def open_container(spec: str, options: SourceOptions) -> InputContainer:
-    """Open a video file or a URL for reading.
+def open_container(spec: str, options: SourceOptions, relay: Relay | None = None) -> InputContainer:
+    """Open a video file or a URL for reading, or what a relay receives from there.
 
     Raises:
         UserError: it cannot be reached, or is no video that FFmpeg knows.
@@ -47,8 +48,11 @@ def open_container(spec: str, options: SourceOptions) -> InputContainer:
         extra["rtsp_transport"] = "tcp"
     timeout = (options.timeout_s, options.timeout_s) if scheme else None
     try:
-        return av.open(spec, "r", options=extra, timeout=timeout, metadata_errors="replace")
+        place = relay or spec
+        return av.open(place, "r", options=extra, timeout=timeout, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
+        if relay is not None and (problem := relay.finish()):
+            raise problem from None
         raise (_no_url(spec, error) if scheme else _no_video(spec, error)) from None
 
 
@@ -99,7 +103,8 @@ class VideoSource(ThreadedSource):
         self._spec = spec
         self._damaged = 0
         self._read_to_s = 0.0
-        self._container = open_container(spec, options)
+        self._relay = relay_for(spec, sending=False, timeout_s=options.timeout_s)
+        self._container = open_container(spec, options, self._relay)
         try:
             self._stream = _video_stream(self._container, spec)
             if not self._stream.codec_context.has_b_frames:
@@ -111,6 +116,7 @@ class VideoSource(ThreadedSource):
             self._first = self._first_frame()
             info = self._describe(self._first)
         except BaseException:
+            self._end_relay()
             self._container.close()
             raise
         super().__init__(info, options.queue_frames)
@@ -258,6 +264,15 @@ class VideoSource(ThreadedSource):
         stamp = frame.pts if frame.pts is not None else frame.dts
         tick = self._stream.time_base  # the frame's own is missing at the end of the file
         return None if stamp is None or tick is None else float(stamp * tick)
+
+    def close(self) -> None:
+        """Stop the thread, which may be waiting for the relay, and release the input."""
+        self._end_relay()
+        super().close()
+
+    def _end_relay(self) -> None:
+        if self._relay is not None:
+            self._relay.stop()
 
     def _release(self) -> None:
         self._decoded.close()

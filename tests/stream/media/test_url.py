@@ -1,4 +1,6 @@
+import shutil
 import socket
+import subprocess
 import threading
 import time
 
@@ -53,8 +55,20 @@ class Listener(threading.Thread):
                     return
 
 
-def test_udp_from_sink_to_source():
-    url = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+def ffmpeg_speaks_srt():
+    if shutil.which("ffmpeg") is None:
+        return False
+    listed = subprocess.run(["ffmpeg", "-protocols"], capture_output=True, text=True, check=False)
+    return "srt" in listed.stdout.split()
+
+
+needs_srt = pytest.mark.skipif(not ffmpeg_speaks_srt(), reason="no program ffmpeg that speaks SRT")
+
+
+@pytest.mark.parametrize("scheme", ["udp", pytest.param("srt", marks=needs_srt)])
+def test_from_sink_to_source(scheme):
+    url = f"{scheme}://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+    listening = url if scheme == "udp" else f"{url}?mode=listener"
     stop = threading.Event()
 
     def send():
@@ -67,7 +81,7 @@ def test_udp_from_sink_to_source():
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
     try:
-        with open_source(url, options=PATIENT) as source:
+        with open_source(listening, options=PATIENT) as source:
             assert source.info.live
             assert (source.info.width, source.info.height) == SIZE
             frames = [frame for frame, _ in zip(source, range(20), strict=False)]
@@ -184,3 +198,25 @@ def test_leaving_a_live_stream_is_quick():
         time.sleep(0.3)  # the reader waits for what will never come
         began = time.perf_counter()
     assert time.perf_counter() - began < 2.0
+
+
+@needs_srt
+@pytest.mark.parametrize("opened", ["sink", "source"])
+def test_srt_without_the_other_side_is_refused(opened):
+    url = f"srt://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+    with pytest.raises(UserError, match="the other side is running"):
+        if opened == "source":
+            open_source(url, options=PATIENT)
+        else:
+            with open_sink(url, INFO) as sink:
+                sink.write(Frame(stamped(1, SIZE)))
+
+
+@pytest.mark.parametrize("opened", ["sink", "source"])
+def test_srt_without_the_program_that_relays_it_says_what_to_install(monkeypatch, opened):
+    monkeypatch.setattr("stream.media.relay._speaks_srt", lambda: False)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(UserError, match="install ffmpeg"):
+        open_source("srt://127.0.0.1:9") if opened == "source" else open_sink(
+            "srt://127.0.0.1:9", INFO
+        )
