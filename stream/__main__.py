@@ -3,33 +3,50 @@
 import faulthandler
 import logging
 import os
+import signal
 import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 
-from stream.cli import run_command
 from stream.errors import UserError
 from stream.system_packages import missing_library
 
+_INTERRUPTED = 130
+
 
 def program() -> None:
-    """Run the command of this process and end it."""
-    code = main()
-    if any(thread.daemon for thread in threading.enumerate()):
+    """Run the command of this process and end it; SIGTERM interrupts it as Ctrl-C does."""
+    stops: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stops.append(number)
+        raise KeyboardInterrupt
+
+    signals = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    for number in signals:
+        signal.signal(number, stop)
+    code = main(stops=stops)
+    for number in signals:  # the end is near, and another Ctrl-C would only make a mess of it
+        signal.signal(number, signal.SIG_IGN)
+    if code == _INTERRUPTED or any(thread.daemon for thread in threading.enumerate()):
         # A camera's driver may hold its thread for ever. Python would end it in mid-call while
-        # it shuts down, which aborts the process: leave without that.
+        # it shuts down, which aborts the process: leave without that. An interruption that met
+        # a library in mid-import leaves that in no better state.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, stops: Sequence[int] = ()) -> int:
     """Run one command and turn what it raises into one message and an exit code.
 
     Args:
         arguments: those after the program's name; of this process unless given.
+        stops: the signals that have broken the command off; a library that was hit by one while
+            it was loaded may raise any error in place of KeyboardInterrupt.
 
     Returns:
         0 done, 1 a fault in voltface itself, 2 the request cannot be met, 130 interrupted.
@@ -39,18 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not verbose:
         _silence_native_chatter()
     try:
+        from stream.cli import run_command  # noqa: PLC0415  Ctrl-C is heard from here on
+
         return run_command(given)
     except UserError as error:
         _say(str(error), verbose)
         return 2
     except KeyboardInterrupt:
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:
         return 2
-    except ImportError as error:
-        return _fault(error, verbose, missing_library(error))
     except Exception as error:  # noqa: BLE001  the last resort: no traceback for users
-        return _fault(error, verbose)
+        if stops:
+            return _INTERRUPTED
+        known = missing_library(error) if isinstance(error, ImportError) else None
+        return _fault(error, verbose, known)
 
 
 def _fault(error: Exception, verbose: bool, known: UserError | None = None) -> int:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+from stream.errors import UserError
+
 _PATIENCE = 3
 
 
@@ -19,7 +21,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self._count = 0
-        self._waiting = False
+        self._waiting = self._broken_off = False
         self._before: dict[int, Any] = {}
 
     @property
@@ -39,7 +41,7 @@ class Interruption:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
         if self._waiting or self._count >= _PATIENCE:
-            self._waiting = False
+            self._waiting, self._broken_off = False, True
             raise KeyboardInterrupt
 
     def __enter__(self) -> "Interruption":
@@ -56,3 +58,6 @@ class Interruption:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._broken_off and isinstance(error, Exception) and not isinstance(error, UserError):
+            # It hit a library in the midst of being loaded, which made another error of it.
+            raise KeyboardInterrupt from error

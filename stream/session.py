@@ -82,11 +82,14 @@ class Outcome:
     def summary(self) -> str:
         """Return the counts in a few words."""
         stats = self.stats
+        if self.info.still and not stats.interrupted:
+            return f"done in {stats.seconds:.1f} s"
         ended = ", interrupted" if stats.interrupted else ""
         dropped = f", {stats.frames_dropped} dropped" if stats.frames_dropped else ""
         latency_ms = stats.latency.in_ms()["p95"]
+        counted = "1 frame" if stats.frames_out == 1 else f"{stats.frames_out} frames"
         return (
-            f"{stats.frames_out} frames, {stats.fps:.1f} frames a second, "
+            f"{counted}, {stats.fps:.1f} frames a second, "
             f"latency {latency_ms:.0f} ms (p95){dropped}{ended}"
         )
 
@@ -113,7 +116,7 @@ def perform(job: Job) -> Outcome:
         info = source.info
         governor = _governor(job, info)
         path.quality = governor.quality
-        report = stack.enter_context(ProgressReport(info.frame_count or 0, job.quiet))
+        report = stack.enter_context(ProgressReport(info.frame_count or 0, job.quiet or info.still))
         frames_max = job.live_frames_max if info.live else None
         hotkeys = stack.enter_context(Hotkeys()).poll_keys if job.hotkeys else list
         watch = Watch(stats, governor, report.update, interruption, frames_max, hotkeys)

@@ -165,6 +165,21 @@ def test_ctrl_c_finishes_the_file_and_ends_with_130(tmp_path):
     assert [path.name for path in tmp_path.glob("*out*")] == ["out.mp4"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGTERM to one process")
+@pytest.mark.parametrize("command", ["repose FACE out.png", "reconstruct FACE out.glb", "bench"])
+def test_sigterm_ends_with_130_from_the_start(tmp_path, command):
+    arguments = command.replace("FACE", str(FACE)).replace("out", str(tmp_path / "out")).split()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stream", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(0.5)  # the libraries are still being loaded
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert not list(tmp_path.iterdir())
+
+
 # --- Requests that make no sense ------------------------------------------------------------
 
 

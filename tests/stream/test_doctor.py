@@ -141,7 +141,7 @@ def test_the_program_says_which_system_library_is_missing(monkeypatch, capsys):
         raise ImportError("libGL.so.1: cannot open shared object file")
 
     monkeypatch.setattr(program, "_silence_native_chatter", lambda: None)
-    monkeypatch.setattr(program, "run_command", fail)
+    monkeypatch.setattr("stream.cli.run_command", fail)
     monkeypatch.setattr(system_packages.sys, "platform", "linux")
     assert program.main([]) == 2
     assert "libGL.so.1 is missing" in capsys.readouterr().err
@@ -152,9 +152,11 @@ def test_a_fault_of_the_program_itself_is_one_message(monkeypatch, capsys):
         raise ZeroDivisionError("of all things")
 
     monkeypatch.setattr(program, "_silence_native_chatter", lambda: None)
-    monkeypatch.setattr(program, "run_command", fail)
+    monkeypatch.setattr("stream.cli.run_command", fail)
     assert program.main([]) == 1
     assert "a fault in voltface: ZeroDivisionError" in capsys.readouterr().err
+    assert program.main([], stops=[2]) == 130
+    assert capsys.readouterr().err == ""
 
 
 def test_the_install_command_is_that_of_the_system(monkeypatch):

@@ -171,6 +171,21 @@ def test_the_third_signal_stops_at_once_and_handlers_are_restored():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.parametrize(
+    ("raised", "comes_out"),
+    [
+        (ImportError("initialization failed"), KeyboardInterrupt),
+        (UserError("a", "b", "c"), UserError),
+    ],
+)
+def test_what_a_library_makes_of_a_signal_is_an_interruption_all_the_same(raised, comes_out):
+    with pytest.raises(comes_out), Interruption() as interruption, interruption.waiting():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise raised from None
+
+
 @pytest.mark.parametrize("place", ["source", "path", "sink"])
 def test_a_fault_anywhere_comes_out_with_statistics_complete(place):
     class Broken(FakeSource):
