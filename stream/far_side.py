@@ -60,7 +60,7 @@ _OUTER = 0.6  # of a strip: farther inwards skin shines through
 _HAIR_TO = np.radians(62.0)  # from the crown, where nobody has looked for hair
 _LEAST_BAND, _MOST_BAND = 0.04, 0.18  # of the outline's radius, there
 _RIM = 0.95  # of the outline's radius: nearer to it, background shines through the hair
-_NAPE_MM, _THINNING_MM = 12.0, 30.0  # hair ends so far above the nape, and thins out above that
+_NAPE_MM, _THINNING_MM = 32.0, 30.0  # hair ends so far above the nape, and thins out above that
 _OFF_MM = (25.0, 40.0)  # outside of what is seen: brought within, and left out
 
 
