@@ -18,8 +18,8 @@ from stream.provenance import FRAGMENTS as PROVENANCE
 from stream.region import Region
 from stream.warp_shaders import FRAGMENTS, VERTEX
 
-_NODE_PARTS = ("place_px", "depth_mm", "share", "colours_px", "opacity", "yield_mm", "gain")
-_NODE_LAYOUT = "2f 1f 1f 2f 1f 1f 3f"
+_PLACE_PARTS = "2f 1f 1f 2f", "place_px", "depth_mm", "share", "colours_px"
+_LOOK_PARTS = "1f 1f 3f", "opacity", "yield_mm", "gain"
 
 
 def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:
@@ -133,12 +133,18 @@ class Warp:
         """Upload the sheets that have triangles, in the order of drawing."""
         context = self._context
         buffers: list[_SheetBuffers] = []
+        placed: dict[tuple[int, ...], moderngl.Buffer] = {}  # most sheets have the same places
         for sheet in mesh.sheets:
             if len(sheet.triangles):
+                parts = sheet.places_px, sheet.depth_mm, sheet.share, sheet.colours_px
+                places = placed.get(tuple(map(id, parts)))
+                if places is None:
+                    places = context.buffer(_places(sheet, presence))
+                    placed[tuple(map(id, parts))] = places
                 triangles = np.ascontiguousarray(sheet.triangles, np.int32)
-                pair = context.buffer(_nodes(sheet, presence)), context.buffer(triangles)
+                own = context.buffer(_looks(sheet)), context.buffer(triangles)
                 cleaned = sheet.kind == "near" and sheet.gain is not None
-                buffers.append(("clean" if cleaned else sheet.kind, *pair))
+                buffers.append(("clean" if cleaned else sheet.kind, places, *own))
         return buffers
 
     def _render(
@@ -150,12 +156,12 @@ class Warp:
         values = motion_uniforms(drawn.motion, drawn.camera, drawn.region)
         values["px_a_pixel"] = px_a_pixel
         values["grain"] = max(sheet.grain for sheet in drawn.mesh.sheets)
-        for kind, nodes, triangles in drawn.sheets:
+        for kind, *buffers in drawn.sheets:
             self._blend(kind != "solid")
             self._cull(kind == "far")
             program = programs[kind]
             _set_uniforms(program, values)
-            self._sheet(program, nodes, triangles)
+            self._sheet(program, *buffers)
 
     def _square(self, size: int) -> moderngl.Framebuffer:
         if self._told is None or self._told.width != size:
@@ -177,9 +183,8 @@ class Warp:
     def _forget(self) -> None:
         """Give back the sheets that were last drawn."""
         if self._drawn is not None:
-            for _, *buffers in self._drawn.sheets:
-                for buffer in buffers:
-                    buffer.release()
+            for buffer in {b for _, *buffers in self._drawn.sheets for b in buffers}:
+                buffer.release()
             self._drawn = None
 
     def _fit_buffers(self, region: Region) -> None:
@@ -229,16 +234,18 @@ class Warp:
         (self._context.enable if unturned else self._context.disable)(moderngl.CULL_FACE)
 
     def _sheet(
-        self, program: moderngl.Program, nodes: moderngl.Buffer, triangles: moderngl.Buffer
-    ) -> None:
+        self, program: moderngl.Program, places: moderngl.Buffer, looks: moderngl.Buffer,
+        triangles: moderngl.Buffer,
+    ) -> None:  # fmt: skip
         # What the compiler dropped is skipped.
-        content = [(nodes, _NODE_LAYOUT, *_NODE_PARTS)]
+        content = [(places, *_PLACE_PARTS), (looks, *_LOOK_PARTS)]
         array = self._context.vertex_array(program, content, triangles, skip_errors=True)
         array.render()
         array.release()
 
 
-_SheetBuffers = tuple[str, moderngl.Buffer, moderngl.Buffer]  # shader, nodes, triangles
+# Shader; places and looks of the nodes; triangles.
+_SheetBuffers = tuple[str, moderngl.Buffer, moderngl.Buffer, moderngl.Buffer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,16 +280,22 @@ def _set_uniforms(program: moderngl.Program, values: dict[str, Any]) -> None:
             member.value = value
 
 
-def _nodes(sheet: Sheet, presence: float) -> np.ndarray:
-    """Return (rows, columns, 11) float32, what `_NODE_PARTS` names of each node of a sheet."""
-    nodes = np.empty((*sheet.depth_mm.shape, 11), np.float32)
+def _places(sheet: Sheet, presence: float) -> np.ndarray:
+    """Return (rows, columns, 6) float32, what `_PLACE_PARTS` names of each node of a sheet."""
+    nodes = np.empty((*sheet.depth_mm.shape, 6), np.float32)
     nodes[..., :2] = sheet.places_px
     nodes[..., 2] = sheet.depth_mm
     np.multiply(sheet.share, presence, out=nodes[..., 3], casting="same_kind")
-    nodes[..., 4:6] = sheet.colours_px
-    nodes[..., 6] = sheet.opacity
-    nodes[..., 7] = sheet.yield_mm
-    nodes[..., 8:] = 1.0 if sheet.gain is None else sheet.gain
+    nodes[..., 4:] = sheet.colours_px
+    return nodes
+
+
+def _looks(sheet: Sheet) -> np.ndarray:
+    """Return (rows, columns, 5) float32, what `_LOOK_PARTS` names of each node of a sheet."""
+    nodes = np.empty((*sheet.depth_mm.shape, 5), np.float32)
+    nodes[..., 0] = sheet.opacity
+    nodes[..., 1] = sheet.yield_mm
+    nodes[..., 2:] = 1.0 if sheet.gain is None else sheet.gain
     return nodes
 
 

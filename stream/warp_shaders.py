@@ -17,6 +17,7 @@ in float opacity;
 in float yield_mm;
 in vec3 gain;
 out vec2 source_px;
+out vec2 at;                 // the same in the texture of the region
 flat out vec2 far_px;
 out float cover;
 out float moved_px;          // by the motion
@@ -35,6 +36,7 @@ void placed(vec3 p) {                               // after the motion, into th
     outwards = turned(gain, turn);
     p = pivot + turned(p - pivot, turn) + share * shift;
     source_px = far_px = colours_px;
+    at = (colours_px - region.xy) / region.zw;
     tint = gain;
     vec2 target_px = camera.xy * p.xy / p.z + camera.zw;
     moved_px = length(target_px - colours_px);
@@ -73,24 +75,22 @@ float stretch(mat2 source_from_target) {            // greatest magnification of
 _SOLID = """
 #version 330
 uniform sampler2D layer;     // F premultiplied, α
-uniform vec4 region;
-in vec2 source_px;
+in vec2 at;
 out vec4 colour;
-void main() { colour = texture(layer, (source_px - region.xy) / region.zw); }
+void main() { colour = texture(layer, at); }
 """
 _NEAR_SIDE = (
     """
 #version 330
 uniform sampler2D layer;
-uniform vec4 region;
-in vec2 source_px;
+in vec2 at;
 in float cover;
 out vec4 colour;
 """
     + _WITHIN_WHITE
     + """
 void main() {
-    colour = cover * texture(layer, (source_px - region.xy) / region.zw);
+    colour = cover * texture(layer, at);
     if (colour.a < 0.002) discard;
     colour = within_white(colour);
 }
@@ -101,7 +101,7 @@ _CLEAN_EDGE = (
 #version 330
 uniform sampler2D layer;
 uniform vec4 region;
-in vec2 source_px;
+in vec2 at;
 in float cover;
 in vec3 tint;                // the way to better colours, px, and the share of them; of hair, < 0
 out vec4 colour;
@@ -110,9 +110,9 @@ out vec4 colour;
     + """
 float brightness(vec3 c) { return dot(c, vec3(0.299, 0.587, 0.114)); }
 void main() {
-    colour = texture(layer, (source_px - region.xy) / region.zw);
+    colour = texture(layer, at);
     if (tint.z != 0.0 && (tint.z < 0.0 || colour.a < 1.0)) {
-        vec4 inside = texture(layer, (source_px + tint.xy - region.xy) / region.zw);
+        vec4 inside = texture(layer, at + tint.xy / region.zw);
         float steep = clamp((colour.a - 0.5) * (1.0 + max(tint.z, 0.0)) + 0.5, 0.0, 1.0);
         vec4 better = inside / max(inside.a, 0.5) * steep;
         if (tint.z < 0.0) {
@@ -132,8 +132,8 @@ _CUT = (
     """
 #version 330
 uniform sampler2D layer;
-uniform vec4 region;
 in vec2 source_px;
+in vec2 at;
 in float cover;              // 0 along the line where it ends
 in vec3 tint;                // opacity
 out vec4 colour;
@@ -145,7 +145,7 @@ void main() {
     float torn = smoothstep(3.0, 6.0, stretch(mat2(dFdx(source_px), dFdy(source_px))));
     float inside = clamp(cover / max(fwidth(cover), 1e-5) + 0.5, 0.0, 1.0);
     inside *= tint.x * (1.0 - torn);
-    colour = inside * texture(layer, (source_px - region.xy) / region.zw);
+    colour = inside * texture(layer, at);
     if (colour.a < 0.002) discard;
     colour = within_white(colour);
 }
@@ -154,13 +154,12 @@ void main() {
 _MIRROR = """
 #version 330
 uniform sampler2D layer;
-uniform vec4 region;
-in vec2 source_px;
+in vec2 at;
 in float cover;
 in vec3 tint;
 out vec4 colour;
 void main() {
-    colour = cover * texture(layer, (source_px - region.xy) / region.zw);
+    colour = cover * texture(layer, at);
     colour.rgb = min(colour.rgb * tint, colour.a);
     if (colour.a < 0.002) discard;
 }
@@ -193,8 +192,7 @@ _WORN = (
     """
 #version 330
 uniform sampler2D layer;
-uniform vec4 region;
-in vec2 source_px;
+in vec2 at;
 in float cover;
 in vec3 tint;                // opacity of the near side, which comes over it
 out vec4 colour;
@@ -202,7 +200,7 @@ out vec4 colour;
     + _WITHIN_WHITE
     + """
 void main() {               // both together cover as much as the near side would in one piece
-    colour = texture(layer, (source_px - region.xy) / region.zw);
+    colour = texture(layer, at);
     colour *= min(cover / max(1.0 - colour.a * tint.x, 1e-3), 1.0);
     if (colour.a < 0.002) discard;
     colour = within_white(colour);
@@ -212,12 +210,11 @@ void main() {               // both together cover as much as the near side woul
 _GUARD = """
 #version 330
 uniform sampler2D layer;
-uniform vec4 region;
-in vec2 source_px;
+in vec2 at;
 in float cover;
 out vec4 colour;
 void main() {
-    if (texture(layer, (source_px - region.xy) / region.zw).a < 0.5) discard;
+    if (texture(layer, at).a < 0.5) discard;
     colour = vec4(0.0);
 }
 """
@@ -245,7 +242,7 @@ _FAR_SIDE = """
 uniform sampler2D layer;
 uniform vec4 region;
 uniform vec4 camera;
-in vec2 source_px;
+in vec2 at;
 in float cover;
 in float angle;
 centroid in vec3 outwards;
@@ -255,7 +252,7 @@ float facing() {                                    // cosine between surface an
     return -dot(normalize(outwards), normalize(vec3(ray, 1.0)));
 }
 void main() {
-    vec4 here = texture(layer, (source_px - region.xy) / region.zw);
+    vec4 here = texture(layer, at);
     // Its edge is soft as that of hair, its colours are without the room, and at rest it is not.
     float alpha = smoothstep(0.5, 0.9, here.a) * smoothstep(0.0, 0.15, facing()) * cover;
     alpha *= smoothstep(0.0, 0.07, angle);
