@@ -126,6 +126,13 @@ def halved(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
 
 
+def reduced(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a picture at another (width, height), averaged where that is less than half."""
+    if 2 * max(size) <= max(picture.shape[:2]):
+        picture = halved(picture)
+    return cv2.resize(picture, size)
+
+
 @lru_cache(maxsize=16)
 def _node_places(shape: tuple[int, int], columns: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Return x and y, (rows, columns) float32, of the nodes in a picture of the grid's region."""

@@ -18,6 +18,28 @@ if TYPE_CHECKING:
 BACKGROUND, FACE, HAIR, EAR, NECK, MOUTH, EYES, BODY, OCCLUDER = range(9)
 _LABELS_EVERY = 2  # looks
 _LEAST_HELD = 0.004  # of the crop: smaller things are no hands or microphones
+# Pixels of labels by which cloth takes some of the skin at its edge, and by which the head ends
+# before it: on a collar nobody sees that, but along a jaw a strip of collar would show.
+_TAKEN, _LEFT = np.ones((5, 5), np.uint8), np.ones((3, 3), np.uint8)
+_AROUND, _NEAR_EDGE = np.ones((9, 9), np.uint8), 0.05  # pixels of labels, which end near an edge
+_RADIUS, _EVEN = 6, 65.0  # of the guided filter, in these pixels and squared grey levels
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCloth:
+    """Where cloth is in a crop, squeezed to a square; all float32 of about 0…1.
+
+    Attributes:
+        nearest: (128, 128), how likely the nearest of the person is cloth; see `clothes`.
+        share: (256, 256) of the person.
+        taken: (256, 256) the same with what of the skin at its edge goes with it.
+        left: (256, 256) the same with what of that the head leaves.
+    """
+
+    nearest: np.ndarray
+    share: np.ndarray
+    taken: np.ndarray
+    left: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +52,14 @@ class Sight:
         labels: (9, 256, 256) float32 shares of the contract's labels, the ninth being things in
             front of the head; None without that network.
         age: looks since the labels were made.
+        cloth: what they say of cloth, where that was looked at beside the frame.
     """
 
     square: np.ndarray
     person: np.ndarray
     labels: np.ndarray | None = None
     age: int = 0
+    cloth: SeenCloth | None = None
 
     def share(self, *labels: int) -> np.ndarray | None:
         """Return (256, 256) float32, how likely a pixel has one of the labels; read only."""
@@ -68,8 +92,9 @@ class HeadSight:
         if self._labeller is None:
             return Sight(square, person)
         if last is not None and last.labels is not None and last.age + 1 < _LABELS_EVERY:
-            return Sight(square, person, last.labels, last.age + 1)
-        return Sight(square, person, self._labeller(picture=as_input(square))["probabilities"][0])
+            return Sight(square, person, last.labels, last.age + 1, last.cloth)
+        labels = self._labeller(picture=as_input(square))["probabilities"][0]
+        return Sight(square, person, labels, 0, see_cloth(labels, square))
 
 
 def as_input(square: np.ndarray) -> np.ndarray:
@@ -87,9 +112,11 @@ def clothes(sight: Sight) -> np.ndarray | None:
         (128, 128) float32 over the crop, how likely the nearest of the person is cloth; None
         without labels.
     """
-    if sight.labels is None:
-        return None
-    behind, own = (halved(sight.labels[label]) for label in (BACKGROUND, BODY))
+    return None if sight.labels is None else _nearest_cloth(sight.labels)
+
+
+def _nearest_cloth(labels: np.ndarray) -> np.ndarray:
+    behind, own = (halved(labels[label]) for label in (BACKGROUND, BODY))
     own = own / np.maximum(1 - behind, 0.5)  # of what a pixel holds of the person
     outside = (behind > 0.5).astype(np.uint8)
     if outside.all() or not outside.any():
@@ -100,6 +127,28 @@ def clothes(sight: Sight) -> np.ndarray | None:
     of_label = np.zeros(int(nearest.max()) + 1, np.float32)
     of_label[nearest[outside == 0]] = own[outside == 0]
     return cv2.blur(of_label[nearest], (3, 3))
+
+
+def see_cloth(labels: np.ndarray, square: np.ndarray) -> SeenCloth:
+    """Find cloth, up to the edge that it has in the picture.
+
+    Labels end near the edge of a collar, colours at it: a guided filter (He et al., "Guided image
+    filtering", 2010) moves the one to the other.
+
+    Args:
+        labels: (9, 256, 256) float32, as of a `Sight`.
+        square: (256, 256, 3) uint8 RGB, what they were seen in.
+    """
+    cloth = labels[BODY] / np.maximum(1 - labels[BACKGROUND], 0.5)
+    skin = cv2.add(labels[FACE], labels[NECK])
+    edge = cv2.dilate(skin, _AROUND) * cv2.dilate(cloth, _AROUND) > _NEAR_EDGE
+    x, y, width, height = cv2.boundingRect(edge.view(np.uint8))
+    if width:
+        box = np.s_[y : y + height, x : x + width]
+        picture = np.ascontiguousarray(square[box])
+        cloth[box] = cv2.ximgproc.guidedFilter(picture, cloth[box], _RADIUS, _EVEN)
+    taken, left = cv2.dilate(cloth, _TAKEN), cv2.dilate(cloth, _LEFT)
+    return SeenCloth(_nearest_cloth(labels), cloth, taken, left)
 
 
 def held_things(sight: Sight, chin_row: float) -> np.ndarray | None:

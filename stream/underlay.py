@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from stream.following import CHIN, border_share, chin_and_nape, follow_share
 from stream.geometry import invert_rigid, project, smoothstep, transform_points, vertex_normals
 from stream.mesh import Sheet
-from stream.region import halved, within_person
+from stream.region import reduced, within_person
 from stream.sight import FACE as FACE_SEEN
 from stream.sight import HAIR, NECK
 from stream.skylight import skylight
@@ -306,9 +306,7 @@ def seen_as(sight: Sight, depth: HeadDepth, *labels: int) -> np.ndarray:
     share = sight.share(*labels)
     if share is None:
         return np.zeros_like(depth.front_mm)
-    size = (depth.grid.columns, depth.grid.rows)
-    coarse = halved(share) if 2 * max(size) <= len(share) else share  # by area takes much longer
-    return cv2.resize(coarse, size)
+    return reduced(share, (depth.grid.columns, depth.grid.rows))
 
 
 def _at(values: np.ndarray, places_px: np.ndarray, depth: HeadDepth) -> np.ndarray:

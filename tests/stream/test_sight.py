@@ -12,6 +12,7 @@ from stream.sight import (
     as_input,
     clothes,
     held_things,
+    see_cloth,
 )
 
 
@@ -89,8 +90,24 @@ def test_labels_do_for_the_next_look_and_not_for_the_one_after():
     second = looks.look(light.astype(np.uint8), first)
     third = looks.look(light.astype(np.uint8), second)
     assert second.labels is first.labels
+    assert second.cloth is first.cloth
     assert second.person.min() == 1
     assert third.share(HAIR).min() == 1
+
+
+def test_cloth_ends_where_the_picture_does():
+    """The collar begins with row 130; labels pass from neck to cloth over twelve rows."""
+    square = np.full((256, 256, 3), (190, 150, 130), np.uint8)
+    square[130:] = (30, 40, 90)
+    labels = np.zeros((9, 256, 256), np.float32)
+    labels[BODY] = np.clip((np.arange(256)[:, None] - 124) / 12, 0, 1)
+    labels[NECK] = 1 - labels[BODY]
+    seen = see_cloth(labels, square)
+    before, after = seen.share[129, 128], seen.share[130, 128]
+    assert after - before > 4 * (labels[BODY, 130, 128] - labels[BODY, 129, 128])
+    assert (seen.taken >= seen.left).all()
+    assert (seen.left >= seen.share).all()
+    assert seen.left.sum() > seen.share.sum()
 
 
 def test_what_lies_beside_a_shoulder_goes_with_its_cloth_and_beside_hair_with_hair():
