@@ -219,9 +219,10 @@ def vertex_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
         triangles: (T, 3), counter-clockwise from outside in a y-up view, as the head model's;
             then the normals point out of it.
     """
-    corners = points[triangles]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    flat, total = triangles.ravel(), np.empty_like(points)
-    for axis in range(3):
-        total[:, axis] = np.bincount(flat, np.repeat(across[:, axis], 3), len(points))
+    first, second, third = (points[corner].T for corner in triangles.T)
+    a, b = second - first, third - first
+    flat, total = triangles.T.ravel(), np.empty_like(points)
+    for axis, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
+        across = a[j] * b[k] - a[k] * b[j]  # np.cross takes twice as long
+        total[:, axis] = np.bincount(flat, np.tile(across, 3), len(points))
     return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12))

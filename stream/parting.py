@@ -146,9 +146,10 @@ def _below(whole: Sheet, behind_mm: np.ndarray) -> Sheet:
 def _in_cells(sheet: Sheet, cells: np.ndarray) -> np.ndarray:
     """Return (T,) bool: which triangles of a sheet lie in (rows - 1, columns - 1) cells."""
     columns = sheet.depth_mm.shape[1]
-    row = sheet.triangles.min(axis=1) // columns
-    right = (sheet.triangles % columns).max(axis=1)
-    return np.asarray(cells[row, right - 1])
+    a, b, c = sheet.triangles.T
+    row = np.minimum(np.minimum(a, b), c) // columns
+    left = np.minimum(np.minimum(a % columns, b % columns), c % columns)
+    return np.asarray(cells[row, left])
 
 
 def _used(sheets: list[Sheet], shape: tuple[int, ...]) -> np.ndarray:

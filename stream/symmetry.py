@@ -153,10 +153,11 @@ def stretch_of(near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarr
 def stretches_of(near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray) -> np.ndarray:
     """Return (rows, columns, 2) what `stretch_of` does, and how many times as high."""
     moved = moved_nodes(near.places_px, near.depth_mm, near.share, motion, camera)
-    along_y = np.gradient(moved, axis=0) / grid.step_px[1]
-    along_x = np.linalg.norm(np.gradient(moved, axis=1), axis=-1) / grid.step_px[0]
-    longest = np.maximum(along_x, np.linalg.norm(along_y, axis=-1))
-    return cv2.GaussianBlur(np.dstack([longest, np.abs(along_y[..., 1])]), (0, 0), 1.0)
+    (x_by_y, x_by_x), (y_by_y, y_by_x) = (np.gradient(plane) for plane in cv2.split(moved))
+    wide = cv2.magnitude(x_by_x, y_by_x) / grid.step_px[0]
+    high = cv2.magnitude(x_by_y, y_by_y) / grid.step_px[1]
+    upwards = np.abs(y_by_y) / grid.step_px[1]
+    return cv2.GaussianBlur(cv2.merge([np.maximum(wide, high), upwards]), (0, 0), 1.0)
 
 
 def _slope(depth: HeadDepth, head: Head) -> np.ndarray:

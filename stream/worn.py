@@ -18,6 +18,7 @@ from stream.geometry import invert_rigid, smoothstep
 from stream.parting import parted
 from stream.sight import BODY, EAR, HAIR
 from stream.symmetry import node_mm, stretches_of
+from stream.triangles import touched
 from stream.underlay import JAW, seen_as, skin_share
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _layered(
 
 def _worn_triangles(sheet: Sheet, worn: np.ndarray) -> np.ndarray:
     """Return (T,) bool: which triangles of a sheet have a node that is worn."""
-    return (worn.ravel() > _LEAST_WORN)[sheet.triangles].any(axis=1)
+    return touched(worn > _LEAST_WORN, sheet.triangles)
 
 
 def _worn(stretches: np.ndarray, near: Sheet, head: Head) -> tuple[np.ndarray, np.ndarray]:
