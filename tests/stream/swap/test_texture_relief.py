@@ -82,3 +82,25 @@ def test_tips_of_hair_leave_the_forehead_and_wrinkles_stay():
                     (wrinkled, hairy))  # fmt: skip
     assert wrinkle < -0.6
     assert tip > 0.5 * wrinkle
+
+
+def socket():
+    """A texel between brow and eye."""
+    (x, brow), (_, eye) = place(19), place(37)
+    return x, (brow + eye) // 2
+
+
+def test_shade_where_brows_would_be_is_pressed():
+    texture = plain()
+    cv2.circle(texture, socket(), 5, tuple(0.7 * float(one) for one in SKIN), -1)
+    found = without_relief(texture, plain(), MODEL)
+    assert contrast(texture, socket()) < -0.34
+    assert -0.12 < contrast(found, socket()) < 0
+
+
+def test_sockets_of_the_skin_model_leave_no_ghost_of_a_brow():
+    expected = plain()
+    for one in (socket(), (SIZE - socket()[0], socket()[1])):
+        cv2.circle(expected, one, 12, tuple(0.6 * float(one) for one in SKIN), -1)
+    found = without_relief(plain(), expected, MODEL)
+    assert contrast(found, socket()) == pytest.approx(0, abs=0.03)
