@@ -27,6 +27,7 @@ _NEAR_SIDE: tuple[SheetKind, ...] = ("solid", "near", "gap")
 _MIXED = (0.1, 0.98)  # likelihood of cloth between which a cell is neither
 _SKIN = 0.5  # likelihood nearby: hair that lies on cloth stays with it
 _EDGE = 0.3  # share of cloth
+_LINE = 0.5  # of a triangle, at most, is what the line's soft pixel reaches beyond it
 _CLOTH_BEHIND_MM, _NECK_BEHIND_MM = 25.0, 60.0  # a jaw goes over a collar, a neck goes into it
 _BARE = (0.02, 0.3)  # share of cloth in what is mirrored
 _BELOW_MM = 400.0  # drawn-out cells yield to all skin
@@ -131,9 +132,12 @@ def _cut(
 ) -> Sheet:
     """Return a sheet that ends in a sharp line, where (rows, columns) `inside` is 0."""
     gain = np.dstack([opacity] * 3).astype(np.float32)
+    corners = inside.ravel()[sheet.triangles].T
+    most, least = corners.max(axis=0), corners.min(axis=0)
+    drawn = most + _LINE * (most - least) > 0  # elsewhere nothing is left of it
     return replace(
         sheet, kind="cut", share=share.astype(np.float32), opacity=inside.astype(np.float32),
-        yield_mm=sheet.yield_mm + behind_mm, gain=gain,
+        yield_mm=sheet.yield_mm + behind_mm, gain=gain, triangles=sheet.triangles[drawn],
     )  # fmt: skip
 
 
