@@ -28,15 +28,15 @@ class Cloth:
         nearest: how likely the nearest of the person is cloth: the share of the motion falls there.
         share: of the person.
         taken: the same with what of the skin at its edge goes with it.
-        left: the same with what of that the head leaves.
         neck: share of neck in the skin nearby.
+        unlike: how surely it has other colours than the skin nearby.
     """
 
     nearest: np.ndarray
     share: np.ndarray
     taken: np.ndarray
-    left: np.ndarray
     neck: np.ndarray
+    unlike: np.ndarray
 
     @property
     def moves(self) -> np.ndarray:
@@ -55,10 +55,8 @@ def find_cloth(sight: Sight | None, grid: NodeGrid) -> Cloth | None:
         return None
     labels, size = sight.labels, (grid.columns, grid.rows)
     seen = see_cloth(labels, sight.square) if sight.cloth is None else sight.cloth
-    share, taken, left, face, neck = (
-        reduced(part, size)
-        for part in (seen.share, seen.taken, seen.left, labels[FACE], labels[NECK])
-    )
+    parts = seen.share, seen.taken, seen.unlike, labels[FACE], labels[NECK]
+    share, taken, unlike, face, neck = (reduced(part, size) for part in parts)
     face, neck = (cv2.blur(skin, (5, 5)) for skin in (face, neck))
     nearest = resample_to_nodes(seen.nearest, grid)
-    return Cloth(nearest, share, taken, left, neck / (face + neck + _NO_SKIN))
+    return Cloth(nearest, share, taken, neck / (face + neck + _NO_SKIN), unlike)

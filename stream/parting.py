@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _NEAR_SIDE: tuple[SheetKind, ...] = ("solid", "near", "gap")
 _MIXED = (0.1, 0.98)  # likelihood of cloth between which a cell is neither
 _SKIN = 0.5  # likelihood nearby: hair that lies on cloth stays with it
+_SURE, _REACH = 0.7, np.ones((7, 7), np.uint8)  # share of cloth, and nodes from there on
 _EDGE = 0.3  # share of cloth
 _LINE = 0.5  # of a triangle, at most, is what the line's soft pixel reaches beyond it
 _CLOTH_BEHIND_MM, _NECK_BEHIND_MM = 25.0, 60.0  # a jaw goes over a collar, a neck goes into it
@@ -100,7 +101,9 @@ def _across(cloth: Cloth, beside_skin: np.ndarray) -> np.ndarray:
     """
     low = cell_extremes(np.minimum(cloth.share, cloth.nearest))[0]
     high = cell_extremes(np.maximum(cloth.taken, cloth.nearest))[1]
-    mixed = (high > _MIXED[0]) & (low < _MIXED[1]) & (cell_extremes(beside_skin)[1] > _SKIN)
+    mixed = (high > _MIXED[0]) & (low < _MIXED[1])
+    beside_cloth = cv2.dilate((cloth.share > _SURE).astype(np.float32), _REACH)
+    mixed &= cell_extremes(beside_skin * beside_cloth * cloth.unlike)[1] > _SKIN
     rows, columns = beside_skin.shape
     cells = mixed.reshape(rows - 1, columns - 1).astype(np.uint8)
     return cv2.dilate(cells, np.ones((3, 3), np.uint8)) > 0
@@ -123,7 +126,7 @@ def _apart(
     full = np.ones_like(opacity)
     return (
         _cut(whole, stays, cloth.taken - _EDGE, full, _CLOTH_BEHIND_MM * full),
-        _cut(whole, goes, _EDGE - cloth.left, opacity, _NECK_BEHIND_MM * cloth.neck),
+        _cut(whole, goes, _EDGE - cloth.taken, opacity, _NECK_BEHIND_MM * cloth.neck),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.geometry import smoothstep
 from stream.region import halved
 from stream.segment import PersonSegmenter, squared
 
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
 BACKGROUND, FACE, HAIR, EAR, NECK, MOUTH, EYES, BODY, OCCLUDER = range(9)
 _LABELS_EVERY = 2  # looks
 _LEAST_HELD = 0.004  # of the crop: smaller things are no hands or microphones
-# Pixels of labels by which cloth takes some of the skin at its edge, and by which the head ends
-# before it: on a collar nobody sees that, but along a jaw a strip of collar would show.
-_TAKEN, _LEFT = np.ones((5, 5), np.uint8), np.ones((3, 3), np.uint8)
+# Pixels of labels by which cloth takes some of the skin at its edge: on a collar nobody sees that,
+# but along a jaw a strip of collar would show.
+_TAKEN = np.ones((3, 3), np.uint8)
 _AROUND, _NEAR_EDGE = np.ones((9, 9), np.uint8), 0.05  # pixels of labels, which end near an edge
 _RADIUS, _EVEN = 6, 65.0  # of the guided filter, in these pixels and squared grey levels
+# Bare shoulders are no cloth, whatever labels say: how much the shares of red, green and blue
+# around must differ from those of skin, or the logarithm of brightness; so far they are compared.
+_HUE, _LIGHT, _COMPARED = (0.03, 0.06), (0.9, 1.2), (31, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +37,13 @@ class SeenCloth:
         nearest: (128, 128), how likely the nearest of the person is cloth; see `clothes`.
         share: (256, 256) of the person.
         taken: (256, 256) the same with what of the skin at its edge goes with it.
-        left: (256, 256) the same with what of that the head leaves.
+        unlike: (256, 256) how surely it has other colours than the skin nearby.
     """
 
     nearest: np.ndarray
     share: np.ndarray
     taken: np.ndarray
-    left: np.ndarray
+    unlike: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +147,34 @@ def see_cloth(labels: np.ndarray, square: np.ndarray) -> SeenCloth:
     skin = cv2.add(labels[FACE], labels[NECK])
     edge = cv2.dilate(skin, _AROUND) * cv2.dilate(cloth, _AROUND) > _NEAR_EDGE
     x, y, width, height = cv2.boundingRect(edge.view(np.uint8))
+    unlike = np.zeros_like(cloth)
     if width:
         box = np.s_[y : y + height, x : x + width]
         picture = np.ascontiguousarray(square[box])
+        unlike[box] = _unlike(picture, labels[BODY][box], skin[box])
         cloth[box] = cv2.ximgproc.guidedFilter(picture, cloth[box], _RADIUS, _EVEN)
-    taken, left = cv2.dilate(cloth, _TAKEN), cv2.dilate(cloth, _LEFT)
-    return SeenCloth(_nearest_cloth(labels), cloth, taken, left)
+    return SeenCloth(_nearest_cloth(labels), cloth, cv2.dilate(cloth, _TAKEN), unlike)
+
+
+def _unlike(picture: np.ndarray, cloth: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """Return (h, w) float32 0…1, how surely cloth and skin around a pixel differ in colour.
+
+    Args:
+        picture: (h, w, 3) uint8.
+        cloth: (h, w) float32 likelihood.
+        skin: (h, w) float32 likelihood.
+    """
+    shares = [cv2.max(share, 1e-4) for share in (cloth, skin)]
+    mean, other = (
+        cv2.blur(cv2.multiply(picture, cv2.merge([share] * 3), dtype=cv2.CV_32F), _COMPARED)
+        / cv2.blur(share, _COMPARED)[..., None]
+        + 1
+        for share in shares
+    )
+    bright, lit = mean.sum(axis=-1), other.sum(axis=-1)
+    hue = np.abs(mean / bright[..., None] - other / lit[..., None]).max(axis=-1)
+    light = np.abs(np.log(bright / lit))
+    return np.maximum(smoothstep(hue, *_HUE), smoothstep(light, *_LIGHT)).astype(np.float32)
 
 
 def held_things(sight: Sight, chin_row: float) -> np.ndarray | None:

@@ -15,7 +15,7 @@ from stream.sight import BACKGROUND, BODY, FACE, NECK, Sight
 from stream.symmetry import with_mirror_half
 from stream.underlay import Underlay
 from stream.worn import mended
-from tests.stream.test_underlay import GRID, REGION, ROOM, Scene
+from tests.stream.test_underlay import GRID, REGION, ROOM, SKIN, Scene
 
 COLLAR = np.array((40, 60, 220))
 EDGE = 0.8  # of the region's height: the upper end of the collar
@@ -107,3 +107,19 @@ def test_cloth_is_not_mirrored(model, raster):
     rows = np.arange(GRID.rows)[:, None] / (GRID.rows - 1)
     assert opacity[inside & (rows > EDGE + 0.05)].max() < 0.05
     assert opacity[inside & (rows < EDGE - 0.1)].min() > 0.95
+
+
+def test_bare_shoulders_that_are_taken_for_cloth_do_not_part(model, raster):
+    scene = Collared(model, raster)
+    scene.picture[cloth(scene.picture)] = np.array(SKIN) * 0.7  # skin in the shade
+    square = cv2.resize(scene.picture, (256, 256), interpolation=cv2.INTER_AREA)
+    scene.sight = Sight(square, scene.sight.person, scene.sight.labels)
+    ones = np.ones_like(scene.matte)
+    parts = []
+    for sight in (scene.sight, Collared(model, raster).sight):
+        scene.depth = HairDepth(model, raster).estimate(scene.head, scene.matte, GRID, sight)
+        mesh = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
+        parts.append(parted(mesh, ones, ones, ones))
+    bare, clad = parts
+    assert bare is None
+    assert clad is not None
