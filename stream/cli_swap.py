@@ -80,9 +80,7 @@ def swap(
         "keep_brows": keep_brows or None,
         "mouth": mouth_from_target or None,
     }
-    settings = _with_controls(common.settings(), profile, given)
-    if method == "affine":
-        settings = _with_affine(settings, given)
+    settings = _with_controls(common.settings(), profile, given, method)
     from stream.session import Job
 
     job = Job(
@@ -114,16 +112,17 @@ def _performed(job: "Job", save_profile: str | None) -> int:
 
 
 def _with_controls(
-    settings: "Settings", profile: str | None, given: Mapping[str, object]
+    settings: "Settings", profile: str | None, given: Mapping[str, object], method: Method
 ) -> "Settings":
-    """Put a profile and then the options on top of the section `[swap]`."""
+    """Put a profile and then the options on top of the section `[swap]`, and of `[affine]`."""
     from stream.settings import section_from_table
     from stream.swap import controls
 
     swap = settings.swap
     if profile is not None:
         swap = section_from_table(swap, controls.read_profile(profile), f'profile "{profile}"')
-    return replace(settings, swap=controls.given_settings(swap, given))
+    settings = replace(settings, swap=controls.given_settings(swap, given))
+    return _with_affine(settings, given) if method == "affine" else settings
 
 
 def _with_affine(settings: "Settings", given: Mapping[str, object]) -> "Settings":

@@ -10,8 +10,7 @@ from stream.errors import UserError
 
 _log = logging.getLogger("voltface")
 
-MODIFIERS = "Ctrl+Alt+Shift"
-# letter on the keyboard: key of the preview window
+# letter, with Ctrl, Alt and Shift, on the keyboard: key of the preview window
 LETTERS = {
     "j": "left",
     "l": "right",

@@ -1,6 +1,7 @@
 """The settings of the live path: defaults, a TOML file, and options on top."""
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
@@ -26,6 +27,24 @@ from stream.swap.options import SwapSettings
 from stream.track import TrackSettings
 
 Section = TypeVar("Section")
+
+# Least and most of the numbers that are not just 0 or more.
+_RANGES = {
+    "camera_fps": (1.0, 1000.0),
+    "camera_size": (1.0, math.inf),
+    "d_cutoff": (1e-3, math.inf),
+    "every": (1.0, math.inf),
+    "min_cutoff": (1e-3, math.inf),
+    "picture_quality": (0.0, 100.0),
+    "pitch": (0.0, 90.0),
+    "quality": (0.0, 51.0),
+    "queue_frames": (1.0, 1000.0),
+    "roll": (0.0, 180.0),
+    "search_every": (1.0, math.inf),
+    "seed": (-math.inf, math.inf),
+    "size": (16.0, 4096.0),
+    "yaw": (0.0, 90.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +179,14 @@ def _unknown_key(key: str, known: list[str], where: str) -> UserError:
 
 
 def _checked(hint: Any, value: object, key: str, where: str) -> object:  # noqa: ANN401 - any type
-    """Return the value as the hinted type, or raise a UserError that names the key."""
-    hint = _without_none(hint)
+    """Return the value as the hinted type and in its range, or raise a UserError on the key."""
+    typed = _typed(_without_none(hint), value, key, where)
+    if isinstance(typed, int | float) and not isinstance(typed, bool):
+        _check_range(typed, key, where)
+    return typed
+
+
+def _typed(hint: Any, value: object, key: str, where: str) -> object:  # noqa: ANN401 - any type
     if get_origin(hint) is Literal:
         if value in get_args(hint):
             return value
@@ -186,6 +211,17 @@ def _checked(hint: Any, value: object, key: str, where: str) -> object:  # noqa:
         f"{where} wants {_spelled(hint)} there",
         "Change the value or take the line out",
     )
+
+
+def _check_range(value: float, key: str, where: str) -> None:
+    least, most = _RANGES.get(key, (0.0, math.inf))
+    if not (least <= value <= most and abs(value) < math.inf):
+        upwards = f"of {least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
+        raise UserError(
+            f'the key "{key}" has the value {value!r}',
+            f"{where} wants a number {upwards} there",
+            "Change the value or take the line out",
+        )
 
 
 def _row(kind: Any, item: object, key: str, where: str) -> object:  # noqa: ANN401 - any type

@@ -271,7 +271,7 @@ class FileSink(EncodingSink):
         return UserError(
             f"Cannot write {self._path}",
             f"the encoder reports: {error.strerror}",
-            "Try another extension, such as .mp4 or .mkv.",
+            "Try another extension, such as .mp4 or .mkv, and the defaults of [sink].",
         )
 
     def _settle(self) -> None:

@@ -83,3 +83,27 @@ def test_every_section_has_defaults_and_can_be_set_empty(tmp_path):
     assert "governor" in sections
     text = "\n".join(f"[{name}]" for name in sections)
     assert load_settings(write(tmp_path, text)) == Settings()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sink.queue_frames = 0",  # nothing would ever pass
+        "source.queue_frames = -1",
+        "sink.quality = 999",
+        "sink.still_s = nan",
+        "source.timeout_s = inf",
+        "source.camera_size = [0, 720]",
+        "hair_network.every = 0",
+        "limits.yaw = -5",
+        "fit.turn.min_cutoff = 0",
+        "plate.rest_frames = -1",
+    ],
+)
+def test_numbers_without_sense_are_refused(tmp_path, line):
+    with pytest.raises(UserError, match="wants a number"):
+        load_settings(write(tmp_path, line))
+
+
+def test_a_seed_is_any_whole_number(tmp_path):
+    assert load_settings(write(tmp_path, "seed = -3")).seed == -3
