@@ -17,6 +17,7 @@ import numpy as np
 from stream.fill import pull_push
 from stream.geometry import invert_rigid, project, smoothstep, transform_points
 from stream.mesh import HeadMesh, Sheet
+from stream.triangles import touched
 
 if TYPE_CHECKING:
     from stream.frame import Head
@@ -64,6 +65,7 @@ def with_mirror_half(
     opacity *= revealed * (1 - smoothstep(_slope(depth, head), *_SLOPE))
     opacity = _in_one_piece(opacity, node_mm(depth, head))
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
+    triangles = triangles[touched(opacity > 0, triangles)]  # the rest shows nothing
     gain = _light_of_the_other_side(picture, places, opacity, depth)
     mirror = Sheet("mirror", places, mirrored_mm, free.share, near.colours_px, opacity,
                    np.full_like(opacity, _MIRROR_YIELD_MM), triangles,

@@ -23,6 +23,7 @@ from stream.sight import FACE as FACE_SEEN
 from stream.sight import HAIR, NECK
 from stream.skylight import skylight
 from stream.swap.texture_map import SameModel
+from stream.triangles import touched
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -47,6 +48,7 @@ _SEEN_MM = 8.0  # off the seen surface, at most, by a vertex that counts as seen
 _FACING = 0.12  # cosine: skin seen more obliquely gives no colours
 _SURE, _SKIN = 0.9, 0.6  # matte, and likelihood of skin, of what gives colours
 _HUE = 0.07  # share of red, green or blue: what differs more is no neck of the same person
+_DRAWN = 0.5  # opacity: the shader leaves out what has less
 _LEAST_SEEN = 12  # vertices: less skin is none, as under a scarf; so many give one its colour
 _OFF_MM = (25.0, 40.0)  # outside of what is seen: brought within, and left out
 _CALM_NODES = 1.5  # blur of the colours
@@ -131,7 +133,8 @@ class Underlay:
             for part in (points[:, 2], share, opacity, np.full(len(share), _YIELD_MM))
         )
         # What is all seen is drawn by the other sheets: pixels cost time.
-        wanted = (skin.hidden[self.triangles] > _HIDDEN).any(axis=1)
+        wanted = touched(skin.hidden > _HIDDEN, self.triangles)
+        wanted &= touched(opacity >= _DRAWN, self.triangles)
         triangles = self.triangles[wanted]
         return Sheet("under", places[None], mm, follow, on_skin[None], cover, back, triangles,
                      skin.colours[None], float(skin.grain))  # fmt: skip
