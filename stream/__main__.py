@@ -99,6 +99,7 @@ def _silence_native_chatter() -> None:
     try:
         copy = os.dup(2)
     except OSError:  # started without standard error
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115  as long as the process
         return
     sys.stderr = os.fdopen(copy, "w", buffering=1, errors="backslashreplace")
     faulthandler.enable(file=sys.stderr)

@@ -80,7 +80,8 @@ def open_sink(
     """
     kind = classify(spec)
     if source is not None and classify(source) is Kind.FILE:
-        source = str(path_of(source))
+        pipe = path_of(source).is_fifo()  # whose bytes the pictures have taken
+        source = None if pipe else str(path_of(source))
     if kind is Kind.CAMERA:
         return VirtualCameraSink(spec.removeprefix("camera").removeprefix(":"), info)
     if kind is Kind.WINDOW:

@@ -6,6 +6,7 @@ middle of the skull: millimetres in obj and ply, metres in glb as its standard a
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from typing import TYPE_CHECKING, Any
@@ -78,9 +79,10 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         UserError: it cannot be written.
     """
     partial = partial_path(path)
+    packed = io.BytesIO()  # a disk that is full in mid-file leaves numpy's archive in disorder
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
     try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        partial.write_bytes(packed.getbuffer())
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -165,6 +165,25 @@ def test_ctrl_c_finishes_the_file_and_ends_with_130(tmp_path):
     assert [path.name for path in tmp_path.glob("*out*")] == ["out.mp4"]
 
 
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="a system without /dev/stdin")
+def test_a_video_comes_through_a_pipe(tmp_path):
+    source, out = tmp_path / "in.mkv", tmp_path / "out.mp4"
+    write_video(source, clip_frames(4))
+    sending = subprocess.Popen(["cat", source], stdout=subprocess.PIPE)
+    result = voltface("repose", "/dev/stdin", out, stdin=sending.stdout)
+    assert result.returncode == 0, result.stderr
+    assert len(read_video(out)) == 4
+    assert sending.wait(10) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no shell that closes it")
+def test_without_standard_error_the_work_is_done(tmp_path):
+    out = tmp_path / "out.png"
+    line = f'exec "{sys.executable}" -m stream repose "{FACE}" "{out}" 2>&-'
+    assert subprocess.run(["sh", "-c", line], check=False, timeout=60).returncode == 0
+    assert out.exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGTERM to one process")
 @pytest.mark.parametrize("command", ["repose FACE out.png", "reconstruct FACE out.glb", "bench"])
 def test_sigterm_ends_with_130_from_the_start(tmp_path, command):
