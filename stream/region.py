@@ -127,10 +127,10 @@ def halved(picture: np.ndarray) -> np.ndarray:
 
 
 def reduced(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a picture at another (width, height), averaged where that is less than half."""
-    if 2 * max(size) <= max(picture.shape[:2]):
-        picture = halved(picture)
-    return cv2.resize(picture, size)
+    """Return a picture at a smaller (width, height), averaged."""
+    if 2 * max(size) <= max(picture.shape[:2]):  # then halves are much quicker than other areas
+        return cv2.resize(halved(picture), size)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 @lru_cache(maxsize=16)

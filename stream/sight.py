@@ -56,7 +56,7 @@ class Sight:
         labels: (9, 256, 256) float32 shares of the contract's labels, the ninth being things in
             front of the head; None without that network.
         age: looks since the labels were made.
-        cloth: what they say of cloth, where that was looked at beside the frame.
+        cloth: what these labels say of cloth, where that was looked at beside the frame.
     """
 
     square: np.ndarray

@@ -215,7 +215,7 @@ def clothes_let_go(sight: Sight) -> Sight:
     labels = sight.labels.copy()
     labels[NECK] += labels[BODY]
     labels[BODY] = 0
-    return replace(sight, labels=labels)
+    return replace(sight, labels=labels, cloth=None)
 
 
 def clothes_told(sight: Sight, share: np.ndarray) -> Sight:
@@ -230,4 +230,4 @@ def clothes_told(sight: Sight, share: np.ndarray) -> Sight:
     labels = sight.labels.copy()
     bare = 1 - cv2.resize(share, labels.shape[:0:-1], interpolation=cv2.INTER_AREA)
     labels[[FACE, NECK]] *= bare
-    return replace(sight, labels=labels)
+    return replace(sight, labels=labels, cloth=None)
