@@ -1,10 +1,12 @@
 """``voltface doctor``: tries every part, each in a process of its own, and shows a table."""
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
@@ -64,10 +66,18 @@ def run_doctor(as_json: bool) -> int:
 def examine(name: str, timeout_s: float = _TIMEOUT_S) -> Finding:
     """Run one check in a process of its own, which may crash or hang."""
     check = CHECKS[name]
-    command = [sys.executable, "-m", "stream.doctor", name]
+    # Not from the current folder, where something else may be called stream or numpy.
+    command = [sys.executable, "-P", "-m", "stream.doctor", name]
+    own = str(Path(__file__).parents[1])
+    path = os.pathsep.join(filter(None, (own, os.environ.get("PYTHONPATH"))))
     try:
         done = subprocess.run(  # noqa: S603  our own module
-            command, capture_output=True, timeout=timeout_s, check=False, text=True
+            command,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
         )
     except subprocess.TimeoutExpired:
         detail = f"it did not answer within {timeout_s:.0f} s"

@@ -163,3 +163,10 @@ def test_the_install_command_is_that_of_the_system(monkeypatch):
     for tool, expected in (("apt-get", "apt-get install a"), ("dnf", "dnf install d")):
         monkeypatch.setattr(system_packages.shutil, "which", lambda name, there=tool: name == there)
         assert install_command(apt="a", dnf="d").endswith(expected)
+
+
+def test_a_folder_with_files_of_the_same_names_disturbs_no_check(tmp_path, monkeypatch):
+    for name in ("stream", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert examine("head_model").status == "ok"
