@@ -53,7 +53,10 @@ def window_problem() -> str | None:
     attempt = "import cv2; cv2.namedWindow('probe'); cv2.destroyAllWindows()"
     try:
         probe = subprocess.run(  # noqa: S603 - this interpreter and a fixed text
-            [sys.executable, "-c", attempt], capture_output=True, timeout=_PROBE_S, check=False
+            [sys.executable, "-P", "-c", attempt],
+            capture_output=True,
+            timeout=_PROBE_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return "the display does not answer"
