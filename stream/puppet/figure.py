@@ -50,8 +50,9 @@ _LARGE_PX = 170  # between the eyes' outer corners: larger faces want a finer me
 _ROWS = 6  # of vertices across an opening
 _FRINGE_PX = 1.0  # over which borders of lids and lips are soft
 _MIRROR_YIELD_MM = 40.0
-_UPPER_SHADOW, _LOWER_SHADOW, _SHADOW_MM = 0.45, 0.25, 1.8
-_DARK_INSIDE, _LIT_AT_MM = 0.45, (4.0, 24.0)  # light within a mouth that hardly opens, and gaps
+_UPPER_SHADOW, _LOWER_SHADOW, _SHADOW_MM = 0.35, 0.2, 1.3
+_DARK_INSIDE = 0.45  # light within a mouth that hardly opens
+_LIT_AT_MM, _TEETH_LIT_AT_MM = (4.0, 24.0), (7.0, 14.0)  # gaps: tongue and throat, lower teeth
 _SAME_GAP_MM = (0.3, 1.5)  # by which lips may move to be where they were, and no longer are
 _TEETH_BEHIND_MM = 4.0
 _UNCOVERS = (0.001, 0.008)  # of the region's height: movement that begins to, and does
@@ -94,7 +95,7 @@ class Figure(Closing):
         self._portrait = portrait
         triangles = [grid_triangles(_ROWS, len(opening.upper)) for opening in layout.openings]
         count = [_ROWS * len(opening.upper) for opening in layout.openings]
-        order = [0] * (2 if fields.mouth_shut else 3) + [1, 2]  # the mouth shows several pictures
+        order = [0] * (3 if fields.mouth_shut else 4) + [1, 2]  # the mouth shows several pictures
         self._stage = Stage(
             context, portrait, face, self._windows(), [(triangles[n], count[n]) for n in order]
         )
@@ -188,9 +189,13 @@ class Figure(Closing):
         behind = _TEETH_BEHIND_MM * _slant(motion, mouth_mm) * px_per_mm
         jaw = jaw_mm[:2] * px_per_mm
         shade = _shade_of_lips(meshes[0], _ROWS) if self._fields.mouth_shut else None
-        deep = _light_inside(meshes[0], _ROWS) * (1.0 if shade is None else shade)
+        deep, lower = (
+            _light_inside(meshes[0], _ROWS, gaps_mm) * (1.0 if shade is None else shade)
+            for gaps_mm in (_LIT_AT_MM, _TEETH_LIT_AT_MM)
+        )
         patches = [
             _patch(meshes[0], places[0], places[0] + behind - jaw, deep),
+            _patch(meshes[0], places[0], places[0] + behind - jaw, lower),
             _patch(meshes[0], places[0], places[0] + behind, shade),
         ]
         if not self._fields.mouth_shut:
@@ -240,11 +245,17 @@ def _shade_of_lips(mesh_mm: np.ndarray, rows: int) -> np.ndarray:
     return (shade * (1 - _LOWER_SHADOW * np.exp(-above / _SHADOW_MM))).ravel()
 
 
-def _light_inside(mesh_mm: np.ndarray, rows: int) -> np.ndarray:
-    """Return (rows · columns,) the light on tongue and throat: little where little comes in."""
+def _light_inside(mesh_mm: np.ndarray, rows: int, lit_at_mm: tuple[float, float]) -> np.ndarray:
+    """Return (rows · columns,) the light in a mouth: little where little comes in.
+
+    Args:
+        mesh_mm: (rows · columns, 3) vertices across the opening.
+        rows: of vertices.
+        lit_at_mm: gaps between the lips at which it begins to be lit, and fully is.
+    """
     grid = mesh_mm.reshape(rows, -1, 3)
     gap_mm = float(np.linalg.norm(grid[-1] - grid[0], axis=1).max())
-    lit = _DARK_INSIDE + (1 - _DARK_INSIDE) * smoothstep(gap_mm, *_LIT_AT_MM)
+    lit = _DARK_INSIDE + (1 - _DARK_INSIDE) * smoothstep(gap_mm, *lit_at_mm)
     return np.full(len(mesh_mm), lit, np.float32)
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from stream.fill import pull_push
-from stream.puppet.painted import MouthLook, painted_mouth
+from stream.puppet.painted import MouthLook, MouthPart, painted_mouth
 from stream.region import Region
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _redness(colours: np.ndarray) -> np.ndarray:
 def mouth_pictures(
     pixels: np.ndarray, opening_px: np.ndarray, px_per_mm: float, look: MouthLook, shut: bool
 ) -> list[tuple[np.ndarray, Region]]:
-    """Paint the inside of a mouth: what goes with the jaw, what belongs to the skull, the photo.
+    """Paint the inside of a mouth: its deep, the lower teeth, the upper teeth, the photo.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
@@ -145,31 +145,27 @@ def mouth_pictures(
         shut: nothing of the inside is seen in the photo.
 
     Returns:
-        Two (h, w, 4) uint8 premultiplied pictures, and the region that both span; where the mouth
-        is open a third, the photo's own inside with its rim, for lips that are as they were. Where
-        that shows teeth, they are the skull's; a strip of anything else would hang in the mouth.
+        Three (h, w, 4) uint8 premultiplied pictures, and the region that all span; where the mouth
+        is open a fourth, the photo's own inside with its rim, for lips that are as they were. Where
+        that shows teeth, they are the upper ones; a strip of anything else would hang in the mouth.
     """
     window = _window(pixels, opening_px, *_MOUTH_MARGIN)
     corner = np.array([window.x0, window.y0])
     ends = opening_px[[0, len(opening_px) // 2]] - corner
     size = window.height, window.width
-    jaw, skull = (
-        painted_mouth(
-            size,
-            _line_of_lip(opening_px, upper=upper) - corner,
-            px_per_mm,
-            look,
-            upper=upper,
-        )
-        for upper in (False, True)
-    )
+    jaw, skull = (_line_of_lip(opening_px, upper=upper) - corner for upper in (False, True))
+    deep, lower, upper = (
+        painted_mouth(size, line, px_per_mm, look, part)
+        for line, part in ((jaw, MouthPart.DEEP), (jaw, MouthPart.LOWER_TEETH),
+                           (skull, MouthPart.UPPER_TEETH))
+    )  # fmt: skip
     if shut:
-        return [(_bytes(jaw), window), (_bytes(skull), window)]
+        return [(_bytes(part), window) for part in (deep, lower, upper)]
     seen, crop = _inside(opening_px - corner, size), window.crop(pixels)
     if look.seen:
-        skull = _continued(crop, skull, seen, ends)
+        upper = _continued(crop, upper, seen, ends)
     own = np.where((seen > 0)[..., None], _opaque(crop), 0).astype(np.uint8)
-    return [(_bytes(jaw), window), (_bytes(skull), window), (own, window)]
+    return [*((_bytes(part), window) for part in (deep, lower, upper)), (own, window)]
 
 
 def _line_of_lip(opening_px: np.ndarray, *, upper: bool) -> np.ndarray:

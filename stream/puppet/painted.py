@@ -7,6 +7,7 @@ follow from the photo, so that they are always the same for it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import cv2
 import numpy as np
@@ -34,6 +35,14 @@ _SKIN_HUE, _WHITE_HUE = 0.2, 0.75  # share of the hue of skin, and of eyes, that
 _IN_SHADOW = (0.5, 0.9)  # of the skin's brightness: whites so dark tell nothing of it, and all
 _LIDS_SHADE = 0.88  # of the light, that lids leave on the white of an eye
 _AS_BRIGHT = (0.92, 1.15)  # as the eyes' white, within what the skin lets expect
+
+
+class MouthPart(Enum):
+    """What is painted by itself, from the back to the front; the first two go with the jaw."""
+
+    DEEP = auto()  # the dark, and the tongue
+    LOWER_TEETH = auto()
+    UPPER_TEETH = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +90,16 @@ def _hue(colour: np.ndarray) -> np.ndarray:
 
 
 def painted_mouth(
-    size: tuple[int, int], ends_px: np.ndarray, px_per_mm: float, look: MouthLook, *, upper: bool
+    size: tuple[int, int], ends_px: np.ndarray, px_per_mm: float, look: MouthLook, part: MouthPart
 ) -> np.ndarray:
-    """Paint what belongs to the skull (upper) or goes with the jaw.
+    """Paint one part of the inside of a mouth.
 
     Args:
         size: (height, width) of the picture.
         ends_px: (2, 2) ends of the line between the lips.
         px_per_mm: pixels of a millimetre.
         look: its light and character.
-        upper: the upper teeth alone; else dark, tongue and lower teeth.
+        part: which part.
 
     Returns:
         (h, w, 4) float32, 0…255 and premultiplied.
@@ -104,12 +113,12 @@ def painted_mouth(
     dx, dy = x - middle[0], y - middle[1]
     c, s = np.cos(angle), np.sin(angle)
     x_mm, y_mm = (c * dx + s * dy) / scale, (c * dy - s * dx) / scale
-    picture = (_upper if upper else _lower)(x_mm, y_mm, look)
+    picture = _PAINTED[part](x_mm, y_mm, look)
     return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
 
 
-def _upper(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
-    """Upper teeth and their gums, before all else."""
+def _upper_teeth(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
+    """Upper teeth and their gums."""
     picture = np.zeros((*x_mm.shape, 4), np.float32)
     row = _Row.varied(_UPPER_TEETH, _UPPER_MM, look.character)
     teeth, shade = row.painted(x_mm, y_mm - _UPPER_EDGE_MM)
@@ -120,8 +129,8 @@ def _upper(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
     return picture
 
 
-def _lower(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
-    """The dark of the mouth, the tongue and the lower teeth."""
+def _deep(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
+    """The dark of the mouth, and the tongue."""
     picture = np.empty((*x_mm.shape, 4), np.float32)
     picture[..., :3] = _CAVITY * look.light * np.exp(-((x_mm / 22.0) ** 2))[..., None]
     picture[..., 3] = 255
@@ -132,6 +141,12 @@ def _lower(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
     lit *= 1 - 0.08 * np.exp(-((x_mm / 3.0) ** 2))
     cover = np.clip((1 - away) / 0.45, 0, 1)
     _lay(picture, _TONGUE * look.light * lit[..., None], cover)
+    return picture
+
+
+def _lower_teeth(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
+    """Lower teeth and their gums."""
+    picture = np.zeros((*x_mm.shape, 4), np.float32)
     row = _Row.varied(_LOWER_TEETH, _LOWER_MM, look.character + 1)
     # One looks down on the arch: to the sides it rises.
     below = _LOWER_EDGE_MM - y_mm - _LOWER_ARCH * x_mm**2
@@ -142,6 +157,13 @@ def _lower(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
     _lay(picture, _GUM * look.light * 0.75 * shade[..., None], gums)
     _lay(picture, look.tooth * shade[..., None], teeth)
     return picture
+
+
+_PAINTED = {
+    MouthPart.DEEP: _deep,
+    MouthPart.LOWER_TEETH: _lower_teeth,
+    MouthPart.UPPER_TEETH: _upper_teeth,
+}
 
 
 def _dark_aside(x_mm: np.ndarray) -> np.ndarray:

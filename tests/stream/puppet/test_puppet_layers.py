@@ -20,7 +20,7 @@ from stream.puppet.layers import (
     moving_layer,
     without_told_background,
 )
-from stream.puppet.painted import mouth_look, painted_mouth
+from stream.puppet.painted import MouthPart, mouth_look, painted_mouth
 from stream.puppet.portrait import wears_glasses
 from stream.region import Region
 from stream.sight import BACKGROUND, BODY, FACE, HAIR, NECK, OCCLUDER, Sight
@@ -239,9 +239,9 @@ def test_shut_mouth_gets_teeth_in_the_light_of_the_face():
         )
         for skin in ((210.0, 170, 150), (60.0, 48, 42))
     )
-    (jaw, window), (skull, same) = bright
+    (jaw, window), (lower, _), (skull, same) = bright
     assert window == same
-    assert jaw.shape == skull.shape == (window.height, window.width, 4)
+    assert jaw.shape == lower.shape == skull.shape == (window.height, window.width, 4)
     assert (jaw[..., 3] == 255).all()
     x, y = 80 - window.x0, 80 - window.y0
     tooth = skull[y - 2, x + 5]
@@ -249,14 +249,14 @@ def test_shut_mouth_gets_teeth_in_the_light_of_the_face():
     assert tooth[:3].min() > 120
     assert skull[y + 12, x, 3] == 0  # below the upper teeth one looks past them
     assert jaw[y + 12, x, :3].mean() < tooth[:3].mean()
-    assert dark[1][0][y - 2, x + 5, :3].mean() < 0.6 * tooth[:3].mean()
+    assert dark[2][0][y - 2, x + 5, :3].mean() < 0.6 * tooth[:3].mean()
 
 
 def test_open_mouth_keeps_what_the_photo_shows():
     picture = np.repeat(RNG.integers(60, 220, (240, 160, 1), dtype=np.uint8), 3, axis=2)
     border = mouth_border(24.0)
     look = mouth_look(np.full(3, 150.0), None, np.full(3, 170.0), 1)
-    (_, window), (skull, _), (own, _) = mouth_pictures(picture, border, 1.6, look, False)
+    _, (_, window), (skull, _), (own, _) = mouth_pictures(picture, border, 1.6, look, False)
     x, y = 80 - window.x0, 80 - window.y0
     inside = np.s_[y - 8 : y + 9, x - 12 : x + 13]
     assert (skull[inside][..., :3] == window.crop(picture)[inside]).all()
@@ -269,8 +269,8 @@ def test_what_is_no_teeth_does_not_hang_in_a_mouth_that_opens_wide():
     picture, border = open_mouth((60, 20, 20))
     look = mouth_look(np.array([190.0, 140, 120]), None, None, 1)
     shut = mouth_pictures(picture, border, 1.6, look, True)
-    (_, window), (skull, _), (own, _) = mouth_pictures(picture, border, 1.6, look, False)
-    assert (skull == shut[1][0]).all()
+    _, (_, window), (skull, _), (own, _) = mouth_pictures(picture, border, 1.6, look, False)
+    assert (skull == shut[2][0]).all()
     x, y = 80 - window.x0, 80 - window.y0
     assert (own[y, x] == (60, 20, 20, 255)).all()
 
@@ -297,7 +297,7 @@ def test_teeth_have_the_colour_that_the_photo_shows():
 def test_no_lip_stays_on_the_teeth_when_it_leaves_them():
     picture, border = open_mouth((231, 224, 190))
     look = mouth_look(np.array([190.0, 140, 120]), None, np.array([231.0, 224, 190]), 1)
-    (_, window), (skull, _), _ = mouth_pictures(picture, border, 1.6, look, False)
+    _, (_, window), (skull, _), _ = mouth_pictures(picture, border, 1.6, look, False)
     shown = skull[..., 3] > 250
     x, y = 80 - window.x0, 80 - window.y0
     teeth = skull[y - 4 : y + 22, x - 15 : x + 16][shown[y - 4 : y + 22, x - 15 : x + 16]]
@@ -331,7 +331,9 @@ def test_mouths_differ_and_darken_towards_their_corners():
     skin = np.array([200.0, 160, 140])
     ends = np.array([[60.0, 100], [140, 100]])
     rows = [
-        painted_mouth((200, 200), ends, 1.6, mouth_look(skin, None, None, who), upper=True)
+        painted_mouth(
+            (200, 200), ends, 1.6, mouth_look(skin, None, None, who), MouthPart.UPPER_TEETH
+        )
         for who in (1, 1, 2)
     ]
     assert (rows[0] == rows[1]).all()
