@@ -60,7 +60,8 @@ class _Followed:
         self.underlay = underlay
         self.matte = MatteState()
         self.region: Region | None = None  # of the last frame
-        self.sight: Future[Sight] | None = None  # of that region in this one, being made
+        self.glance: Future[Sight] | None = None  # of that region in this one, being made
+        self.sight: Future[Sight] | None = None  # the same with labels
         self.aligned: Future[None] | None = None  # the plate with this frame, being done
         self.depth: HeadDepth | None = None
         self.depth_age = 0  # frames since the depth was computed
@@ -237,8 +238,13 @@ class Reposer(FramePath):
         for followed in self._followed.values():
             if followed.region is not None:
                 crop = np.ascontiguousarray(followed.region.crop(pixels))
-                followed.sight = self._beside.submit(self._sight.look, crop, followed.seen)
+                followed.glance = self._beside.submit(self._sight.glance, crop)
                 followed.aligned = self._beside.submit(followed.plate.follow, pixels)
+                # The matte does without labels: they come last.
+                followed.sight = self._label(followed.glance, followed.seen)
+
+    def _label(self, glance: Future[Sight], last: Sight | None = None) -> Future[Sight]:
+        return self._beside.submit(lambda: self._sight.labelled(glance.result(), last))
 
     def _leave_out_others(self, heads: list[Head]) -> None:
         """Look no more where heads were that are gone."""
@@ -251,19 +257,22 @@ class Reposer(FramePath):
         self, pixels: np.ndarray, head: Head, region: Region, grid: NodeGrid, followed: _Followed
     ) -> tuple[np.ndarray, Sight]:
         crop = np.ascontiguousarray(region.crop(pixels))
-        answer = followed.sight if followed.region == region else None
-        if answer is None:
-            answer = self._beside.submit(self._sight.look, crop)
+        glance, answer = followed.glance, followed.sight
+        if glance is None or answer is None or followed.region != region:
+            glance = self._beside.submit(self._sight.glance, crop)
+            answer = self._label(glance)
         prior = followed.hair.prior(head, grid)
         if followed.aligned is not None:
             followed.aligned.result()
         followed.plate.follow(pixels)  # nothing is left to do where that was this frame's
-        followed.region, followed.sight, followed.aligned = region, None, None
+        followed.region, followed.aligned = region, None
+        followed.glance = followed.sight = None
         known = followed.plate.known(region, (crop.shape[1], crop.shape[0]))
-        sight = followed.seen = answer.result()
+        person = glance.result().person
         size = round(self._settings.matte.size * self.quality.matte_share)
         settings = replace(self._settings.matte, size=size)
-        matte = head_matte(crop, sight.person, prior, settings, followed.matte, region, known)
+        matte = head_matte(crop, person, prior, settings, followed.matte, region, known)
+        sight = followed.seen = answer.result()
         return matte, sight
 
     def _background(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -83,22 +83,29 @@ class HeadSight:
     def __init__(self, segmenter: PersonSegmenter, labeller: Engine | None = None) -> None:
         self._segmenter, self._labeller = segmenter, labeller
 
-    def look(self, crop_rgb: np.ndarray, last: Sight | None = None) -> Sight:
-        """Look at a crop.
+    def look(self, crop_rgb: np.ndarray) -> Sight:
+        """Look at a crop, (h, w, 3) uint8 of any size."""
+        return self.labelled(self.glance(crop_rgb))
+
+    def glance(self, crop_rgb: np.ndarray) -> Sight:
+        """Look only for the person: without labels; arguments as in `look`."""
+        square = squared(crop_rgb)
+        return Sight(square, self._segmenter.segment(square))
+
+    def labelled(self, sight: Sight, last: Sight | None = None) -> Sight:
+        """Return what was seen at a glance with labels.
 
         Args:
-            crop_rgb: (h, w, 3) uint8 of any size.
+            sight: as of `glance`.
             last: of the same part of the frame before; its labels do for every other frame,
                 for clothes and hands are told apart coarsely.
         """
-        square = squared(crop_rgb)
-        person = self._segmenter.segment(square)
         if self._labeller is None:
-            return Sight(square, person)
+            return sight
         if last is not None and last.labels is not None and last.age + 1 < _LABELS_EVERY:
-            return Sight(square, person, last.labels, last.age + 1, last.cloth)
-        labels = self._labeller(picture=as_input(square))["probabilities"][0]
-        return Sight(square, person, labels, 0, see_cloth(labels, square))
+            return replace(sight, labels=last.labels, age=last.age + 1, cloth=last.cloth)
+        labels = self._labeller(picture=as_input(sight.square))["probabilities"][0]
+        return replace(sight, labels=labels, cloth=see_cloth(labels, sight.square))
 
 
 def as_input(square: np.ndarray) -> np.ndarray:

@@ -44,8 +44,8 @@ def test_looking_ahead_gives_the_same_pictures(reposer, monkeypatch):
 
 def test_where_a_head_is_gone_nobody_looks(reposer, monkeypatch):
     turned(reposer, PICTURES[:3])
-    looks, look = [], reposer._sight.look
-    monkeypatch.setattr(reposer._sight, "look", lambda *given: looks.append(1) or look(*given))
+    looks, look = [], reposer._sight.glance
+    monkeypatch.setattr(reposer._sight, "glance", lambda *given: looks.append(1) or look(*given))
     with monkeypatch.context() as gone:
         gone.setattr(reposer, "_track", lambda frame: [])
         left = turned(reposer, PICTURES[3:], first=3)

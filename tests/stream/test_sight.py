@@ -87,8 +87,8 @@ def test_labels_do_for_the_next_look_and_not_for_the_one_after():
     labeller, dark, light = Labeller(), np.zeros((90, 90, 3), np.uint8), np.full((90, 90, 3), 255)
     looks = HeadSight(Person(), labeller)
     first = looks.look(dark)
-    second = looks.look(light.astype(np.uint8), first)
-    third = looks.look(light.astype(np.uint8), second)
+    second = looks.labelled(looks.glance(light.astype(np.uint8)), first)
+    third = looks.labelled(looks.glance(light.astype(np.uint8)), second)
     assert second.labels is first.labels
     assert second.cloth is first.cloth
     assert second.person.min() == 1

@@ -105,7 +105,7 @@ def test_smooth_outlines_are_the_same_picture_with_softer_steps(path):
         for number, one in enumerate(both):
             detail = np.abs(one - cv2.GaussianBlur(one.astype(float), (0, 0), 1.0))
             rough[number] += detail[changed].mean()
-    assert rough[1] < 0.97 * rough[0]  # outlines of the matte are soft in both, folds in one
+    assert rough[1] < 0.95 * rough[0]  # outlines of the matte are soft in both, folds in one
 
 
 def test_turned_head_moves_as_expected(path):
