@@ -28,6 +28,7 @@ _MIXED = (0.1, 0.98)  # likelihood of cloth between which a cell is neither
 _SKIN = 0.5  # likelihood nearby: hair that lies on cloth stays with it
 _SURE, _REACH = 0.7, np.ones((7, 7), np.uint8)  # share of cloth, and nodes from there on
 _EDGE = 0.3  # share of cloth
+_CLOSE = 0.45  # share of the motion that is left nearly all along the edge of a close collar
 _LINE = 0.5  # of a triangle, at most, is what the line's soft pixel reaches beyond it
 _CLOTH_BEHIND_MM, _NECK_BEHIND_MM = 25.0, 60.0  # a jaw goes over a collar, a neck goes into it
 _BARE = (0.02, 0.3)  # share of cloth in what is mirrored
@@ -54,6 +55,9 @@ def parted(
 ) -> Parts | None:
     """Take a mesh apart along the edge of cloth, or return None where it has none.
 
+    Cloth that lies farther down a neck, where little of the motion is left, is drawn out too
+    gently to be seen: there one piece has no seams.
+
     Args:
         mesh: the head's mesh.
         beside_skin: (rows, columns) likelihood of skin nearby.
@@ -64,6 +68,8 @@ def parted(
     if cloth is None:
         return None
     across = _across(cloth, beside_skin)
+    if not across.any() or np.percentile(depth.free_turn[:-1, :-1][across], 10) < _CLOSE:
+        return None
     sheets = [mesh.sheet(kind) for kind in _NEAR_SIDE]
     inside = [_in_cells(sheet, across) for sheet in sheets]
     if not any(part.any() for part in inside):

@@ -123,3 +123,12 @@ def test_bare_shoulders_that_are_taken_for_cloth_do_not_part(model, raster):
     bare, clad = parts
     assert bare is None
     assert clad is not None
+
+
+@pytest.mark.parametrize(("left", "apart"), [(1.0, True), (0.2, False)])
+def test_cloth_far_below_the_jaw_stays_in_one_piece_with_the_neck(model, raster, left, apart):
+    scene = Collared(model, raster)
+    depth = replace(scene.depth, turn=left * scene.depth.turn)  # as where little motion is left
+    mesh = build_mesh(depth, scene.matte, scene.head.camera[0, 0])
+    ones = np.ones_like(scene.matte)
+    assert (parted(mesh, ones, ones, ones) is not None) == apart
