@@ -218,13 +218,14 @@ def test_the_constraint_holds_the_translation_back():
     network = LightNet()
     with torch.no_grad():
         network.last[-1].bias[6] = 3.0  # a face everywhere
+        network.last[-1].weight.mul_(50)  # so that its geometry depends on the picture
     synthetic, real = torch.rand(2, 3, 64, 64) * 0.3, torch.rand(2, 3, 64, 64) * 0.3 + 0.6
     changes = []
-    for weight in (0.0, 300.0):
+    for weight in (0.0, 3000.0):
         config = TranslationConfig(geometry=weight, rate=2e-3)
         training = Translation(network, config)
         for _ in range(12):
             terms = training.learn(synthetic, real)
         changes.append(terms["geometry_mm"])
-    assert changes[1] < changes[0]
     assert changes[0] > 0
+    assert changes[1] < 0.7 * changes[0]

@@ -113,7 +113,7 @@ def test_people_stay_apart_when_sets_are_joined(network):
 
 def test_training_lowers_the_landmark_error_and_is_kept(network, tmp_path):
     faces = drawn_faces(network)
-    config = StnConfig(grid=GRID, steps=25, batch=6, every=25, rate=3e-4)
+    config = StnConfig(grid=GRID, steps=60, batch=6, every=30, rate=3e-4)
     first = ThreeDmmStn(geometry_image(GRID))
     torch.manual_seed(config.seed)
     path = train(faces, config, tmp_path)
@@ -126,7 +126,7 @@ def test_training_lowers_the_landmark_error_and_is_kept(network, tmp_path):
         with torch.no_grad():
             return float(step_terms(one.train(), batch_of(faces, 128, 6, rng), config)["landmark"])
 
-    assert cost(kept) < 0.8 * cost(first)
+    assert cost(kept) < 0.85 * cost(first)  # 0.72 on one processor, less on others
 
 
 def test_figures_have_a_tile_for_each_picture(network):
