@@ -28,11 +28,29 @@ _MIXED = (0.1, 0.98)  # likelihood of cloth between which a cell is neither
 _SKIN = 0.5  # likelihood nearby: hair that lies on cloth stays with it
 _SURE, _REACH = 0.7, np.ones((7, 7), np.uint8)  # share of cloth, and nodes from there on
 _EDGE = 0.3  # share of cloth
-_CLOSE = 0.45  # share of the motion that is left nearly all along the edge of a close collar
+# Share of the motion that is left nearly all along the edge of a collar: below the one it is
+# no longer close, above the other it is.
+_CLOSE = (0.3, 0.45)
 _LINE = 0.5  # of a triangle, at most, is what the line's soft pixel reaches beyond it
 _CLOTH_BEHIND_MM, _NECK_BEHIND_MM = 25.0, 60.0  # a jaw goes over a collar, a neck goes into it
 _BARE = (0.02, 0.3)  # share of cloth in what is mirrored
 _BELOW_MM = 400.0  # drawn-out cells yield to all skin
+
+
+@dataclass(slots=True)
+class Collar:
+    """Whether the collar of one head is close to its jaw, from frame to frame."""
+
+    is_close: bool = False
+
+    def look(self, left: float) -> bool:
+        """Return whether it is, with some inertia, so that a picture does not flicker.
+
+        Args:
+            left: share of the motion that is left nearly all along its edge.
+        """
+        self.is_close = left > _CLOSE[0 if self.is_close else 1]
+        return self.is_close
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +69,9 @@ class Parts:
 
 
 def parted(
-    mesh: HeadMesh, beside_skin: np.ndarray, opacity: np.ndarray, yield_mm: np.ndarray
-) -> Parts | None:
+    mesh: HeadMesh, beside_skin: np.ndarray, opacity: np.ndarray, yield_mm: np.ndarray,
+    collar: Collar | None = None,
+) -> Parts | None:  # fmt: skip
     """Take a mesh apart along the edge of cloth, or return None where it has none.
 
     Cloth that lies farther down a neck, where little of the motion is left, is drawn out too
@@ -63,12 +82,16 @@ def parted(
         beside_skin: (rows, columns) likelihood of skin nearby.
         opacity: (rows, columns) float32 of what is drawn of its near side.
         yield_mm: (rows, columns) how far what is not yields to hidden skin.
+        collar: of the head, where frames follow each other.
     """
     depth, cloth = mesh.depth, mesh.depth.cloth
     if cloth is None:
         return None
     across = _across(cloth, beside_skin)
-    if not across.any() or np.percentile(depth.free_turn[:-1, :-1][across], 10) < _CLOSE:
+    if not across.any():
+        return None
+    left_there = float(np.percentile(depth.free_turn[:-1, :-1][across], 10))
+    if not (collar or Collar()).look(left_there):
         return None
     sheets = [mesh.sheet(kind) for kind in _NEAR_SIDE]
     inside = [_in_cells(sheet, across) for sheet in sheets]

@@ -27,6 +27,7 @@ from stream.heads import HeadFinder
 from stream.matte import MatteState, head_matte
 from stream.mesh import build_mesh
 from stream.networks import Networks
+from stream.parting import Collar
 from stream.path import MEDIAPIPE, FramePath
 from stream.plate import BackgroundPlate
 from stream.pose import PoseController
@@ -59,6 +60,7 @@ class _Followed:
         self.plate = plate
         self.underlay = underlay
         self.matte = MatteState()
+        self.collar = Collar()
         self.region: Region | None = None  # of the last frame
         self.glance: Future[Sight] | None = None  # of that region in this one, being made
         self.sight: Future[Sight] | None = None  # the same with labels
@@ -164,7 +166,7 @@ class Reposer(FramePath):
                 crop = region.crop(pixels)
                 mesh = with_mirror_half(mesh, crop, node_matte, head, motion)
                 under = followed.underlay.sheet(crop, head, depth, node_matte, sight)
-                mesh = mended(mesh, under, node_matte, sight, head, motion)
+                mesh = mended(mesh, under, node_matte, sight, head, motion, followed.collar)
                 moving = moving_region(mesh, motion, head.camera).intersection(region)
             with stage("plate"):
                 plate, alpha = behind.result()

@@ -24,6 +24,7 @@ from stream.underlay import JAW, seen_as, skin_share
 if TYPE_CHECKING:
     from stream.frame import Head
     from stream.mesh import HeadMesh, Sheet
+    from stream.parting import Collar
     from stream.pose import HeadMotion
     from stream.sight import Sight
 
@@ -48,7 +49,7 @@ _BESIDE = np.ones((3, 3), np.uint8)
 
 def mended(
     mesh: HeadMesh, under: Sheet | None, matte: np.ndarray, sight: Sight, head: Head,
-    motion: HeadMotion,
+    motion: HeadMotion, collar: Collar | None = None,
 ) -> HeadMesh:  # fmt: skip
     """Return a mesh on which what a motion draws out too far is replaced.
 
@@ -59,17 +60,20 @@ def mended(
         sight: what the networks saw.
         head: the fitted head.
         motion: what is to be done with it.
+        collar: of the head, where frames follow each other.
     """
     free = replace(mesh.sheet("near"), share=mesh.depth.free_turn)  # cloth is parted from it
     stretches = stretches_of(free, mesh.depth.grid, motion, head.camera)
     hair = seen_as(sight, mesh.depth, HAIR)
     clean = with_clean_edge(mesh, matte, stretches[..., 0], cv2.dilate(hair, _BESIDE))
-    return clean if under is None else _with_skin(clean, under, matte, stretches, hair, sight, head)
+    if under is None:
+        return clean
+    return _with_skin(clean, under, matte, stretches, hair, sight, head, collar)
 
 
 def _with_skin(
     mesh: HeadMesh, under: Sheet, matte: np.ndarray, stretches: np.ndarray, hair: np.ndarray,
-    sight: Sight, head: Head,
+    sight: Sight, head: Head, collar: Collar | None,
 ) -> HeadMesh:  # fmt: skip
     """Put hidden skin beneath a mesh, and in the place of skin that a motion draws out too far.
 
@@ -94,7 +98,7 @@ def _with_skin(
     yield_mm = _WORN_YIELD_MM + (_TORN_YIELD_MM - _WORN_YIELD_MM) * torn
     yield_mm = np.maximum(yield_mm, _WORN_YIELD_MM + (_SHADED_YIELD_MM - _WORN_YIELD_MM) * below)
     bare_skin = beside_skin * (1 - cv2.dilate(hair, around))  # hair may lie over cloth
-    parts = parted(mesh, bare_skin, (whole * (1 - worn)).astype(np.float32), yield_mm)
+    parts = parted(mesh, bare_skin, (whole * (1 - worn)).astype(np.float32), yield_mm, collar)
     if parts is None:
         return replace(mesh, sheets=_layered(mesh, under, whole, worn, yield_mm))
     inside, *rest = _layered(parts.rest, under, whole, worn, yield_mm)

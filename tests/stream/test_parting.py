@@ -9,7 +9,7 @@ import pytest
 from stream.geometry import axis_angle_from_rotation, rotation_from_angles
 from stream.hair_depth import HairDepth
 from stream.mesh import build_mesh
-from stream.parting import parted
+from stream.parting import Collar, parted
 from stream.pose import HeadMotion
 from stream.sight import BACKGROUND, BODY, FACE, NECK, Sight
 from stream.symmetry import with_mirror_half
@@ -132,3 +132,10 @@ def test_cloth_far_below_the_jaw_stays_in_one_piece_with_the_neck(model, raster,
     mesh = build_mesh(depth, scene.matte, scene.head.camera[0, 0])
     ones = np.ones_like(scene.matte)
     assert (parted(mesh, ones, ones, ones) is not None) == apart
+
+
+def test_a_collar_does_not_come_and_go_with_each_frame():
+    collar = Collar()
+    assert [collar.look(left) for left in (0.4, 0.6, 0.4, 0.44, 0.2, 0.4)] == [
+        False, True, True, True, False, False,
+    ]  # fmt: skip
