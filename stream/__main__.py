@@ -1,5 +1,6 @@
 """The command ``voltface``, also ``python -m stream``."""
 
+import errno
 import faulthandler
 import logging
 import os
@@ -69,13 +70,22 @@ def main(arguments: Sequence[str] | None = None, stops: Sequence[int] = ()) -> i
     except Exception as error:  # noqa: BLE001  the last resort: no traceback for users
         if stops:
             return _INTERRUPTED
-        known = missing_library(error) if isinstance(error, ImportError) else None
-        return _fault(error, verbose, known)
+        return _fault(error, verbose)
 
 
-def _fault(error: Exception, verbose: bool, known: UserError | None = None) -> int:
+def _known(error: Exception) -> UserError | None:
+    """Return what the user can do about an error that no command has explained."""
+    if isinstance(error, ImportError):
+        return missing_library(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = error.filename or "what was asked for"
+        return UserError(f"Cannot write {where}", "the disk is full", "Make room, and try again")
+    return None
+
+
+def _fault(error: Exception, verbose: bool) -> int:
     """Say what went wrong, and return the exit code."""
-    if known:
+    if known := _known(error):
         _say(str(known), verbose)
         return 2
     fault = f"a fault in voltface: {type(error).__name__}: {error}"

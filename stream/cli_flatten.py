@@ -42,10 +42,11 @@ def flatten(
         why = f"a texture has {_SIZES[0]} to {_SIZES[1]} texels a side"
         raise UserError(f"--size is {size}", why, "Give --size 1024")
     from stream.media import write_picture
-    from stream.media.specs import check_target
+    from stream.media.specs import check_apart, check_target
     from stream.swap.source import flat_picture, prepare_source
 
-    check_target(output, image.partition("#")[0])
+    check_target(output)
+    check_apart((output,), (image,))
     if complete:
         write_picture(output, prepare_source([image], engine, size=size).texture)
     else:

@@ -3,9 +3,10 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from tyro.conf import Positional, arg
+from tyro.constructors import PrimitiveConstructorSpec
 
 from stream.choices import EngineName, FacesName, QualityName
 
@@ -18,9 +19,22 @@ Degrees = Annotated[float, arg(metavar="D")]
 Share = Annotated[float | None, arg(metavar="S")]  # 0 to 1; None leaves it to the settings
 
 
-def option(metavar: str, default: str, text: str) -> Any:  # noqa: ANN401 - tyro's own marker
+def option(metavar: str | None, default: str, text: str) -> Any:  # noqa: ANN401 - tyro's own marker
     """Mark an option whose absence leaves the word to the settings file."""
     return arg(metavar=metavar, help_behavior_hint=f"(default: {default})", help=text)
+
+
+def words(kind: Any) -> PrimitiveConstructorSpec[str | None]:  # noqa: ANN401 - a Literal
+    """Let an option take one of a Literal's words; None, its absence, is no word to offer."""
+    choices = get_args(kind)
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="{" + ",".join(choices) + "}",
+        instance_from_str=lambda given: given[0],
+        is_instance=lambda value: value is None or value in choices,
+        str_from_instance=lambda value: [str(value)],
+        choices=choices,
+    )
 
 
 _ENGINE_HELP = (
@@ -43,16 +57,21 @@ class Common:
 
     engine: Annotated[
         EngineName | None,
-        option("{auto,tensorrt,tensorrt-rtx,openvino,onnxruntime}", "auto", _ENGINE_HELP),
+        words(EngineName),
+        option(None, "auto", _ENGINE_HELP),
     ] = None
     faces: Annotated[
-        FacesName | None, option("{largest,all}", "largest", "Work on the largest head or on all.")
+        FacesName | None,
+        words(FacesName),
+        option(None, "largest", "Work on the largest head or on all."),
     ] = None
     config: Annotated[Path | None, arg(metavar="FILE.toml")] = None
     """Settings; options on the command line win."""
     stats: Annotated[Path | None, arg(metavar="FILE")] = None
     """Write statistics as JSON."""
-    quality: Annotated[QualityName | None, option("{auto,low,high}", "auto", _QUALITY_HELP)] = None
+    quality: Annotated[
+        QualityName | None, words(QualityName), option(None, "auto", _QUALITY_HELP)
+    ] = None
     seed: Annotated[int | None, option("N", "none", _SEED_HELP)] = None
     quiet: bool = False
     """Show no progress, only errors."""

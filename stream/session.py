@@ -12,7 +12,7 @@ from stream.governor import Governor
 from stream.heads import face_of_picture
 from stream.hotkeys import Hotkeys
 from stream.interrupt import Interruption
-from stream.media import Sink, SourceOptions, StreamInfo, open_sink, open_source, read_picture
+from stream.media import Sink, Source, StreamInfo, open_sink, open_source, read_picture
 from stream.media.specs import Kind, check_apart, classify
 from stream.motion import Course, requests_over_time
 from stream.pipeline import Reposer
@@ -109,7 +109,7 @@ def perform(job: Job) -> Outcome:
     with ExitStack() as stack:
         interruption = stack.enter_context(Interruption())
         with interruption.waiting():
-            source = stack.enter_context(open_source(job.input, options=_source_options(job)))
+            source = stack.enter_context(_open_input(job))
             path = stack.enter_context(job.build(job.settings, source.info, stats.timer))
             request = _request(job, source.info)
             sink = stack.enter_context(_open_output(job, path.output_info))
@@ -134,10 +134,10 @@ def input_json(info: StreamInfo) -> dict[str, float | None]:
     return {"width": info.width, "height": info.height, "fps": fps}
 
 
-def _source_options(job: Job) -> SourceOptions:
-    """Return how to read: a picture stays where it is shown, and is one frame elsewhere."""
+def _open_input(job: Job) -> Source:
+    """Open the input; a picture stays where it is shown, and is one frame elsewhere."""
     shown = classify(job.output) in (Kind.CAMERA, Kind.WINDOW)
-    return replace(job.settings.source, repeat_still=shown)
+    return open_source(job.input, options=job.settings.source, repeat_still=shown)
 
 
 def _open_output(job: Job, info: StreamInfo) -> Sink:

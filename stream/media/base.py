@@ -80,7 +80,6 @@ class SourceOptions:
         camera_fps: frame rate asked of a camera.
         reconnect_s: for how long a vanished camera is searched for.
         timeout_s: for how long a URL may stay silent.
-        repeat_still: give a picture again and again, 25 times a second, as a camera would.
         queue_frames: how many frames of a file are decoded ahead.
     """
 
@@ -88,7 +87,6 @@ class SourceOptions:
     camera_fps: float = 30.0
     reconnect_s: float = 5.0
     timeout_s: float = 10.0
-    repeat_still: bool = False
     queue_frames: int = 4
 
 

@@ -24,13 +24,16 @@ from stream.media.window import WindowSink
 _DEFAULT_SOURCE, _DEFAULT_SINK = SourceOptions(), SinkOptions()
 
 
-def open_source(spec: str, *, options: SourceOptions = _DEFAULT_SOURCE) -> Source:
+def open_source(
+    spec: str, *, options: SourceOptions = _DEFAULT_SOURCE, repeat_still: bool = False
+) -> Source:
     """Open an input and read its first picture.
 
     Args:
         spec: ``camera``, ``camera:1``, ``/dev/video0``, a video file, a picture, or a URL
             (http, https, rtsp, srt, rtmp, udp, tcp).
         options: how it is read.
+        repeat_still: give a picture again and again, 25 times a second, as a camera would.
 
     Raises:
         UserError: it does not exist, cannot be read, or holds no picture.
@@ -55,7 +58,7 @@ def open_source(spec: str, *, options: SourceOptions = _DEFAULT_SOURCE) -> Sourc
         return VideoSource(spec, options)
     path = path_of(spec)
     if is_picture(path, read_start(path)):
-        return PictureSource(path, options)
+        return PictureSource(path, options, repeat_still)
     return VideoSource(str(path), options)
 
 

@@ -23,6 +23,7 @@ from stream.media.packed_picture import read_packed_picture
 from stream.media.partial import partial_path, write_refused
 from stream.media.specs import (
     PICTURE_SUFFIXES,
+    check_apart,
     check_target,
     is_packed_picture,
     path_of,
@@ -38,7 +39,8 @@ def read_picture(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Read a picture upright, as its EXIF says, and 8 bits deep.
 
     Args:
-        path: a PNG, JPEG, WebP, BMP, TIFF, AVIF or HEIC, grey or coloured, of up to 16 bits.
+        path: a PNG, JPEG, WebP, BMP, TIFF, AVIF, HEIC, JPEG 2000, PGM or PPM, grey or coloured, of
+            up to 16 bits.
 
     Returns:
         (H, W, 3) uint8 RGB, laid over white where it is transparent, and
@@ -130,7 +132,7 @@ def write_picture(
             f"{suffix or 'a name without extension'} is no picture format",
             f"Use one of {', '.join(sorted(PICTURE_SUFFIXES))}.",
         )
-    check_target(path, None)
+    check_target(path)
     picture = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     if alpha is not None and alpha.shape == pixels.shape[:2] and suffix in _WITH_ALPHA:
         straight = cv2.cvtColor(_off_paper(pixels, alpha), cv2.COLOR_RGB2BGR)
@@ -165,12 +167,11 @@ def _write_whole(path: Path, data: np.ndarray) -> None:
 
 
 class PictureSource(ThreadedSource):
-    """A picture: one frame, or the same one for ever with ``repeat_still``."""
+    """A picture: one frame, or the same one for ever where it is repeated."""
 
-    def __init__(self, path: Path, options: SourceOptions) -> None:
+    def __init__(self, path: Path, options: SourceOptions, repeat: bool = False) -> None:
         self._pixels, alpha = read_picture(path)
         height, width = self._pixels.shape[:2]
-        repeat = options.repeat_still
         info = StreamInfo(
             width=width,
             height=height,
@@ -204,7 +205,8 @@ class PictureSink(Sink):
     def __init__(
         self, path: Path, info: StreamInfo, source: str | None, options: SinkOptions
     ) -> None:
-        check_target(path, source)
+        check_target(path)
+        check_apart((path,), (source,))
         self._path, self._info, self._options = path, info, options
         self.description = f"{path.name} ({info.width}x{info.height})"
 

@@ -17,7 +17,10 @@ PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", 
 _DEVICE = re.compile(r"/dev/video\d+")
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
 # The first bytes of pictures; animated and sequence formats are for the video reader.
-_PICTURE_STARTS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"II*\x00", b"MM\x00*")
+_PICTURE_STARTS = (
+    b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"II*\x00", b"MM\x00*",
+    b"P5\n", b"P6\n", b"\x00\x00\x00\x0cjP  ",  # PGM, PPM, JPEG 2000
+)  # fmt: skip
 # AVIF and HEIC: the kind of a file that opens with a box "ftyp"
 _PACKED_KINDS = (b"avif", b"heic", b"heix", b"mif1")
 _NOT_PICTURES = frozenset({".gif", ".apng", ".mjpg", ".mjpeg", ".avi"})
@@ -133,11 +136,11 @@ def is_packed_picture(start: bytes) -> bool:
     return start[4:8] == b"ftyp" and start[8:12] in _PACKED_KINDS
 
 
-def check_target(path: Path, source: str | None) -> None:
-    """Refuse an output file that cannot be made or would destroy the input.
+def check_target(path: Path) -> None:
+    """Refuse an output file that cannot be made.
 
     Raises:
-        UserError: its folder is missing, it is a folder itself, or it is the input.
+        UserError: its folder is missing, or it is a folder itself.
     """
     folder = path.parent
     if not folder.is_dir():
@@ -148,12 +151,6 @@ def check_target(path: Path, source: str | None) -> None:
         )
     if path.is_dir():
         raise UserError(f"Cannot write {path}", "it is a folder", "Name a file inside it.")
-    if source is not None and classify(source) is Kind.FILE:
-        origin = path_of(source)
-        if path.exists() and origin.exists() and path.samefile(origin):
-            raise UserError(
-                f"Cannot write {path}", "it is the input", "Give the output another name."
-            )
 
 
 def check_apart(written: Iterable[str | Path | None], read: Iterable[str | Path | None]) -> None:
@@ -175,11 +172,20 @@ def check_apart(written: Iterable[str | Path | None], read: Iterable[str | Path 
             taken[place] = "another output of this run goes there"
 
 
-def _places(spec: str | Path | None) -> Iterator[Path]:
-    """Yield the files that a spec may mean, each under its one real name."""
+def _places(spec: str | Path | None) -> Iterator[Path | tuple[int, int]]:
+    """Yield what tells the files that a spec may mean from all others."""
     if spec is None or classify(str(spec)) is not Kind.FILE:
         return
-    yield path_of(str(spec)).resolve()
+    yield _identity(path_of(str(spec)))
     photo, _, number = str(spec).rpartition("#")
     if photo and number.isdigit():
-        yield path_of(photo).resolve()
+        yield _identity(path_of(photo))
+
+
+def _identity(path: Path) -> Path | tuple[int, int]:
+    """Return where a file lies on which device, the same by all its links; else its real name."""
+    try:
+        status = path.stat()
+    except OSError:  # it is not there yet
+        return path.resolve()
+    return status.st_dev, status.st_ino

@@ -29,7 +29,7 @@ from stream.media.pacing import Pacer
 from stream.media.partial import PartialFile
 from stream.media.relay import relay_for
 from stream.media.sound import Sound
-from stream.media.specs import check_target, scheme_of
+from stream.media.specs import check_apart, check_target, scheme_of
 
 _log = logging.getLogger("voltface")
 _STILL_FPS = 25
@@ -247,7 +247,8 @@ class FileSink(EncodingSink):
         self, path: Path, info: StreamInfo, source: str | None, options: SinkOptions
     ) -> None:
         container = container_of_file(path)
-        check_target(path, source)
+        check_target(path)
+        check_apart((path,), (source,))
         super().__init__(path.name, info, options)
         self._path, self._crashed = path, False
         self.description = f"{path.name} ({container.codec} {info.width}x{info.height})"

@@ -31,7 +31,7 @@ _FLOAT, _UINT = 5126, 5125
 _VERTEX_DATA, _INDEX_DATA = 34962, 34963
 
 
-def check_output(path: Path, source: str | None) -> None:
+def check_output(path: Path) -> None:
     """Refuse an output that cannot be written.
 
     Raises:
@@ -43,7 +43,7 @@ def check_output(path: Path, source: str | None) -> None:
             f"{path.suffix or 'a name without an extension'} is not a format of heads",
             f"End the name in one of {', '.join(SUFFIXES)}",
         )
-    check_target(path, source)
+    check_target(path)
 
 
 def write_mesh(path: Path, mesh: FileMesh) -> None:

@@ -179,10 +179,10 @@ def _tasks(order: Order) -> list[_Task]:
             raise UserError(f"Cannot write {path}", f"it must be {what}", "Give another name")
     if source.is_dir():
         return _folder_tasks(source, output, order)
-    check_output(output, str(source))
+    check_output(output)
     for path in (order.turntable, order.depth_picture):
         if path is not None:
-            check_target(path, str(source))
+            check_target(path)
     return [_Task(source, output, order.turntable, order.depth_picture)]
 
 

@@ -38,7 +38,7 @@ def test_a_complete_texture_has_no_gaps(photo, tmp_path, monkeypatch):
 def test_wrong_sizes_and_targets_are_refused(photo, tmp_path):
     with pytest.raises(UserError, match="--size is 8"):
         run_command(["flatten", str(photo), str(tmp_path / "out.png"), "--size", "8"])
-    with pytest.raises(UserError, match="it is the input"):
+    with pytest.raises(UserError, match="it is an input"):
         run_command(["flatten", str(photo), str(photo)])
     with pytest.raises(UserError, match="does not exist"):
         run_command(["flatten", str(photo), str(tmp_path / "none" / "out.png")])

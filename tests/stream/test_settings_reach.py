@@ -84,7 +84,7 @@ def test_the_ends_get_their_options(tmp_path, monkeypatch):
 
     def remember(name, real):
         def opened(*arguments, options, **others):
-            seen[name] = options
+            seen[name], seen[f"{name} with"] = options, others
             return real(*arguments, options=options, **others)
 
         monkeypatch.setattr(session, name, opened)
@@ -97,5 +97,5 @@ def test_the_ends_get_their_options(tmp_path, monkeypatch):
     output = tmp_path / "out.jpg"
     session.perform(session.Job(str(FACE), str(output), settings, quiet=True))
     assert seen["open_source"].timeout_s == 3.0
-    assert not seen["open_source"].repeat_still
+    assert seen["open_source with"] == {"repeat_still": False}  # a picture gives a picture
     assert output.stat().st_size < 0.5 * FACE.stat().st_size
