@@ -26,6 +26,7 @@ from stream.media.specs import (
     check_apart,
     check_target,
     is_packed_picture,
+    is_picture,
     path_of,
     read_start,
 )
@@ -66,12 +67,16 @@ def read_picture(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
 def _decode(data: np.ndarray, flags: int, path: Path) -> np.ndarray:
     try:
         picture = cv2.imdecode(data, flags)
-        reason = "it is damaged, cut off, or of an unknown kind"
+        reason = "it is damaged or cut off"
     except cv2.error as error:
         picture, reason = None, error.err or "it is too large"
-    if picture is None:
-        raise UserError(f"Cannot read the picture {path}", reason, "Save it again as PNG or JPEG.")
-    return picture
+    if picture is not None:
+        return picture
+    what, remedy = f"Cannot read the picture {path}", "Save it again as PNG or JPEG."
+    if not is_picture(path, data[:16].tobytes()):
+        reason = "it is no picture, or one of an unknown kind"
+        remedy = "Give a PNG or JPEG; of a video, save one frame as such."
+    raise UserError(what, reason, remedy)
 
 
 def _to_8_bit(picture: np.ndarray) -> np.ndarray:
