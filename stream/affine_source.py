@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
+from stream.geometry import smoothstep
 from stream.keypoint_mesh import EYES, INNER_LIPS, OUTER_LIPS, OVAL, face_triangles, mirror_order
 
 POINTS = 478
@@ -82,13 +83,13 @@ def lifted_face(
     if mirror:
         seen = seen * (1 - behind(lifted)) * cover
         partner = seen[_partners()]
-        share = (1 - _smoothstep(seen, *_SEEN)) * _smoothstep(partner - seen, *_BETTER)
+        share = (1 - smoothstep(seen, *_SEEN)) * smoothstep(partner - seen, *_BETTER)
         if share.max() > 0:
             gain = _light_of_the_other_side(pixels, points, seen)
         # What the mirror half shows is as good as that half is.
-        cover = cover + share.astype(np.float32) * (cover[_partners()] - cover)
+        cover = cover + share * (cover[_partners()] - cover)
     texture = _inset(points, seen)
-    return LiftedFace(pixels, points, depth, texture, share.astype(np.float32), gain, cover)
+    return LiftedFace(pixels, points, depth, texture, share, gain, cover)
 
 
 def _inset(points_px: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -98,7 +99,7 @@ def _inset(points_px: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """
     oval, moved = list(OVAL), points_px.copy()
     mean = _next_inside() @ points_px
-    share = 1 - (1 - _INSET) * _smoothstep(seen[oval], *_SEEN)
+    share = 1 - (1 - _INSET) * smoothstep(seen[oval], *_SEEN)
     moved[oval] += share[:, None] * (mean - points_px[oval])
     return moved
 
@@ -179,7 +180,7 @@ def _light_of_the_other_side(
     """
     own = _soft_colours(pixels, points_px) + _DARK
     ratio = np.log(own / own[_partners()])
-    known = _smoothstep(seen, *_COMPARED)
+    known = smoothstep(seen, *_COMPARED)
     trust = sparse.diags(_TRUST * known * known[_partners()] + 1e-6)
     spread = spsolve((_laplacian() + trust).tocsc(), trust @ ratio)
     return np.exp(spread).clip(*_GAINS).astype(np.float32)
@@ -245,8 +246,3 @@ def following() -> np.ndarray:
     wanted[_MESHED:], fixed[_MESHED:] = 1.0, 1e3
     trust = sparse.diags(fixed)
     return spsolve((_laplacian() + trust).tocsc(), trust @ wanted).clip(0, 1)
-
-
-def _smoothstep(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    share = np.clip((value - low) / (high - low), 0, 1)
-    return share * share * (3 - 2 * share)

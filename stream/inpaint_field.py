@@ -15,6 +15,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from stream.fill import pull_push
+from stream.nearest import Nearest
 
 _REACH = 3  # cells from a patch's middle to its side
 _PATCH = 2 * _REACH + 1
@@ -119,23 +120,18 @@ def _first_guess(level: _Level, coarser: np.ndarray | None) -> np.ndarray:
     Without them, what is too thin for the coarser level would end at the rim, and the hole's
     outline would show.
     """
-    hole = level.hole.astype(np.uint8)
-    known = 1 - hole.astype(np.float32)
+    known = (~level.hole).astype(np.float32)
     if coarser is None:
         guess = pull_push(level.colour, known)
     else:
         guess = cv2.resize(coarser, level.size, interpolation=cv2.INTER_AREA)
     if level.hole.all() or not level.hole.any():
         return _in_hole(level, guess)
-    depth, label = cv2.distanceTransformWithLabels(
-        hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    rim = Nearest.among(~level.hole)
     calm = cv2.blur(level.colour * known[..., None], (3, 3))
     calm /= np.maximum(cv2.blur(known, (3, 3)), 1e-3)[..., None]
-    of_label = np.zeros((int(label.max()) + 1, 3), np.float32)
-    of_label[label[~level.hole]] = calm[~level.hole]
-    share = np.exp(-depth / (_FAR_RIM if coarser is None else _NEAR_RIM))[..., None]
-    return _in_hole(level, guess + share * (of_label[label] - guess))
+    share = np.exp(-rim.distance_px / (_FAR_RIM if coarser is None else _NEAR_RIM))[..., None]
+    return _in_hole(level, guess + share * (rim.spread(calm) - guess))
 
 
 def _in_hole(level: _Level, values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from stream.geometry import project
+from stream.nearest import Nearest
 
 SURE = 0.9  # matte: surely the person
 
@@ -159,20 +160,16 @@ def within_person(
         (S, 3) points, and (S,) how far they had to go, mm: more than the model may be off, and
         what they are has no place in this frame.
     """
-    outside = (sure < SURE).astype(np.uint8)
-    if outside.all():
+    inside = sure >= SURE
+    if not inside.any():
         return points, np.full(len(points), np.inf)
-    _, nearest = cv2.distanceTransformWithLabels(
-        outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_label = np.zeros((int(nearest.max()) + 1, 2), np.float32)
-    of_label[nearest[outside == 0]] = grid.positions_px[outside == 0]
+    nearest_px = Nearest.among(inside).spread(grid.positions_px)
     places = project(points, camera)
     node = places @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
     last = np.array([grid.columns, grid.rows]) - 1
     column, row = np.clip(np.rint(node), 0, last).astype(int).T
-    off = (outside[row, column] > 0)[:, None]
-    shift_px = np.where(off, of_label[nearest[row, column]] - places, 0)
+    off = ~inside[row, column, None]
+    shift_px = np.where(off, nearest_px[row, column] - places, 0)
     moved = points.copy()
     moved[:, :2] += shift_px * (points[:, 2:] / camera[0, 0])
     return moved, np.linalg.norm(moved - points, axis=1)

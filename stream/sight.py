@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from stream.geometry import smoothstep
+from stream.nearest import Nearest
 from stream.region import halved
 from stream.segment import PersonSegmenter, squared
 
@@ -129,15 +130,10 @@ def clothes(sight: Sight) -> np.ndarray | None:
 def _nearest_cloth(labels: np.ndarray) -> np.ndarray:
     behind, own = (halved(labels[label]) for label in (BACKGROUND, BODY))
     own = own / np.maximum(1 - behind, 0.5)  # of what a pixel holds of the person
-    outside = (behind > 0.5).astype(np.uint8)
-    if outside.all() or not outside.any():
+    person = behind <= 0.5
+    if person.all() or not person.any():
         return own
-    _, nearest = cv2.distanceTransformWithLabels(
-        outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_label = np.zeros(int(nearest.max()) + 1, np.float32)
-    of_label[nearest[outside == 0]] = own[outside == 0]
-    return cv2.blur(of_label[nearest], (3, 3))
+    return cv2.blur(Nearest.among(person).spread(own), (3, 3))
 
 
 def see_cloth(labels: np.ndarray, square: np.ndarray) -> SeenCloth:

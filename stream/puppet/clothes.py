@@ -10,6 +10,7 @@ import numpy as np
 
 from stream.fill import pull_push
 from stream.geometry import smoothstep
+from stream.nearest import Nearest
 from stream.puppet.layers import laid_over
 from stream.sight import BACKGROUND, BODY, FACE, NECK
 
@@ -64,12 +65,7 @@ def _beyond_the_outline(mask: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Continue a mask outside the person, so that it has no border along his outline."""
     if not inside.any():
         return mask
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~inside).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    values = np.zeros(nearest.max() + 1, np.float32)
-    values[nearest[inside]] = mask[inside]
-    return np.asarray(values[nearest])
+    return Nearest.among(inside).spread(mask)
 
 
 def _without_islands(mask: np.ndarray, labels: np.ndarray, inside: np.ndarray) -> np.ndarray:

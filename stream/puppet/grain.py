@@ -9,6 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from stream.nearest import Nearest
+
 _CHEEKS = np.array([[50, 205], [280, 425]])  # points of the right and of the left cheek
 _EYE_CORNERS = (33, 263)
 _SIDE = 0.36  # of the distance between the eyes' outer corners: what is looked at
@@ -67,14 +69,9 @@ def grained_background(picture: np.ndarray, plate: np.ndarray) -> np.ndarray:
     detail = whole - cv2.GaussianBlur(whole, (0, 0), sigma)
     most = max(_MOST * float(np.median(np.abs(detail[sure > 0]))), 1.0)
     detail = np.clip(detail, -most, most)
-    _, nearest = cv2.distanceTransformWithLabels(
-        1 - sure, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    places = np.zeros((nearest.max() + 1, 2), np.float32)
-    y, x = np.nonzero(sure)
-    places[nearest[y, x]] = np.column_stack([x, y])
     rows, columns = np.mgrid[: seen.shape[0], : seen.shape[1]].astype(np.float32)
-    across = 2 * places[nearest] - np.dstack([columns, rows])
+    places = np.dstack([columns, rows])
+    across = 2 * Nearest.among(sure > 0).spread(places) - places
     grain = cv2.remap(detail * sure[..., None], across[..., 0], across[..., 1], cv2.INTER_NEAREST)
     own = cv2.GaussianBlur(1 - seen.astype(np.float32), (0, 0), 1.0)[..., None]
     return np.clip(np.rint(whole + own * grain), 0, 255).astype(np.uint8)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from stream.fill import pull_push
+from stream.nearest import Nearest
 from stream.puppet.painted import MouthLook, MouthPart, painted_mouth
 from stream.region import Region
 
@@ -190,23 +191,18 @@ def _continued(
     sure[lip] = 0
     if not sure.any():
         return painted
-    _, nearest = cv2.distanceTransformWithLabels(
-        1 - sure, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    far = cv2.distanceTransform(1 - sure, cv2.DIST_L2, 5)
-    colours = np.zeros((nearest.max() + 1, 3), np.float32)
-    colours[nearest[sure > 0]] = crop[sure > 0]
-    spread = cv2.GaussianBlur(colours[nearest], (0, 0), 0.8)
+    nearest = Nearest.among(sure > 0)
+    far = nearest.distance_px
+    spread = cv2.GaussianBlur(nearest.spread(crop.astype(np.float32)), (0, 0), 0.8)
     reach = max(_SMEAR * width, 2.0) + edge
     share = np.clip((1 - far / reach) / _EDGE_OF_TEETH, 0, 1)[..., None]
     spread *= 1 - _DARKER * np.clip(far / reach, 0, 1)[..., None]
     seen_px = np.dstack([crop, np.full(seen.shape, 255)]).astype(np.float32)
     spread = np.dstack([spread, np.full(seen.shape, 255, np.float32)])
     rows = np.arange(len(sure), dtype=np.float32)[:, None]
-    own_row = np.zeros(nearest.max() + 1, np.float32)
-    own_row[nearest[sure > 0]] = np.broadcast_to(rows, sure.shape)[sure > 0]
+    own_row = nearest.spread(np.broadcast_to(rows, sure.shape))
     # Above, teeth go on up to their gums; below, nothing shall hang from them.
-    empty = (far < 2 * reach) & (own_row[nearest] <= rows)
+    empty = (far < 2 * reach) & (own_row <= rows)
     out = share * spread + (1 - share) * np.where(empty[..., None], 0, painted)
     return np.where(((seen > 0) & ~lip)[..., None], seen_px, out)
 

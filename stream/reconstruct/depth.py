@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from stream.nearest import Nearest
 from stream.reconstruct.maps import contract_labels
 from stream.region import NodeGrid, Region
 from stream.sight import BACKGROUND, BODY, HAIR
@@ -52,13 +53,8 @@ def depth_and_labels(
 
 def continued(depth_mm: np.ndarray) -> np.ndarray:
     """Return (h, w) depth that is everywhere: beside the surface that of its nearest pixel."""
-    beside = (depth_mm <= 0).astype(np.uint8)
-    _, nearest = cv2.distanceTransformWithLabels(
-        beside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_label = np.zeros(int(nearest.max()) + 1, depth_mm.dtype)
-    of_label[nearest[beside == 0]] = depth_mm[beside == 0]
-    return of_label[nearest]
+    surface = depth_mm > 0
+    return Nearest.among(surface).spread(depth_mm) if surface.any() else depth_mm
 
 
 def surface_depth(
