@@ -196,12 +196,12 @@ class BackgroundPlate:
         plate = region.crop(self._frame).copy()
         if self._view is None:
             return plate
-        part = _overlap(region, self._view.bounds)
+        part = region.intersection(self._view.bounds)
         if part.is_empty:
             return plate
-        hidden = _within(part, self._view.region).crop(self._view.hidden)
+        hidden = part.moved_into(self._view.region).crop(self._view.hidden)
         behind = self._exposed(self._canvas.colour_at(part, (part.width, part.height)))
-        target = _within(part, region).crop(plate)
+        target = part.moved_into(region).crop(plate)
         share = cv2.cvtColor(hidden, cv2.COLOR_GRAY2RGB)
         shown = cv2.multiply(target, cv2.bitwise_not(share), scale=1 / 255)
         cv2.add(cv2.multiply(behind, share, scale=1 / 255), shown, dst=target)
@@ -215,11 +215,12 @@ class BackgroundPlate:
             size: (width, height) of the answer in pixels.
 
         Returns:
-            (h, w) uint8, 255 where nothing but a fill stands in for what was never seen.
+            (h, w) uint8, 0 where it was seen, ``PIECED`` where pieces of what lies around stand
+            in, 255 where nothing but a smooth fill does.
         """
         if self._canvas is None:
             return np.full(size[::-1], 255, np.uint8)
-        return cv2.compare(self._canvas.trust_at(region, size), 0, cv2.CMP_EQ)
+        return self._canvas.unseen_at(region, size)
 
     def finish(self) -> None:
         """Put the best fill in place now, however long it takes, as for a single picture."""
@@ -378,16 +379,6 @@ def _grown(region: Region) -> Region:
     return Region(
         region.x0 - _SWAY_PX, region.y0 - _SWAY_PX, region.x1 + _SWAY_PX, region.y1 + _SWAY_PX
     )
-
-
-def _overlap(a: Region, b: Region) -> Region:
-    return Region(max(a.x0, b.x0), max(a.y0, b.y0), min(a.x1, b.x1), min(a.y1, b.y1))
-
-
-def _within(region: Region, origin: Region) -> Region:
-    """``region`` in coordinates that start at the corner of ``origin``."""
-    x, y = origin.x0, origin.y0
-    return Region(region.x0 - x, region.y0 - y, region.x1 - x, region.y1 - y)
 
 
 def _gain_table(gain: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ _MEND_LEAST = 8  # fewer of them show nothing
 _MEND_FROM = 4.0  # grey levels; less is not worth the time
 _MEND_REACH = 0.07  # share of the longer side over which a correction fades
 NOTHING, QUICK, GOOD = 0, 1, 2  # what stands in where nothing was seen
+PIECED = 128  # of 255: how far what is well filled counts as unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,17 @@ class Canvas:
     def trust_at(self, region: Region, size: tuple[int, int]) -> np.ndarray:
         """Sample the trust over a region of the frame: (h, w) uint8, not to be written."""
         return self._at(self._layers.trust, region, size, cv2.INTER_NEAREST)
+
+    def unseen_at(self, region: Region, size: tuple[int, int]) -> np.ndarray:
+        """Sample what was never seen over a region of the frame: (h, w) uint8.
+
+        Returns:
+            0 where it was seen, ``PIECED`` where a good fill stands in, 255 elsewhere.
+        """
+        unseen = cv2.compare(self.trust_at(region, size), 0, cv2.CMP_EQ)
+        fill = self._at(self._layers.fill, region, size, cv2.INTER_NEAREST)
+        unseen[cv2.bitwise_and(unseen, cv2.compare(fill, GOOD, cv2.CMP_EQ)) > 0] = PIECED
+        return unseen
 
     def _at(
         self, layer: np.ndarray, region: Region, size: tuple[int, int], flag: int

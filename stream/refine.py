@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import cv2
 import numpy as np
 
+from stream.plate_canvas import PIECED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -87,7 +89,7 @@ class Refiner:
             The change, for `repaired`; None where nothing is to be repaired.
         """
         masks = refine_masks(squeezed(provenance), unseen)
-        weight = allowed(masks)
+        weight = allowed(masks, cv2.compare(unseen, PIECED, cv2.CMP_GT))
         if int(weight.max(initial=0)) < _LEAST:
             return None
         picture = squeezed(drawn)
@@ -125,26 +127,42 @@ def refine_masks(provenance: np.ndarray, unseen: np.ndarray) -> np.ndarray:
         (S, S, 4) uint8: cover of the head, doubt, unknown background that shows, rest.
     """
     cover, doubt, rest = cv2.split(provenance)
-    shows = cv2.subtract(cv2.bitwise_not(cover), rest)
-    return cv2.merge([cover, doubt, cv2.bitwise_and(shows, unseen), rest])
+    unknown = cv2.bitwise_and(_room(cover, rest), cv2.compare(unseen, 0, cv2.CMP_GT))
+    return cv2.merge([cover, doubt, unknown, rest])
 
 
-def allowed(masks: np.ndarray) -> np.ndarray:
+def _room(cover: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Return (S, S) uint8 how far a pixel shows what is behind the head."""
+    return cv2.subtract(cv2.bitwise_not(cover), rest)
+
+
+def allowed(masks: np.ndarray, blurred: np.ndarray | None = None) -> np.ndarray:
     """Return (S, S) uint8 how far each pixel may change: all in and around guesses, softly.
 
-    Unknown background counts only beside the head.
+    Unknown background counts only beside the head. What was seen of the room, or put together
+    of pieces of it, is finer than what the network draws, and stays.
 
     Args:
         masks: as `refine_masks` gives them.
+        blurred: (S, S) uint8, 255 where no more than a smooth fill stands behind the head, else
+            0; all unknown background counts as such unless given, and what was seen may change
+            around guesses.
     """
     # Room far from the head is better left to the plate's fill, which is finer.
     head = cv2.dilate(cv2.extractChannel(masks, COVER), np.ones((_NEAR, _NEAR), np.uint8))
     near = cv2.blur(head, (_NEAR, _NEAR))
-    guess = cv2.max(masks[..., DOUBT], cv2.multiply(masks[..., UNKNOWN], near, scale=1 / 255))
+    unknown = cv2.extractChannel(masks, UNKNOWN)
+    if blurred is not None:
+        unknown = cv2.bitwise_and(unknown, blurred)
+    guess = cv2.max(masks[..., DOUBT], cv2.multiply(unknown, near, scale=1 / 255))
     grown = cv2.dilate(guess, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_REACH, _REACH)))
     soft = cv2.GaussianBlur(grown, (_SOFT, _SOFT), 0)
     # Inside of what is surely a guess all may change, however small it is.
-    return cv2.max(soft, guess)
+    weight = cv2.max(soft, guess)
+    if blurred is None:
+        return weight
+    fine = cv2.bitwise_and(_room(masks[..., COVER], masks[..., REST]), cv2.bitwise_not(blurred))
+    return cv2.multiply(weight, cv2.bitwise_not(fine), scale=1 / 255)
 
 
 def squeezed(picture: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ out float cover;
 out float moved_px;          // by the motion
 out vec3 tint;
 out float angle;             // of the motion, radians
+out float follows;           // share of the motion
 centroid out vec3 outwards;  // the normal after it, of sheets whose gain is one
 vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
     float angle = length(w);
@@ -33,6 +34,7 @@ vec3 turned(vec3 p, vec3 w) {                       // Rodrigues
 void placed(vec3 p) {                               // after the motion, into the region
     vec3 turn = share * axis_angle;
     angle = length(turn);
+    follows = share;
     outwards = turned(gain, turn);
     p = pivot + turned(p - pivot, turn) + share * shift;
     source_px = far_px = colours_px;

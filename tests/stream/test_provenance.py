@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,18 @@ def test_guesses_lie_on_the_side_that_comes_into_sight(warp):
     centres = [(doubt.sum(axis=0) * columns).sum() / doubt.sum() for doubt in (one, other)]
     assert abs(centres[0] - centres[1]) > 0.25 * SIDE
     assert (centres[0] - SIDE / 2) * (centres[1] - SIDE / 2) < 0
+
+
+def test_what_hardly_goes_with_the_head_is_no_guess(warp):
+    camera, mesh, picture, plate = _scene()
+    lazy = [replace(sheet, share=0.4 * sheet.share) for sheet in mesh.sheets]
+    doubts = []
+    for sheets, yaw in ((mesh.sheets, 0.8), (lazy, 2.0)):  # both are turned by as much
+        moved = replace(mesh, sheets=tuple(sheets))
+        warp.draw(*picture, plate, REGION, moved, _motion(yaw, (0, 0, 0)), camera)
+        doubts.append(warp.provenance(SIDE)[..., 1].max())
+    assert doubts[0] > 100
+    assert doubts[1] == 0
 
 
 def test_what_rests_is_covered_by_nothing(warp):

@@ -11,6 +11,7 @@ from stream.media import StreamInfo
 from stream.networks import NetworkSettings
 from stream.pipeline import Reposer
 from stream.plate import BackgroundPlate, PlateSettings
+from stream.plate_canvas import PIECED
 from stream.pose import PoseRequest
 from stream.refine import (
     COVER,
@@ -103,6 +104,18 @@ def test_the_room_may_change_only_beside_the_head():
     assert weight[:, 125:].max() == 0
 
 
+def test_of_the_room_only_a_smooth_fill_may_change():
+    provenance = np.zeros((SIZE, SIZE, 3), np.uint8)
+    provenance[:, :100] = 255, 255, 0  # a head that is a guess all over
+    masks = refine_masks(provenance, np.full((SIZE, SIZE), 255, np.uint8))
+    blurred = np.zeros((SIZE, SIZE), np.uint8)
+    blurred[:128] = 255
+    weight = allowed(masks, blurred)
+    assert (weight[:, :100] == 255).all()
+    assert (weight[:100, 101:104] > 200).all()
+    assert weight[128:, 100:].max() == 0
+
+
 def test_half_a_guess_may_change_by_half():
     weight = allowed(refine_masks(told(doubt=128), NOTHING))
     assert weight.max() == 128
@@ -170,6 +183,16 @@ def test_the_plate_knows_what_it_never_saw():
     away = person(240, 320, x=0.8)
     plate.update(composed(away, room), whole, away.alpha)
     assert (plate.unseen(whole, (320, 240))[behind & (away.alpha < 0.01)] == 0).mean() > 0.95
+
+
+def test_the_plate_knows_what_it_put_together_of_pieces():
+    plate, whole = BackgroundPlate(PlateSettings(completion="off")), Region(0, 0, 320, 240)
+    who = person(240, 320, x=0.3)
+    plate.update(composed(who, plain_room(240, 320)), whole, who.alpha)
+    plate.finish()
+    behind = who.alpha > 0.99
+    assert (plate.unseen(whole, (320, 240))[behind] == PIECED).all()
+    assert (plate.unseen(whole, (320, 240))[:, 250:] == 0).all()
 
 
 class Recorder:
