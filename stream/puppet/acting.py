@@ -30,7 +30,7 @@ _LIMIT_DOWN_DEG, _LIMIT_ROLL_DEG = 24.0, 30.0
 _MOST_DEG = np.array([48.0, 40.0, 50.0])  # of the pose that comes out
 _LIMIT_UP_DEG = 18.0  # what is under the chin is not seen
 _UNSEEN, _LEAST_DEG = 0.6, 10.0  # less by so much per degree that the photo is turned; never less
-_LIMIT_MM = np.array([35.0, 20.0, 60.0])
+_LIMIT_MM = np.array([32.0, 20.0, 60.0])
 _LIMIT_GAZE = 0.2  # of the eye's width
 
 

@@ -11,9 +11,12 @@ from stream.puppet.fields import unprojected
 if TYPE_CHECKING:
     from stream.puppet.portrait import Portrait
 
-_SHIFT = np.array([0.3, 0.25, 0.0])  # share of the head's shift, by axis
+# Share of the head's shift, by axis: who leans aside takes his shoulders along, or the neck would
+# leave its collar.
+_SHIFT = np.array([0.65, 0.25, 0.0])
 _ROLL = 0.12  # share of the head's roll
 _TAPER_MM = 60.0  # towards borders of the region beyond which nothing moves
+_LEAN_MM = 120.0  # towards its lower border: so high leans a body that the picture shows further
 
 
 class Body:
@@ -28,34 +31,34 @@ class Body:
         places = depth.grid.positions_px.reshape(-1, 2)
         camera = portrait.head.camera
         mm_per_px = float(portrait.head.camera_from_head[2, 3] / camera[0, 0])
-        still = 1 - np.clip(depth.turn.ravel(), 0, 1)
-        width, height = portrait.size
+        self._still = 1 - np.clip(depth.turn.reshape(-1, 1), 0, 1)
         # At the photo's own lower border the body goes on unseen: it may shift, not rise.
-        sides = [
-            np.where(region.x0 > 0, places[:, 0] - region.x0, np.inf),
-            np.where(region.x1 < width, region.x1 - places[:, 0], np.inf),
-        ]
+        sides = np.minimum(places[:, 0] - region.x0, region.x1 - places[:, 0])
         below = region.y1 - places[:, 1]
-        across = _taper(np.minimum(*sides) * mm_per_px)
-        across = across * (_taper(below * mm_per_px) if region.y1 < height else 1.0)
+        cut = region.y1 >= portrait.size[1]
+        across = _taper(sides * mm_per_px)
+        across = across * (1.0 if cut else _taper(below * mm_per_px, _LEAN_MM))
         up = across * _taper(below * mm_per_px)
-        self._share = still[:, None] * np.column_stack([across, up, 0 * up])
+        self._share = np.column_stack([across, up, 0 * up])
         points = unprojected(places, depth.front_mm.ravel(), camera)
         pose = portrait.head.camera_from_head
         arm = points[:, :2] - (pose[:2, 3] + 260.0 * pose[:2, 1])
         self._lean = np.column_stack([-arm[:, 1], arm[:, 0], 0 * up]) * self._share
 
-    def moved(self, shift_mm: np.ndarray, roll_deg: float) -> np.ndarray:
-        """Return (nodes, 3) float32 displacements.
+    def moved(self, shift_mm: np.ndarray, roll_deg: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return (nodes, 3) float32 displacements of the skin, and of clothes over it.
+
+        Clothes go with the body, also where the neck below them turns with the head.
 
         Args:
             shift_mm: (3,) of the head.
             roll_deg: how far the head is tilted against the photo.
         """
         lean = np.radians(_ROLL * roll_deg) * self._lean
-        return np.asarray(self._share * (_SHIFT * shift_mm) + lean, np.float32)
+        clothes = np.asarray(self._share * (_SHIFT * shift_mm) + lean, np.float32)
+        return np.asarray(self._still * clothes, np.float32), clothes
 
 
-def _taper(distance_mm: np.ndarray) -> np.ndarray:
-    share = np.clip(distance_mm / _TAPER_MM, 0, 1)
+def _taper(distance_mm: np.ndarray, over_mm: float = _TAPER_MM) -> np.ndarray:
+    share = np.clip(distance_mm / over_mm, 0, 1)
     return np.asarray(share * share * (3 - 2 * share))

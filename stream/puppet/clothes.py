@@ -29,8 +29,12 @@ _SPREAD = np.array([0.08, 0.08, 0.6])  # at least, of skin: log ratios of its ch
 _UNLIKE = 3.0  # spreads: no skin
 _BAND = 19  # of the network's 256 pixels, around the border, in which colours decide
 _WORN = 0.03  # of the share: less is no cloth
+_THERE = 0.15  # of share and matte: less cloth at the outline may be scenery
 _SKIN_ENDS = 1.3  # times as deep as where its motion ends
 _UNDER_MM = (6.0, 28.0)  # under the border of clothes, where the neck goes on, and ends
+_LINING_MM = (10.0, 14.0)  # beside the border of clothes, behind the neck: where they fade, and end
+_LINING_EDGE_PX = 5  # of clothes, whose colours mix with what is beside them
+_LINING_SHADE = (0.9, 0.65)  # of their light, at their border and at the lining's end
 
 
 def clothes_share(sight: Sight, picture: np.ndarray) -> np.ndarray:
@@ -135,7 +139,7 @@ def under_clothes(
     Returns:
         (h, w, 3) uint8 picture and (h, w) uint8 matte of the person without clothes.
     """
-    worn = _with_edge(share) & (matte > 255 * _WORN)
+    worn = _worn(share, matte)
     known = ((matte > _OPAQUE) & ~worn).astype(np.float32)
     if not known.any():
         return picture, matte
@@ -150,9 +154,12 @@ def under_clothes(
     return np.where(worn[..., None], laid_over(skin, left, plate), picture), left
 
 
-def _with_edge(share: np.ndarray) -> np.ndarray:
+def _worn(share: np.ndarray, matte: np.ndarray) -> np.ndarray:
     """Return (h, w) bool, where clothes are or mix their colour into what is beside them."""
-    return cv2.dilate((share > _WORN).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    around = np.ones((5, 5), np.uint8)
+    cloth = cv2.dilate((share > _WORN).astype(np.uint8), around)
+    there = cv2.dilate((share * matte > 255 * _THERE).astype(np.uint8), around)
+    return np.asarray((cloth > 0) & (there > 0) & (matte > 255 * _WORN))
 
 
 def clothes_layer(
@@ -175,11 +182,42 @@ def clothes_layer(
     darker = 1 - ((picture + 1.0) / (behind + 1.0)).min(axis=2)
     brighter = 1 - ((256.0 - picture) / (256.0 - behind)).min(axis=2)
     least = 255 * np.maximum(darker, brighter)
-    worn = _with_edge(share) & (matte > 255 * _WORN)
+    worn = _worn(share, matte)
     cover = np.where(worn, np.clip(np.maximum(cover, least), 0, 255), 0)
     colours = picture - (1 - cover[..., None] / 255) * behind
     colours = np.where(worn[..., None], np.clip(colours, 0, 255), 0)
     return np.asarray(np.rint(np.dstack([colours, cover])), np.uint8)
+
+
+def lining(clothes: np.ndarray, matte: np.ndarray, px_mm: float) -> np.ndarray:
+    """Return what lies behind the neck beside clothes: their other side.
+
+    Where a neck that moves aside uncovers what it hid, there is the inside of the collar as long
+    as clothes come next in the row, and scenery else.
+
+    Args:
+        clothes: (h, w, 4) uint8 premultiplied, in front of the neck.
+        matte: (h, w) uint8 of the person with his clothes.
+        px_mm: size of a pixel at the neck.
+
+    Returns:
+        (h, w, 4) uint8, premultiplied.
+    """
+    solid = (clothes[..., 3] > _OPAQUE).astype(np.uint8)
+    inner = cv2.erode(solid, np.ones((_LINING_EDGE_PX, _LINING_EDGE_PX), np.uint8)) > 0
+    rows, columns = np.indices(inner.shape)
+    left = np.maximum.accumulate(np.where(inner, columns, -inner.size), axis=1)
+    right = np.minimum.accumulate(np.where(inner, columns, inner.size)[:, ::-1], axis=1)[:, ::-1]
+    nearest = np.where(columns - left <= right - columns, left, right)
+    away_mm = np.abs(nearest - columns) * px_mm
+    cover = (1 - smoothstep(away_mm, *_LINING_MM)) * (matte > _OPAQUE)
+    colours = clothes[rows, np.clip(nearest, 0, inner.shape[1] - 1), :3]
+    dark = np.interp(away_mm, (0.0, _LINING_MM[1]), _LINING_SHADE)
+    shown = np.dstack([colours * dark[..., None], np.full(cover.shape, 255.0)]) * cover[..., None]
+    side = 2 * max(round(_LINING_MM[0] / px_mm / 4), 1) + 1  # rows must not show as streaks
+    total, weight = cv2.blur(shown, (1, side)), cv2.blur(cover, (1, side))
+    mean = total / np.maximum(weight, 1e-3)[..., None]
+    return np.asarray(np.rint(np.clip(mean, 0, 255) * cover[..., None]), np.uint8)
 
 
 def still_under_clothes(

@@ -144,9 +144,9 @@ class Figure(Closing):
         motion = head_motion(portrait.head, self._neck_joint, act)
         vertices = fields.at_vertices(moved)
         roll = float(act.angles[2] - seen_angles(portrait.head.camera_from_head)[2])
-        body = self._body.moved(act.shift_mm, roll)
+        body, clothes = self._body.moved(act.shift_mm, roll)
         drawn = self._stage.draw(
-            motion, fields.at_grid(moved) + body, body, vertices[self._followed],
+            motion, fields.at_grid(moved) + body, clothes, vertices[self._followed],
             self._patches(act, motion, jaw_mm, vertices),
             hidden_half_share(portrait.head, motion), self._uncovering(motion), smooth,
         )  # fmt: skip

@@ -28,6 +28,7 @@ from stream.puppet.clothes import (
     clothes_let_go,
     clothes_share,
     clothes_told,
+    lining,
     still_under_clothes,
     under_clothes,
 )
@@ -86,6 +87,7 @@ class Portrait:
         plate_at_rest: (h, w, 3) uint8, the same where the head rests.
         mesh: sheets of the head.
         clothes: (h, w, 4) uint8 premultiplied, what covers the person.
+        lining: (h, w, 4) uint8 premultiplied, clothes behind the person.
         bare: (h, w, 3) uint8, the region with skin under the clothes.
         glasses: something is worn before the eyes.
         skin: (rows, columns) float32 of the mesh's nodes, how likely they show bare skin.
@@ -100,6 +102,7 @@ class Portrait:
     plate_at_rest: np.ndarray
     mesh: HeadMesh
     clothes: np.ndarray
+    lining: np.ndarray
     bare: np.ndarray
     glasses: bool
     skin: np.ndarray
@@ -251,8 +254,8 @@ class Studio:
         at_rest = background_at_rest(bare, bare_matte, plate)
         skin = _bare_skin(told, grid)
         return Portrait(
-            pixels, face, head, region, bare_matte, plate, at_rest, mesh, clothes, bare, glasses,
-            skin,
+            pixels, face, head, region, bare_matte, plate, at_rest, mesh, clothes,
+            lining(clothes, whole, px_mm), bare, glasses, skin,
         )  # fmt: skip
 
     def _hair_depth(self) -> HairDepth:

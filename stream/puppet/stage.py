@@ -155,6 +155,7 @@ class Stage:
         self._layer = _texture(context, layer)
         self._photo = _texture(context, _without_clothes(picture, portrait.clothes[..., 3]))
         self._cloth = _texture(context, portrait.clothes)
+        self._inside = _texture(context, portrait.lining)
         self._grain = _texture(
             context, skin_grain(portrait.pixels, portrait.face.points_px[:, :2].astype(float))
         )
@@ -188,20 +189,22 @@ class Stage:
         near = portrait.mesh.sheet("near")
         chosen = np.ix_(*(_every_other(length) for length in near.share.shape))
         rows, columns = near.share[chosen].shape
-        worn = (portrait.clothes[..., 3] > 0).astype(np.float32)
-        cover = cv2.resize(worn, (columns - 1, rows - 1), interpolation=cv2.INTER_AREA)
-        some = cv2.dilate(cover, np.ones((3, 3), np.uint8)).ravel() > 0
         # Where their depth is a guess far behind, they still hide the neck that goes on in them.
         least_mm = self._portrait.head.camera_from_head[2, 3] + _CLOTH_BEHIND_MM
         level = np.minimum(-_CLOTH_YIELD_MM, least_mm - near.depth_mm).astype(np.float32)
         sheet = replace(near, yield_mm=level, share=np.zeros_like(near.share))
         static = _static(sheet).reshape(*near.share.shape, -1)[chosen].reshape(-1, _STATIC_FLOATS)
-        triangles = grid_triangles(rows, columns)[np.tile(some, 2)]
         numbers = np.arange(near.share.size).reshape(near.share.shape)
         self._worn = numbers[chosen].ravel()
         self._body_moving = context.buffer(reserve=len(self._worn) * 12)
         program = self._programs["face"]
-        self._clothes = _Drawable(context, program, static, triangles, self._body_moving)
+        self._clothes, self._lining = (
+            _Drawable(
+                context, program, static, _triangles_of(layer[..., 3], rows, columns),
+                self._body_moving,
+            )
+            for layer in (portrait.clothes, portrait.lining)
+        )  # fmt: skip
 
     def _make_face(
         self, face: FaceMesh, windows: list[tuple[np.ndarray, Region]],
@@ -224,7 +227,7 @@ class Stage:
             self._patches.append((_Drawable(context, program, empty, triangles, still), still))
 
     def draw(
-        self, motion: HeadMotion, grid_mm: np.ndarray, body_mm: np.ndarray, face_mm: np.ndarray,
+        self, motion: HeadMotion, grid_mm: np.ndarray, clothes_mm: np.ndarray, face_mm: np.ndarray,
         patches: list[Patch], hidden_side: float = 1.0, moved: float = 1.0, smooth: bool = False,
     ) -> np.ndarray:  # fmt: skip
         """Return the portrait's region as it moves.
@@ -232,7 +235,7 @@ class Stage:
         Args:
             motion: of the head.
             grid_mm: (nodes, 3) float32 displacements of the grid before the motion.
-            body_mm: (nodes, 3) float32 of the clothes.
+            clothes_mm: (nodes, 3) float32 of the clothes.
             face_mm: (N, 3) float32 of the face.
             patches: what is seen through the openings, one for each window.
             hidden_side: how far the mirrored half is needed, 0…1.
@@ -245,7 +248,7 @@ class Stage:
         """
         context = self._context
         self._moving.write(np.ascontiguousarray(grid_mm, np.float32))
-        self._body_moving.write(np.ascontiguousarray(body_mm[self._worn], np.float32))
+        self._body_moving.write(np.ascontiguousarray(clothes_mm[self._worn], np.float32))
         self._face_moving.write(np.ascontiguousarray(face_mm, np.float32))
         self._set_background(moved)
         target = self._targets[smooth]
@@ -254,8 +257,10 @@ class Stage:
         context.copy_framebuffer(target.frame, self._ground)
         target.frame.use()
         self._set_motion(motion)
+        self._set_blending()
+        self._draw_cloth(self._lining, self._inside, target.frame, moved)
         self._draw_sheets({"mirror": hidden_side, "under": moved})
-        self._draw_clothes(target.frame)
+        self._draw_cloth(self._clothes, self._cloth, target.frame)
         self._draw_face(patches)
         region = self._portrait.region
         out = np.frombuffer(target.read(), np.uint8)
@@ -276,14 +281,17 @@ class Stage:
                 if name in program:
                     program[name].value = value
 
-    def _draw_sheets(self, wanted: dict[str, float]) -> None:
-        """Draw the sheets, some of them only as far as they are wanted, 0…1."""
+    def _set_blending(self) -> None:
         context = self._context
         context.front_face, context.cull_face = "cw", "front"
         context.enable(moderngl.DEPTH_TEST)
         context.depth_func = "<="
         context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
         context.enable(moderngl.BLEND)  # also inside, where the matte may have pinholes
+
+    def _draw_sheets(self, wanted: dict[str, float]) -> None:
+        """Draw the sheets, some of them only as far as they are wanted, 0…1."""
+        context = self._context
         self._layer.use(0)
         self._grain.use(_GRAIN_UNIT)
         for kind, sheet in self._sheets:
@@ -294,20 +302,20 @@ class Stage:
             (context.enable if kind == "far" else context.disable)(moderngl.CULL_FACE)
             sheet.render()
 
-    def _draw_clothes(self, frame: moderngl.Framebuffer) -> None:
-        context = self._context
-        context.disable(moderngl.CULL_FACE)
-        context.enable(moderngl.BLEND)
-        self._cloth.use(0)
-        # They hide what was drawn, and nothing that comes: a chin is always before a collar.
+    def _draw_cloth(
+        self, cloth: _Drawable, texture: moderngl.Texture, frame: moderngl.Framebuffer,
+        fade: float = 1.0,
+    ) -> None:  # fmt: skip
+        self._context.disable(moderngl.CULL_FACE)
+        cloth.program["fade"].value = fade
+        texture.use(0)
+        # It hides what was drawn, and nothing that comes: a chin is always before a collar.
         frame.depth_mask = False
-        self._clothes.render()
+        cloth.render()
         frame.depth_mask = True
 
     def _draw_face(self, patches: list[Patch]) -> None:
-        context = self._context
-        context.disable(moderngl.CULL_FACE)
-        context.enable(moderngl.BLEND)
+        self._context.disable(moderngl.CULL_FACE)
         rows = zip(patches, self._patches, self._windows, strict=True)
         for patch, (drawable, _), (texture, window) in rows:
             count = len(patch.places_px)
@@ -334,7 +342,8 @@ class Stage:
         for texture, _ in self._windows:
             texture.release()
         for part in (
-            self._face, self._face_moving, self._clothes, self._body_moving, self._cloth,
+            self._face, self._face_moving, self._clothes, self._lining, self._body_moving,
+            self._cloth, self._inside,
             self._moving, self._still, *self._targets.values(), self._ground, self._behind,
             self._photo, self._layer, self._grain,
             *self._programs.values(),
@@ -353,6 +362,14 @@ FACE_YIELD_MM, PATCH_YIELD_MM = 9.0, 8.0  # before the grid, which spans the ope
 def _every_other(length: int) -> np.ndarray:
     """Return every other number below a length, and the last."""
     return np.unique(np.append(np.arange(0, length, 2), length - 1))
+
+
+def _triangles_of(cover: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Return (T, 3) int32 triangles of a grid over a picture, those near what is covered."""
+    share = (cover > 0).astype(np.float32)
+    cells = cv2.resize(share, (columns - 1, rows - 1), interpolation=cv2.INTER_AREA)
+    some = cv2.dilate(cells, np.ones((3, 3), np.uint8)).ravel() > 0
+    return grid_triangles(rows, columns)[np.tile(some, 2)]
 
 
 def _without_clothes(picture: np.ndarray, cover: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from stream.puppet.clothes import (
     clothes_let_go,
     clothes_share,
     clothes_told,
+    lining,
     still_under_clothes,
     under_clothes,
 )
@@ -69,6 +70,32 @@ def test_skin_goes_on_under_the_collar():
     _, shallow = under_clothes(picture, cloth, matte, np.full_like(picture, 228), 2.0)
     assert shallow[80, 60] == 255
     assert shallow[100, 60] == 0  # 60 mm deep, where the neck does not turn
+
+
+def test_a_collar_goes_on_behind_the_neck_beside_it_and_not_above():
+    picture = np.full((100, 120, 3), 225, np.uint8)
+    picture[:, 40:81] = 170  # a neck
+    picture[60:, 10:40] = picture[60:, 81:111] = (30, 40, 140)  # a collar to both sides
+    matte, cloth = np.zeros((2, 100, 120), np.uint8)
+    matte[:, 40:81] = matte[60:, 10:111] = 255
+    cloth[60:, 10:40] = cloth[60:, 81:111] = 255
+    behind = lining(np.dstack([picture * (cloth[..., None] > 0), cloth]), matte, 0.7)
+    assert behind[80, 42, 3] == behind[80, 78, 3] == 255
+    assert 0.6 < behind[80, 45, 2] / 140 < 0.95  # darker than the collar itself
+    assert behind[80, 60, 3] == 0  # 20 pixels from either side, more than 14 mm
+    assert (behind[:60, :, 3] == 0).all()  # above it the scenery is uncovered
+    assert (behind[:, :10] == 0).all()
+
+
+def test_a_shadow_that_a_slight_matte_takes_along_is_no_cloth():
+    picture, matte, cloth = person()
+    matte[60:70, 15:40] = 12  # above the collar, on the wall, which the fill does not know
+    picture[55:70, 15:40] = 190
+    cloth[55:70] = 1
+    bare, _ = under_clothes(picture, cloth, matte, np.full_like(picture, 228), 0.3)
+    shown = clothes_layer(picture, cloth, matte, bare)
+    assert (shown[60:66, 15:36] == 0).all()
+    assert (shown[75:, 20:100, 3] > 250).all()
 
 
 def test_without_labels_there_are_no_clothes():

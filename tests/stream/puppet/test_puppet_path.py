@@ -117,6 +117,17 @@ def test_turned_head_moves_as_expected(path):
     assert shift[1, 0] > 8
 
 
+def test_shoulders_lean_with_a_head_that_moves_aside(path):
+    figure, grid = path._figure, path._portrait.mesh.depth.grid
+    skin, clothes = (one.reshape(grid.rows, grid.columns, 3)
+                     for one in figure._body.moved(np.array([20.0, 0.0, 0.0]), 0.0))  # fmt: skip
+    assert clothes[:, grid.columns // 2, 0].max() > 10  # so that the neck stays in its collar
+    assert np.abs(clothes[:, [0, -1]]).max() < 1  # the rest of the photo stays
+    heads = path._portrait.mesh.depth.turn > 0.99
+    assert np.abs(skin[heads]).max() < 0.2  # it goes with the head already
+    assert (np.abs(skin) <= np.abs(clothes) + 1e-6).all()
+
+
 def test_driver_moves_the_photo_and_is_let_go_within_five_frames(frames):
     photo = read_photo(FACE)
     with opened() as path:
