@@ -1,29 +1,20 @@
-"""The light on a face: how its skin's colour varies slowly over the face, in a smooth basis.
+"""The light on a face of the stream, followed over time, and that of a source's texture.
 
-Letters: V vertices of the head model, N skin vertices that are looked at, K smooth functions.
-The functions are the first eigenvectors of the graph Laplacian of the face's skin: the slowest
-ways in which something can vary over it. A weighted, regularised least-squares fit of the logarithm
-of the colours in this basis is the light times the tone of the skin; it needs no part of the face
-to be seen, and hands or hair are left out by their weights.
+Letters: V vertices of the head model, N skin vertices that are looked at, K functions of light;
+see `stream.swap.light_basis`.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import eigsh
-from scipy.spatial import cKDTree
 
 from stream.flatten import texture_uv
 from stream.geometry import smoothstep
 from stream.region import Region
-from stream.swap.shape import SKIN
-from stream.swap.texture_map import SameModel
+from stream.swap.light_basis import LIFT, LightBasis, light_basis
 
 if TYPE_CHECKING:
     from stream.head_model import HeadModel
@@ -31,19 +22,8 @@ if TYPE_CHECKING:
     from stream.swap.options import SwapSettings
     from stream.swap.shape import FaceShape
 
-_FUNCTIONS = 28
-_LIGHT_FUNCTIONS = 16  # light itself varies no faster
-_LEFT_FUNCTIONS = 8  # as for what is left of it in a texture; the rest of it is the face
-_STIFFNESS = 0.01  # of the fastest light, of the sum of all weights; falls with the eigenvalue
-LIFT = 12.0  # grey levels added before the logarithm: noise in the dark is no light
-_TINT_STIFFNESS = 0.1  # likewise of what varies faster
-_ASTRAY = 0.18  # of the logarithm: what differs more from the smooth light is no plain skin
-_ROUNDS = 3
-_EVERY = 2  # vertices
 _HEAD = 0.5  # of the face's size, to every side: the head with its hair
 _DARK_SIZE, _DARK_PERCENT, _CLEAR_BLACK = (128, 128), 0.5, 25.0
-_LEAST_WEIGHT = 0.15  # of what was completed, beside what was seen
-_LEAST_SEEN = 0.08  # of the skin
 _LIGHT_SHARE = 0.3  # of a new frame in what is used
 _CHANGED = (0.02, 0.08)  # of the logarithm: a light that surely is the same, and another one
 _BLACK_EVERY = 5  # frames
@@ -53,101 +33,6 @@ _TEXTURE_BLUR = 0.012  # of its side
 _FACING = (0.15, 0.55)  # cosine to the camera: says nothing, and counts in full
 _RISE = 0.7
 _LUMA = np.array([0.3, 0.59, 0.11], np.float32)
-_FEATURES_MM = ((range(36, 48), 9.0), (range(17, 27), 8.0), (range(48, 68), 7.5),
-                (range(31, 36), 5.0))  # fmt: skip
-
-
-class LightBasis:
-    """The smooth functions on the skin of a head model, and where skin is plain.
-
-    Args:
-        model: the head model.
-
-    Attributes:
-        functions: (V, K) float32; 0 off the skin, but continued a little beyond it.
-        plain: (N,) vertices that show plain skin: no lids, brows, lips.
-        inner: (N,) 0…1, less where hair, ears or neck are near.
-    """
-
-    def __init__(self, model: HeadModel) -> None:
-        self.functions, slowness = _harmonics(model)
-        self.plain = _plain_skin(model)
-        self.inner = _inner(model, self.plain)
-        self._looks = self.functions[self.plain].astype(np.float32)
-        self._slowness = slowness
-
-    def evidence(self, colours: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
-        """Return what colours of the plain skin say of the light.
-
-        Args:
-            colours: (N, 3) 0…255.
-            weights: (N,) how well each was seen.
-
-        Returns:
-            (L, L + 3) float32, the normal equations of the first functions, which can be averaged
-            over frames; None where hardly anything is seen.
-        """
-        if float(weights.sum()) < _LEAST_SEEN * len(self.plain):
-            return None
-        wanted = np.log(colours + LIFT).astype(np.float32)
-        return self._equations(wanted, self._robust(wanted, weights), _LIGHT_FUNCTIONS)
-
-    def light(self, evidence: np.ndarray) -> np.ndarray:
-        """Return the (K, 3) coefficients of the logarithm of a light, from its evidence."""
-        return self._solved(evidence)
-
-    def difference(self, light: np.ndarray, evidence: np.ndarray) -> float:
-        """Return by how much (of the logarithm) evidence differs from a light, where it was had."""
-        count = len(evidence)
-        normal, apart = evidence[:, :count], (self.light(evidence) - light)[:count]
-        return float(np.sqrt(max(np.einsum("kc,kl,lc->", apart, normal, apart), 0) / 3))
-
-    def fit_tints(self, colours: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Fit light to a whole texture, with tints that may vary faster than its brightness.
-
-        What a photo's light leaves in a texture is seen most as patches of wrong tints, whereas
-        its brightness makes cheeks and chin what they are.
-
-        Args:
-            colours: (N, 3) 0…255.
-            weights: (N,) how well each was seen.
-
-        Returns:
-            (K, 3) coefficients of the logarithm.
-        """
-        wanted = np.log(colours + LIFT).astype(np.float32)
-        share = self._robust(wanted, np.maximum(weights, _LEAST_WEIGHT))
-        slow = self._solved(self._equations(wanted, share, _LEFT_FUNCTIONS))
-        fast = self._solved(self._equations(wanted, share, _FUNCTIONS), _TINT_STIFFNESS)
-        return fast + (slow - fast).mean(axis=1, keepdims=True)
-
-    def _robust(self, wanted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return (N,) weights that add up to 1, less where the light is astray."""
-        share = (weights / weights.sum()).astype(np.float32)
-        looks = self._looks[:, :_LIGHT_FUNCTIONS]
-        for _ in range(_ROUNDS - 1):
-            found = self._solved(self._equations(wanted, share, _LIGHT_FUNCTIONS))
-            rest = np.abs(looks @ found[:_LIGHT_FUNCTIONS] - wanted).mean(axis=1)
-            share = (weights / weights.sum() / (1 + (rest / _ASTRAY) ** 2)).astype(np.float32)
-        return share / share.sum()
-
-    def _equations(self, wanted: np.ndarray, share: np.ndarray, count: int) -> np.ndarray:
-        """Return (L, L + 3), of weighted least squares in the first L functions."""
-        weighted = self._looks[:, :count] * share[:, None]
-        return weighted.T @ np.hstack([self._looks[:, :count], wanted])
-
-    def _solved(self, equations: np.ndarray, stiffness: float = _STIFFNESS) -> np.ndarray:
-        """Return (K, 3) what solves equations; of the functions that they lack, 0."""
-        count = len(equations)
-        normal = equations[:, :count] + stiffness * np.diag(self._slowness[:count])
-        found = np.zeros((_FUNCTIONS, 3), np.float32)
-        found[:count] = np.linalg.solve(normal, equations[:, count:])
-        return found
-
-    def at_vertices(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return (V, 3) float32 logarithms of a light."""
-        used = coefficients.any(axis=1)
-        return self.functions[:, used] @ coefficients[used].astype(np.float32)
 
 
 def relit(target: np.ndarray, source: np.ndarray, black: float) -> np.ndarray:
@@ -180,7 +65,7 @@ class LiveLight:
     """Follows the light on one face of the stream.
 
     Args:
-        basis: the smooth functions.
+        basis: the functions of light.
     """
 
     def __init__(self, basis: LightBasis) -> None:
@@ -310,74 +195,3 @@ def blurred_colours(picture: np.ndarray, places_px: np.ndarray, blur_px: float) 
     places = (places_px * scale - 0.5).astype(np.float32)
     return cv2.remap(small, places[:, 0], places[:, 1], cv2.INTER_LINEAR,
                      borderMode=cv2.BORDER_REPLICATE).reshape(-1, 3).astype(np.float32)  # fmt: skip
-
-
-def light_basis(model: HeadModel) -> LightBasis:
-    """Return the basis of a model, made once."""
-    return _light_basis(SameModel(model))
-
-
-@lru_cache(maxsize=2)
-def _light_basis(key: SameModel) -> LightBasis:
-    return LightBasis(key.model)
-
-
-def _harmonics(model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
-    """Return (V, K) functions with mean square 1 on the skin, and (K,) how fast they vary."""
-    skin, triangles = _main_skin(model)
-    stiffness, mass = _laplacian(model.vertices[skin].astype(np.float64), triangles)
-    values, functions = eigsh(stiffness, _FUNCTIONS, sparse.diags(mass), sigma=-1e-6)
-    functions /= np.sqrt((mass[:, None] * functions**2).sum(axis=0) / mass.sum())
-    functions *= np.sign(functions[np.abs(functions).argmax(axis=0), range(_FUNCTIONS)])
-    away, nearest = cKDTree(model.vertices[skin]).query(model.vertices)
-    result = np.where(away[:, None] < 30, functions[nearest], 0).astype(np.float32)
-    return result, np.maximum(values, 0) / max(values[_LIGHT_FUNCTIONS - 1], 1e-12) + 1e-4
-
-
-def _main_skin(model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
-    """Return the vertices of the largest patch of skin, and the triangles between them."""
-    triangles = model.triangles[(model.labels == SKIN)[model.triangles].all(axis=1)]
-    ends = np.concatenate([triangles[:, :2], triangles[:, 1:]])
-    count = len(model.vertices)
-    graph = sparse.coo_matrix((np.ones(len(ends)), ends.T), (count, count))
-    _, patch = connected_components(graph, directed=False)
-    skin = np.flatnonzero(patch == np.bincount(patch).argmax())
-    number = np.full(count, -1)
-    number[skin] = np.arange(len(skin))
-    numbered = number[triangles]
-    return skin, numbered[(numbered >= 0).all(axis=1)]
-
-
-def _laplacian(vertices: np.ndarray, triangles: np.ndarray) -> tuple[sparse.csc_matrix, np.ndarray]:
-    """Return the cotangent Laplacian of a mesh and the area at each vertex."""
-    count = len(vertices)
-    rows, columns, values = [], [], []
-    area = np.zeros(count)
-    for corner in range(3):
-        i, j, k = (triangles[:, (corner + step) % 3] for step in range(3))
-        to_i, to_j = vertices[i] - vertices[k], vertices[j] - vertices[k]
-        double = np.linalg.norm(np.cross(to_i, to_j), axis=1)
-        half_cot = np.clip((to_i * to_j).sum(1) / np.maximum(double, 1e-9), 0.02, 20) / 2
-        rows += [i, j, i, j]
-        columns += [j, i, i, j]
-        values += [-half_cot, -half_cot, half_cot, half_cot]
-        area += np.bincount(i, double / 6, count)
-    matrix = sparse.coo_matrix(
-        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (count, count)
-    )
-    return matrix.tocsc(), np.maximum(area, 1e-6)
-
-
-def _plain_skin(model: HeadModel) -> np.ndarray:
-    points, vertices = model.points68(), model.vertices
-    plain = model.labels == SKIN
-    for part, reach_mm in _FEATURES_MM:
-        plain &= cKDTree(points[list(part)]).query(vertices)[0] > reach_mm
-    return np.flatnonzero(plain)[::_EVERY]
-
-
-def _inner(model: HeadModel, chosen: np.ndarray) -> np.ndarray:
-    """Return (N,) 0…1, less where hair, ears or neck are near."""
-    border = model.vertices[np.isin(model.labels, (2, 3, 4))]
-    away = cKDTree(border).query(model.vertices[chosen])[0]
-    return smoothstep(away, 4.0, 14.0)

@@ -21,7 +21,8 @@ from scipy.spatial import cKDTree
 from stream.flatten import texture_uv
 from stream.geometry import smoothstep
 from stream.swap.draw import drawn_colours, soft_border
-from stream.swap.light import LIFT, around, blurred_colours, light_basis
+from stream.swap.light import around, blurred_colours
+from stream.swap.light_basis import LIFT, light_basis
 from stream.swap.shape import SKIN
 
 if TYPE_CHECKING:

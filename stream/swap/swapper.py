@@ -29,7 +29,8 @@ from stream.swap.draw import FaceDrawer, Look, seen_at_vertices, soft_border
 from stream.swap.fade import Fade, turned_degrees
 from stream.swap.finish import Finish
 from stream.swap.glasses import Glasses
-from stream.swap.light import LiveLight, light_basis, texture_light
+from stream.swap.light import LiveLight, texture_light
+from stream.swap.light_basis import light_basis
 from stream.swap.lips import Lips
 from stream.swap.occlude import Front, covered, look_in_front
 from stream.swap.rim import Rim, SourceRim

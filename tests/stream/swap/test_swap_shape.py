@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from swap_faces import MODEL, RNG, SIZE, other_identity, shaped
 
-from stream.geometry import rotation_from_angles
+from stream.geometry import rotation_from_angles, vertex_normals
 from stream.region import Region
 from stream.swap.compose import face_region
-from stream.swap.light import LiveLight, light_basis, relit
+from stream.swap.light import LiveLight, relit
+from stream.swap.light_basis import LIFT, light_basis
 from stream.swap.occlude import Front
 from stream.swap.options import SwapSettings
 from stream.swap.shape import SKIN, similarity
@@ -94,6 +95,19 @@ def test_an_even_source_takes_the_light_of_the_frame():
     inner = light_basis(MODEL).inner > 0.9
     assert np.abs(drawn - wanted)[inner].mean() < 6
     assert np.abs(200 - wanted[inner, 0]).mean() > 25  # it was not so before
+
+
+def test_a_nose_is_lit_as_the_cheeks_say():
+    basis = light_basis(MODEL)
+    normals = vertex_normals(MODEL.vertices, MODEL.triangles)
+    lamp = np.array([0.6, 0.0, -0.8])
+    lit = np.exp(4.8 + 0.4 * normals @ lamp)[:, None] * (1.0, 0.8, 0.7)
+    nose = np.linalg.norm(MODEL.vertices - MODEL.points68()[29], axis=1) < 22
+    unseen = np.where(nose[basis.plain], 0.0, 1.0)
+    found = basis.at_vertices(basis.light(basis.evidence(lit[basis.plain], unseen)))
+    told = (found - np.log(lit + LIFT)).mean(axis=1)[basis.plain][nose[basis.plain]]
+    varied = np.log(lit[basis.plain][nose[basis.plain]] + LIFT).mean(axis=1)
+    assert np.std(told) < 0.5 * np.std(varied)
 
 
 def skin_over_time(frames, shapes):
