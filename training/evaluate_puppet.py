@@ -31,7 +31,7 @@ from stream.networks import Networks
 from stream.pose import PoseRequest
 from stream.puppet.driver import Measure, face_middle, measure
 from stream.puppet.path import Puppeteer, PuppetOptions
-from stream.puppet.portrait import read_photo
+from stream.puppet.photo import read_photo
 from stream.settings import Settings
 from stream.stats import StageTimer
 

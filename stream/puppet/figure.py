@@ -14,6 +14,7 @@ from stream.geometry import project, smoothstep, transform_points
 from stream.pose import seen_angles
 from stream.puppet.acting import Act, head_motion
 from stream.puppet.body import Body
+from stream.puppet.border import Border
 from stream.puppet.fields import FACING, FaceFields, Slit, at_nodes
 from stream.puppet.inside import (
     border_around,
@@ -83,7 +84,7 @@ class Figure(Closing):
         fields = self._fields = FaceFields(model, portrait, layout)
         portrait = replace(portrait, mesh=_behind_the_face(portrait.mesh, fields))
         self._neck_joint = model.neck_joint
-        self._body = Body(portrait)
+        self._body, self._border = Body(portrait), Border(portrait)
         corners = fields.rest_mm[_EYE_CORNERS, :2]
         self._eyes_mm = float(np.linalg.norm(corners[1] - corners[0]))
         self._outermost_mm = fields.rest_mm[OVAL]
@@ -141,7 +142,7 @@ class Figure(Closing):
         portrait, fields = self._portrait, self._fields
         wanted_mm = None if act.mouth is None else act.mouth * self._eyes_mm
         moved, jaw_mm = fields.displaced(act.units, wanted_mm, act.eyes)
-        motion = head_motion(portrait.head, self._neck_joint, act)
+        motion = self._motion(act)
         vertices = fields.at_vertices(moved)
         roll = float(act.angles[2] - seen_angles(portrait.head.camera_from_head)[2])
         body, clothes = self._body.moved(act.shift_mm, roll)
@@ -153,6 +154,9 @@ class Figure(Closing):
         pixels = portrait.pixels.copy()
         portrait.region.crop(pixels)[:] = drawn
         return pixels
+
+    def _motion(self, act: Act) -> HeadMotion:
+        return self._border.kept(head_motion(self._portrait.head, self._neck_joint, act))
 
     def _uncovering(self, motion: HeadMotion) -> float:
         """Return how far a motion uncovers what the head hides at rest, 0…1."""
@@ -166,8 +170,7 @@ class Figure(Closing):
         """Return (468, 2) where the tracked points of the face lie as it acts."""
         wanted_mm = None if act.mouth is None else act.mouth * self._eyes_mm
         moved, _ = self._fields.displaced(act.units, wanted_mm, act.eyes)
-        motion = head_motion(self._portrait.head, self._neck_joint, act)
-        whole = motion.blended(np.array(1.0), np.array(1.0))
+        whole = self._motion(act).blended(np.array(1.0), np.array(1.0))
         points = transform_points(whole, self._fields.rest_mm + moved)
         return project(points, self._portrait.head.camera)
 

@@ -20,7 +20,8 @@ from stream.puppet.acting import USUAL_YAW, Act, Director
 from stream.puppet.driver import MeasureSmoother, Rest, face_middle, measure
 from stream.puppet.figure import Figure
 from stream.puppet.lips import BELIEVED, read_lips
-from stream.puppet.portrait import Portrait, Studio, read_photo
+from stream.puppet.photo import read_photo
+from stream.puppet.portrait import Portrait, Studio
 from stream.raster import DepthRaster
 from stream.segment import PersonSegmenter
 

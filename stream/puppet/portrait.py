@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,14 +10,11 @@ import cv2
 import numpy as np
 
 from stream.composite import head_region, matte_at_frame
-from stream.errors import UserError
-from stream.frame import Face, Frame, Head
 from stream.geometry import project, smoothstep
 from stream.hair_depth import HairDepth
 from stream.hair_network import HairNetwork
 from stream.heads import HeadFinder
 from stream.matte import MatteState, head_matte
-from stream.media import read_picture
 from stream.mesh import HeadMesh, Sheet, build_mesh
 from stream.plate import BackgroundPlate
 from stream.pose import HeadMotion, seen_angles
@@ -39,12 +35,14 @@ from stream.puppet.layers import (
     firmer_matte,
     without_told_background,
 )
+from stream.puppet.photo import find_face
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.sight import FACE, HAIR, NECK, OCCLUDER, HeadSight
 from stream.symmetry import with_mirror_half
 from stream.underlay import Underlay
 
 if TYPE_CHECKING:
+    from stream.frame import Face, Head
     from stream.head_model import HeadModel
     from stream.networks import Networks
     from stream.raster import DepthRaster
@@ -52,16 +50,10 @@ if TYPE_CHECKING:
     from stream.settings import Settings
     from stream.sight import Sight
 
-_log = logging.getLogger("voltface")
-
-MOST_ROWS = 1080
 _NODES = 128
-_LEAST_EYES_PX = 24.0  # between the outer corners of the eyes
-_MOST_YAW = 50.0
 # Between the eyes, above, below and beside them: where glasses lie.
 _AROUND_EYES = np.array([168, 6, 197, 122, 351, 224, 444, 230, 450, 113, 342, 226, 446])
 _LEAST_GLASSES = 0.1
-_RIGHT_CORNER, _LEFT_CORNER = 33, 263
 _RAMP_NODES = 0.7  # of the border of the mirrored half
 _BODY_SHARE = 1e-4  # of the head's motion, with which the body counts as something that moves
 _HEAD_TURN, _NECK_YIELD_MM = (0.8, 0.97), 90.0
@@ -111,73 +103,6 @@ class Portrait:
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
-
-
-def read_photo(path: str) -> np.ndarray:
-    """Read a photo, scaled down to 1080 rows where it has more.
-
-    Sides are made even, as video wants them, by leaving out a row or a column.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-
-    Raises:
-        UserError: if it cannot be read.
-    """
-    pixels, _ = read_picture(path)
-    height, width = pixels.shape[:2]
-    scale = min(1.0, MOST_ROWS / height, 2 * MOST_ROWS / width)
-    if scale < 1:
-        size = max(2, round(width * scale)), max(2, round(height * scale))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        _log.warning("the photo is shown at %d x %d, scaled down from %d x %d",
-                     *size, width, height)  # fmt: skip
-    height, width = (side - side % 2 for side in pixels.shape[:2])
-    return np.ascontiguousarray(pixels[:height, :width])
-
-
-def find_face(finder: HeadFinder, pixels: np.ndarray, name: str) -> tuple[Face, Head]:
-    """Find the face of a photo and fit the head to it; of several, the largest.
-
-    Args:
-        finder: made for still pictures.
-        pixels: (H, W, 3) uint8 RGB.
-        name: of the photo, for messages.
-
-    Raises:
-        UserError: if there is none, or it is too small or turned too far.
-    """
-    frame = Frame(pixels)
-    faces = finder.track(frame)
-    if not faces:
-        raise UserError(
-            f"no face found in the photo {name}",
-            "there must be one that can be moved",
-            "Give a photo in which a face is seen from the front and not too small",
-        )
-    face = max(faces, key=_eyes_px)
-    if len(faces) > 1:
-        _log.warning("%s holds %d faces; the largest is moved", name, len(faces))
-    if _eyes_px(face) < _LEAST_EYES_PX:
-        raise UserError(
-            f"the face in the photo {name} is too small",
-            f"its eyes span {_eyes_px(face):.0f} pixels and {_LEAST_EYES_PX:.0f} are needed",
-            "Give a larger photo, or one taken from nearer",
-        )
-    head = finder.fit(frame, [face])[0]
-    yaw = float(seen_angles(head.camera_from_head)[0])
-    if abs(yaw) > _MOST_YAW:
-        raise UserError(
-            f"the face in the photo {name} is turned too far",
-            f"it looks {abs(yaw):.0f} degrees to the side; up to {_MOST_YAW:.0f} can be used",
-            "Give a photo that shows both eyes",
-        )
-    return face, head
-
-
-def _eyes_px(face: Face) -> float:
-    corners = face.points_px[[_RIGHT_CORNER, _LEFT_CORNER], :2]
-    return float(np.linalg.norm(corners[0] - corners[1]))
 
 
 class Studio:

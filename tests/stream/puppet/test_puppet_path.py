@@ -15,10 +15,11 @@ from stream.media import open_source, read_picture
 from stream.media.base import StreamInfo
 from stream.pose import PoseRequest
 from stream.puppet import path as puppet_module
-from stream.puppet import portrait as portrait_module
+from stream.puppet import photo as photo_module
 from stream.puppet.figure import _jaw
 from stream.puppet.path import Puppeteer, PuppetOptions, puppet_path
-from stream.puppet.portrait import read_photo
+from stream.puppet.photo import faults, read_photo
+from stream.puppet.topology import LEFT_EYE, MOUTH, RIGHT_EYE
 from stream.session import Job, perform
 from stream.settings import Settings
 from stream.stats import StageTimer
@@ -128,6 +129,22 @@ def test_shoulders_lean_with_a_head_that_moves_aside(path):
     assert (np.abs(skin) <= np.abs(clothes) + 1e-6).all()
 
 
+def test_a_head_that_the_photo_cuts_stays_at_its_border(path, frames, tmp_path):
+    top = int(path._portrait.face.points_px[10, 1])  # of the forehead
+    with opened(write(tmp_path, np.ascontiguousarray(frames[0].pixels[top:]))) as cut:
+        rest, figure = cut._director.rest(), cut._figure
+        still = figure.points_px(rest)
+        lower, higher = (replace(rest, shift_mm=np.array([0.0, up, 0.0])) for up in (15.0, -15.0))
+        assert figure.points_px(lower)[1, 1] == pytest.approx(still[1, 1], abs=1.0)
+        assert figure.points_px(higher)[1, 1] < still[1, 1] - 3
+        middle = int(still[10, 0])
+        pictures = [figure.draw(act)[0, middle].astype(int) for act in (lower, rest)]
+        assert np.abs(pictures[0] - pictures[1]).max() < 30
+    rest = path._director.rest()
+    lower = replace(rest, shift_mm=np.array([0.0, 15.0, 0.0]))
+    assert path._figure.points_px(lower)[1, 1] > path._figure.points_px(rest)[1, 1] + 3
+
+
 def test_driver_moves_the_photo_and_is_let_go_within_five_frames(frames):
     photo = read_photo(FACE)
     with opened() as path:
@@ -215,9 +232,29 @@ def test_photo_with_a_small_face_is_refused(tmp_path):
 
 
 def test_photo_from_the_side_is_refused(monkeypatch):
-    monkeypatch.setattr(portrait_module, "seen_angles", lambda pose: np.array([62.0, 0, 0]))
+    monkeypatch.setattr(photo_module, "seen_angles", lambda pose: np.array([62.0, 0, 0]))
     with pytest.raises(UserError, match="turned too far"):
         opened()
+
+
+def test_photo_on_its_side_is_refused(tmp_path):
+    side = np.ascontiguousarray(read_photo(FACE).transpose(1, 0, 2)[::-1])
+    with pytest.raises(UserError, match="lies on its side"):
+        opened(write(tmp_path, side))
+
+
+def test_what_is_wrong_with_a_photo_is_said(path):
+    pixels, face = path._portrait.pixels, path._portrait.face
+    assert faults(pixels, face) == []
+    points = face.points_px.copy()
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        points[eye.lower] = points[eye.upper]
+    points[MOUTH.lower[3:8], 1] += 0.6 * np.ptp(points[MOUTH.loop, 0])
+    blurred = cv2.GaussianBlur(pixels, (0, 0), 0.06 * np.ptp(points[:, 0]))
+    eyes, mouth, soft = faults(blurred, replace(face, points_px=points))
+    assert "eyes are closed" in eyes
+    assert "wide open" in mouth
+    assert "blurred" in soft
 
 
 def test_photo_that_cannot_be_read_is_refused(tmp_path):
