@@ -172,7 +172,7 @@ class FarSide:
         """Return what is drawn of hair."""
         places = project(hair.points, head.camera)
         share = follow_share(_in_head(hair.points, head), *neck, self._neck_mm)
-        share *= border_share(places[:, 1], head)
+        share *= border_share(places[:, 1], head, neck[0])
         normals = vertex_normals(hair.points, hair.outside)
         parts = places, hair.points[:, 2], share, hair.source_px, hair.opacity, normals
         place, mm, follow, colour, cover, outwards = (

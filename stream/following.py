@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stream.geometry import project, transform_points
+
 if TYPE_CHECKING:
     from stream.frame import Head
     from stream.head_model import HeadModel
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 _UNSEEN_SHARE = 0.01  # of the motion: less is no motion, and need not be drawn
 _SCALP = 2  # label of the head model
 CHIN, _UPPER_LIP = 152, 0  # tracked points
+_BORDER_MM = 12.0, 35.0  # above the frame's lower border: over so much a motion comes to rest
+_CHIN_EDGE_MM = 8.0  # so far below its tip may the edge of a chin be seen
 
 
 def follow_share(
@@ -51,12 +55,21 @@ def chin_and_nape(model: HeadModel, head: Head, shape: np.ndarray) -> tuple[np.n
     return chin, nape
 
 
-def border_share(y_px: np.ndarray, head: Head) -> np.ndarray:
+def border_share(y_px: np.ndarray, head: Head, chin_mm: np.ndarray) -> np.ndarray:
     """Return shares, by frame row, that fall to 0 at the lower border of the frame.
 
-    What the border cuts off is not there to be moved in, so the body stays there.
+    What the border cuts off is not there to be moved in, so the body stays there. A chin that the
+    frame shows goes with its head all the same, or its lower edge would stay on the neck.
+
+    Args:
+        y_px: frame rows, any shape.
+        head: the fitted head.
+        chin_mm: (3,) tip of the chin, head space.
     """
     height_px = 2 * head.camera[1, 2]
-    reach_px = 35.0 * head.camera[1, 1] / head.camera_from_head[2, 3]
+    px_a_mm = head.camera[1, 1] / head.camera_from_head[2, 3]
+    chin_px = project(transform_points(head.camera_from_head, chin_mm), head.camera)[1]
+    below_mm = (height_px - chin_px) / px_a_mm - _CHIN_EDGE_MM
+    reach_px = px_a_mm * np.clip(below_mm, *_BORDER_MM)
     inside = np.clip((height_px - y_px) / reach_px, 0, 1)
     return inside * inside * (3 - 2 * inside)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from stream.chin import ChinEdge, with_chin
 from stream.cloth import find_cloth
 from stream.directions import (
     ANGLES,
@@ -77,6 +78,7 @@ class HeadDepth:
         coverage: (rows, columns) float32, 1 where the grown head model projects.
         far: the far side of the head.
         cloth: for which the share was lowered; None where nobody looked.
+        chin_drop_mm: how far below the fitted chin that of the frame ends (`stream.chin`).
     """
 
     grid: NodeGrid
@@ -85,6 +87,7 @@ class HeadDepth:
     coverage: np.ndarray
     far: FarSurface
     cloth: Cloth | None = None
+    chin_drop_mm: float = 0.0
 
     @property
     def free_turn(self) -> np.ndarray:
@@ -179,6 +182,7 @@ class HairDepth:
         self._model, self._raster, self._network = model, raster, network
         self._settings = settings or HairSettings()
         self._growth = HairGrowth(self._settings)
+        self._chin = ChinEdge()
         self._expression: np.ndarray | None = None
         self._neutral: tuple[np.ndarray, np.ndarray] | None = None  # identity, and its shape
         self._skull = np.flatnonzero(np.isin(model.labels, _SKULL))
@@ -190,6 +194,7 @@ class HairDepth:
     def reset(self) -> None:
         """Forget what was learnt from earlier frames."""
         self._growth.reset()
+        self._chin.reset()
         self._expression = None
         if self._network is not None:
             self._network.reset()
@@ -219,17 +224,20 @@ class HairDepth:
         front, coverage = self._completed(front, back, face, head, grid)
         if self._network is not None and sight is not None:
             front = self._network.improved(front, head, vertices, grid, sight, matte)
-        in_head = self._in_head(front, head, grid)
         chin, nape = chin_and_nape(self._model, head, shape)
+        drop_mm = self._chin.look(head, chin, sight, grid)
+        front = with_chin(front, points_px, drop_mm, head, grid)
+        chin = chin + np.array([0.0, drop_mm, 0.0])
+        in_head = self._in_head(front, head, grid)
         turn = follow_share(in_head, chin, nape, self._settings.neck_mm)
         person_px = self._growth.person_px
         far = self._far_side.surface(grown, head, grid, matte, person_px, (chin, nape), sight)
-        turn *= border_share(grid.positions_px[..., 1], head)
+        turn *= border_share(grid.positions_px[..., 1], head, chin)
         cloth = find_cloth(sight, grid)
         if sight is not None and cloth is not None:
             turn *= cloth.moves
             front = self._held_still(front, turn, chin, head, grid, sight)
-        return HeadDepth(grid, front, turn.astype(np.float32), coverage, far, cloth)
+        return HeadDepth(grid, front, turn.astype(np.float32), coverage, far, cloth, drop_mm)
 
     def _held_still(
         self, front: np.ndarray, turn: np.ndarray, chin: np.ndarray, head: Head, grid: NodeGrid,

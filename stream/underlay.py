@@ -65,6 +65,7 @@ class _Skin:
     colours: np.ndarray  # (S, 3)
     hidden: np.ndarray  # (S,)
     grain: np.ndarray  # () standard deviation of its brightness
+    chin: np.ndarray  # (3,) its tip
 
     def towards(self, other: _Skin, rate: float) -> _Skin:
         """Return what lies between this and another, so that noise does not flicker."""
@@ -124,7 +125,7 @@ class Underlay:
             return None
         points = transform_points(head.camera_from_head, skin.in_head)
         places = project(points, head.camera).astype(np.float32)
-        share = skin.share * border_share(places[:, 1], head)
+        share = skin.share * border_share(places[:, 1], head, skin.chin)
         opacity = skin.opacity * smoothstep(share, *_MOVING)  # what rests hides nothing
         angle = np.arctan2(skin.in_head[:, 0], -skin.in_head[:, 2])
         on_skin = np.stack([_ROUND_MM * angle, skin.in_head[:, 1]], axis=1).astype(np.float32)
@@ -166,10 +167,12 @@ class Underlay:
             return None
         opacity = (1 - smoothstep(off_mm, *_OFF_MM)) * (1 - smoothstep(far_mm, *_REACH_MM))
         in_head = transform_points(invert_rigid(head.camera_from_head), points)
-        share = follow_share(in_head, *chin_and_nape(self._model, head, shape), self._neck_mm)
+        chin, nape = chin_and_nape(self._model, head, shape)
+        chin = chin + np.array([0.0, depth.chin_drop_mm, 0.0])
+        share = follow_share(in_head, chin, nape, self._neck_mm)
         well_seen = seen * smoothstep(facing, *_WELL_SEEN)
         grain = np.array(_grain(picture, sure * likely, head))
-        return _Skin(in_head, share, opacity, colours, 1.0 - well_seen, grain)
+        return _Skin(in_head, share, opacity, colours, 1.0 - well_seen, grain, chin)
 
     def _facing(self, points: np.ndarray) -> np.ndarray:
         """Return (S,) cosine between the surface and the line of sight, > 0 towards the camera."""

@@ -87,7 +87,7 @@ def _with_skin(
     bare = beside_skin * (1 - hair)
     fading = smoothstep(stretch, *_SMEARED) * bare * (1 - smoothstep(matte, *_SOFT))
     whole = near.opacity * (1 - fading)
-    cheeks, below = _worn(cv2.dilate(stretches, _BESIDE), near, head)
+    cheeks, below = _worn(cv2.dilate(stretches, _BESIDE), near, head, depth.chin_drop_mm)
     worn = np.maximum(cheeks, below) * beside_skin
     worn *= 1 - smoothstep(seen_as(sight, depth, EAR), *_EAR)
     # Their border with skin is worn, too: it is that which is drawn out.
@@ -145,7 +145,9 @@ def _worn_triangles(sheet: Sheet, worn: np.ndarray) -> np.ndarray:
     return touched(worn > _LEAST_WORN, sheet.triangles)
 
 
-def _worn(stretches: np.ndarray, near: Sheet, head: Head) -> tuple[np.ndarray, np.ndarray]:
+def _worn(
+    stretches: np.ndarray, near: Sheet, head: Head, chin_drop_mm: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (rows, columns) how far what is drawn out is no good, of cheeks and below the jaw.
 
     From the eyes up glasses and hair cross the skin; the middle of a face is good to the chin.
@@ -154,6 +156,7 @@ def _worn(stretches: np.ndarray, near: Sheet, head: Head) -> tuple[np.ndarray, n
         stretches: (rows, columns, 2) magnification, as of `stretches_of`.
         near: the near side.
         head: whose.
+        chin_drop_mm: how far below the fitted chin its own ends.
     """
     head_from_camera = invert_rigid(head.camera_from_head).astype(np.float32)
     rays = (near.places_px - head.camera[:2, 2].astype(np.float32)) / np.float32(head.camera[0, 0])
@@ -161,7 +164,7 @@ def _worn(stretches: np.ndarray, near: Sheet, head: Head) -> tuple[np.ndarray, n
         (rays @ row[:2] + row[2]) * near.depth_mm + row[3] for row in head_from_camera[:2]
     )
     aside_mm = np.abs(x_mm)
-    below = smoothstep(y_mm + JAW * aside_mm, *_CHIN_MM)
+    below = smoothstep(y_mm + JAW * aside_mm - chin_drop_mm, *_CHIN_MM)
     cheeks = smoothstep(y_mm, *_EYES_MM) * smoothstep(aside_mm, *_CHEEK_MM)
     cheeks *= smoothstep(stretches[..., 0], *_WORN)
     return cheeks, below * smoothstep(stretches[..., 1], *_SHADED)

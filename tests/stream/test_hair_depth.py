@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stream.directions import at_angle, outline_radius
 from stream.fill import pull_push
-from stream.following import border_share, follow_share
+from stream.following import CHIN, border_share, follow_share
 from stream.frame import Head
 from stream.geometry import pinhole_camera, project, rigid_transform, rotation_from_angles
 from stream.gl import create_context
@@ -98,9 +100,24 @@ def test_follow_share_falls_along_the_neck_and_earlier_beside_it():
 
 
 def test_nothing_is_moved_in_over_the_lower_border(model):
-    share = border_share(GRID.positions_px[..., 1], mock_head(model))
+    share = border_share(GRID.positions_px[..., 1], mock_head(model), model.points478()[CHIN])
     assert share[-1].max() == 0
     assert share[0].min() == 1
+
+
+@pytest.mark.parametrize("below_mm", [25.0, 35.0, 80.0])
+def test_a_chin_above_the_border_goes_whole(model, below_mm):
+    head = mock_head(model)
+    chin = model.points478()[CHIN]
+    px_a_mm = head.camera[1, 1] / (chin[2] + 700)
+    chin_px = project(chin + head.camera_from_head[:3, 3], head.camera)[1]
+    camera = head.camera.copy()
+    camera[1, 2] = chin_px - camera[1, 2] + below_mm * px_a_mm  # the frame ends so far below
+    head = replace(head, camera=camera)
+    chin_px = project(chin + head.camera_from_head[:3, 3], head.camera)[1]
+    rows = chin_px + np.array([0.0, 6.0 * px_a_mm])
+    assert border_share(rows, head, chin).min() > 0.99
+    assert border_share(np.array([2 * camera[1, 2]]), head, chin) == 0
 
 
 @pytest.mark.parametrize("yaw", [-50, 0, 50])
