@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,6 +12,8 @@ from stream.segment import squared
 from stream.sight import BODY, HAIR, OCCLUDER, as_input
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engines.engine import Engine
     from stream.region import Region
     from stream.swap.shape import FaceShape
@@ -54,6 +56,24 @@ def look_in_front(labeller: Engine, crop_rgb: np.ndarray, region: Region) -> Fro
     """
     shares = labeller(picture=as_input(squared(crop_rgb)))["probabilities"][0]
     return Front(shares[HAIR], shares[BODY] + shares[OCCLUDER], region)
+
+
+def with_nearer(front: Front, outlines: Sequence[np.ndarray]) -> Front:
+    """Return what is in front of a face, with the faces of people before it.
+
+    To the network, which looks at one head, they are skin as well.
+
+    Args:
+        front: what the network saw.
+        outlines: (N, 2) points of each nearer face in frame pixels.
+    """
+    size = front.things.shape[0]
+    scale = np.array([size / front.region.width, size / front.region.height])
+    faces = np.zeros((size, size), np.uint8)
+    for points_px in outlines:
+        hull = cv2.convexHull(((points_px - front.region[:2]) * scale).astype(np.float32))
+        cv2.fillConvexPoly(faces, np.round(hull).astype(np.int32), 1)
+    return replace(front, things=np.maximum(front.things, faces)) if faces.any() else front
 
 
 def covered(front: Front, shape: FaceShape, region: Region, crop: np.ndarray) -> np.ndarray:

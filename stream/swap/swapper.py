@@ -32,7 +32,7 @@ from stream.swap.glasses import Glasses
 from stream.swap.light import LiveLight, texture_light
 from stream.swap.light_basis import light_basis
 from stream.swap.lips import Lips
-from stream.swap.occlude import Front, covered, look_in_front
+from stream.swap.occlude import Front, covered, look_in_front, with_nearer
 from stream.swap.rim import Rim, SourceRim
 from stream.swap.shape import ShapeBlender
 from stream.swap.surround import surround_of
@@ -161,14 +161,22 @@ class Swapper(FramePath):
             return frame
         pixels = frame.pixels.copy()
         self._cast(frame, heads)
-        for face, head in zip(faces, heads, strict=True):
+        pairs = sorted(zip(faces, heads, strict=True), key=lambda pair: -_away_mm(pair[1]))
+        for index, (face, head) in enumerate(pairs):
             number = self._casting.source_of(face.id)
             if number is not None:
-                self._swap(pixels, frame, face, head, number)
+                nearer = [other.points_px[:, :2] for other, _ in pairs[index + 1 :]]
+                self._swap(pixels, frame, face, head, number, nearer)
         return replace(frame, pixels=pixels)
 
-    def _swap(self, pixels: np.ndarray, frame: Frame, face: Face, head: Head, number: int) -> None:
-        """Put the source of a number onto one face, in place in (H, W, 3) pixels."""
+    def _swap(
+        self, pixels: np.ndarray, frame: Frame, face: Face, head: Head, number: int,
+        nearer: Sequence[np.ndarray],
+    ) -> None:  # fmt: skip
+        """Put the source of a number onto one face, in place in (H, W, 3) pixels.
+
+        Faces of others that are nearer, each (478, 2) points, stay before it.
+        """
         stage, options = self._stage, self.options
         source, followed = self._sources[number], self._state(face.id)
         with stage("shape"):
@@ -176,6 +184,7 @@ class Swapper(FramePath):
             region = face_region(shape, self._model, frame.size)
         with stage("segment"):
             front = self._front(frame, head, followed)
+            front = with_nearer(front, nearer) if front is not None and nearer else front
             level = self._level(face, head, shape, front, followed)
         if region.is_empty or level == 0:
             return
@@ -281,6 +290,11 @@ class Swapper(FramePath):
             hidden = float(weights @ front.at(shape.own_px[skin]) / max(weights.sum(), 1e-6))
         shown = followed.fade(turned_degrees(head), hidden, self.options.most_turned)
         return shown * face.presence * self.options.strength
+
+
+def _away_mm(head: Head) -> float:
+    """Return how far a head is from the camera."""
+    return float(head.camera_from_head[2, 3])
 
 
 def _place_px(head: Head) -> float:

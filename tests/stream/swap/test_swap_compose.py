@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from swap_faces import MODEL, SIZE, at, hand_before, head, shaped
 
+from stream.region import Region
 from stream.swap.compose import covering, face_region, laid
 from stream.swap.draw import drawn_triangles, seen_at_vertices, soft_border
 from stream.swap.fade import FRAMES, Fade, turned_degrees
 from stream.swap.finish import Finish
 from stream.swap.glasses import Glasses
 from stream.swap.holes import kept_mask
-from stream.swap.occlude import covered
+from stream.swap.occlude import Front, covered, with_nearer
 from stream.swap.options import SwapSettings
 from stream.swap.shape import MOUTH, SKIN
 
@@ -70,6 +71,19 @@ def test_hands_and_fringes_are_in_front_and_a_beard_is_not():
     assert at(mask, region, shape.tracked_px[10]) > 240
     assert at(mask, region, shape.tracked_px[152]) < 15
     assert at(mask, region, shape.tracked_px[280]) == 0
+
+
+def test_the_face_of_somebody_nearer_is_in_front():
+    shape, _ = shaped()
+    bare = np.zeros((256, 256), np.float32)
+    front = Front(bare, bare, Region(0, 0, *SIZE))
+    points = shape.tracked_px
+    half = np.array([np.ptp(points[:, 0]) / 2, 0])
+    cheeks = points[[50, 280]]
+    assert with_nearer(front, []) is front
+    assert with_nearer(front, [points + 20 * half]) is front
+    assert with_nearer(front, [points - half]).at(cheeks).tolist() == [1, 0]
+    assert front.at(cheeks).tolist() == [0, 0]
 
 
 def test_covers_are_whole_inside_and_fade_to_the_outline():

@@ -138,6 +138,25 @@ def test_both_of_two_faces_are_swapped_where_all_are_asked_for(source):
     assert (out[:, 640:] != ASTRONAUT).any()
 
 
+def test_who_is_nearer_is_drawn_last_and_stays_before_the_others(source, monkeypatch):
+    asked = []
+    real = swapper_module.with_nearer
+    monkeypatch.setattr(
+        swapper_module,
+        "with_nearer",
+        lambda front, faces: asked.append(faces) or real(front, faces),
+    )
+    both = np.hstack([ASTRONAUT, HEADS[0]])
+    info = StreamInfo(width=1280, height=480, fps=25.0, still=True)
+    settings = replace(Settings(), faces="all")
+    with Swapper(settings, info, StageTimer(), sources=[source], roles=[Role(0)]) as path:
+        path.process(Frame(both), PoseRequest())
+        far, near = (laid.region for laid in path.covers)
+    assert near.height > far.height
+    ((nearer,),) = asked
+    assert near.x0 < nearer[:, 0].mean() < near.x1
+
+
 def test_a_stage_that_fails_passes_the_frame_and_says_so_once(source, monkeypatch, caplog):
     def broken(*_):
         raise RuntimeError("no light")
