@@ -26,7 +26,7 @@ from stream.swap.contrast import Darks
 from stream.swap.controls import pressed
 from stream.swap.detail import detail_bands
 from stream.swap.draw import FaceDrawer, Look, seen_at_vertices, soft_border
-from stream.swap.fade import Fade, turned_degrees
+from stream.swap.fade import Fade, cut_off, turned_degrees
 from stream.swap.finish import Finish
 from stream.swap.glasses import Glasses
 from stream.swap.light import LiveLight, texture_light
@@ -185,7 +185,7 @@ class Swapper(FramePath):
         with stage("segment"):
             front = self._front(frame, head, followed)
             front = with_nearer(front, nearer) if front is not None and nearer else front
-            level = self._level(face, head, shape, front, followed)
+            level = self._level(frame, face, head, shape, front, followed)
         if region.is_empty or level == 0:
             return
         with stage("light"):
@@ -280,14 +280,16 @@ class Swapper(FramePath):
         return cv2.max(things, glasses)
 
     def _level(
-        self, face: Face, head: Head, shape: FaceShape, front: Front | None, followed: _Followed
-    ) -> float:
+        self, frame: Frame, face: Face, head: Head, shape: FaceShape, front: Front | None,
+        followed: _Followed,
+    ) -> float:  # fmt: skip
         """Return how far a face is shown as swapped, 0…1."""
-        hidden = 0.0
+        hidden = cut_off(shape.tracked_px, frame.size, shape.eyes_px)
         if front is not None:
             skin = self._basis.plain
             weights = np.maximum(shape.facing[skin] - _HIDDEN_SKIN, 0)
-            hidden = float(weights @ front.at(shape.own_px[skin]) / max(weights.sum(), 1e-6))
+            before = float(weights @ front.at(shape.own_px[skin]) / max(weights.sum(), 1e-6))
+            hidden = max(hidden, before)
         shown = followed.fade(turned_degrees(head), hidden, self.options.most_turned)
         return shown * face.presence * self.options.strength
 

@@ -8,7 +8,7 @@ from swap_faces import MODEL, SIZE, at, hand_before, head, shaped
 from stream.region import Region
 from stream.swap.compose import covering, face_region, laid
 from stream.swap.draw import drawn_triangles, seen_at_vertices, soft_border
-from stream.swap.fade import FRAMES, Fade, turned_degrees
+from stream.swap.fade import FRAMES, Fade, cut_off, turned_degrees
 from stream.swap.finish import Finish
 from stream.swap.glasses import Glasses
 from stream.swap.holes import kept_mask
@@ -146,6 +146,16 @@ def test_a_face_that_cannot_be_shown_fades_in_five_frames_and_returns_in_five(tu
     assert down == pytest.approx([0.8, 0.6, 0.4, 0.2, 0.0])
     up = [fade(0, 0, 60) for _ in range(FRAMES)]
     assert up == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+def test_a_face_whose_eyes_are_out_of_the_frame_is_cut_off():
+    shape, _ = shaped()
+    points, unit = shape.tracked_px, shape.eyes_px
+    eyes = points[[33, 133, 362, 263]]
+    assert cut_off(points, SIZE, unit) == 0
+    assert cut_off(points - (0, eyes[:, 1].max() + 1), SIZE, unit) == 1  # above
+    assert cut_off(points - (eyes[:, 0].mean(), 0), SIZE, unit) < 0.6  # one eye is left
+    assert cut_off(points - (eyes[:, 0].max(), 0), SIZE, unit) > 0.9
 
 
 def test_a_face_at_the_limit_does_not_come_and_go():
