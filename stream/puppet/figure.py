@@ -16,6 +16,7 @@ from stream.puppet.acting import Act, head_motion
 from stream.puppet.body import Body
 from stream.puppet.border import Border
 from stream.puppet.fields import FACING, FaceFields, Slit, at_nodes
+from stream.puppet.grain import blur_px
 from stream.puppet.inside import (
     border_around,
     eye_picture,
@@ -125,6 +126,7 @@ class Figure(Closing):
             np.mean(whites, axis=0) if whites else None,
             teeth,
             zlib.crc32(np.rint(points).astype(np.int32).tobytes()),
+            blur_px(pixels, points),
         )
         return [
             *mouth_pictures(pixels, mouth, px_per_mm, look, fields.mouth_shut),

@@ -1,7 +1,8 @@
-"""The grain of a photo: pores, film grain, brush strokes, plaster; for what has none of its own.
+"""The grain of a photo, and its blur: for what is guessed, and would look cleaner than the rest.
 
-Skin that is guessed, or averaged across the streaks of a stretched picture, is smooth, and would
-look like plastic beside the rest; and so would a wall that is guessed behind a head.
+Pores, film grain, brush strokes, plaster: skin that is guessed, or averaged across the streaks of a
+stretched picture, is smooth, and would look like plastic beside the rest; so would a wall that is
+guessed behind a head.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _LEAST_PX = 8
 _COARSEST = 1 / 45  # of the same distance: what is coarser is no grain, but form
 _SAME = 3  # grey levels below which the guess is what is seen
 _WALL_SHARE = 1 / 150  # of the longer side: what is coarser is no grain of a background
+_REBLUR = 1 / 50  # of the distance of the eyes: by what edges are blurred again to tell their blur
+_STRONGEST, _SHARPER = 97.0, 25.0  # percentiles: edges that are looked at; those that tell
 _MOST = 3.0  # times the median: more is a mole or a wrinkle, and would be seen to repeat
 
 
@@ -48,6 +51,33 @@ def skin_grain(pixels: np.ndarray, points_px: np.ndarray) -> np.ndarray:
     tile = np.vstack([row, row[::-1]])
     full = np.full((*tile.shape[:2], 1), 255, np.float32)
     return np.asarray(np.rint(np.dstack([tile + 128, full])), np.uint8)
+
+
+def blur_px(pixels: np.ndarray, points_px: np.ndarray) -> float:
+    """Return how blurred the edges of a face are: the deviation of a Gaussian, pixels.
+
+    An edge of deviation σ has √(σ² + τ²) / σ times the gradient of the same edge blurred by τ
+    again (Zhuo and Sim: "Defocus map estimation from a single image", Pattern Recognition 2011).
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        points_px: (N, 2) tracked points.
+    """
+    eyes_px = float(np.linalg.norm(np.subtract(*points_px[list(_EYE_CORNERS)])))
+    again = max(_REBLUR * eyes_px, 1.0)
+    low, high = np.floor(points_px.min(axis=0)), np.ceil(points_px.max(axis=0))
+    (x0, y0), (x1, y1) = np.maximum(low, 0).astype(int), high.astype(int)
+    face = np.ascontiguousarray(pixels[y0:y1, x0:x1])
+    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    steep, flatter = (
+        np.hypot(cv2.Sobel(one, cv2.CV_32F, 1, 0), cv2.Sobel(one, cv2.CV_32F, 0, 1))
+        for one in (grey, cv2.GaussianBlur(grey, (0, 0), again))
+    )
+    edges = steep >= max(float(np.percentile(steep, _STRONGEST)), 1.0)
+    if not edges.any():
+        return 0.0
+    ratio = np.maximum(steep[edges] / np.maximum(flatter[edges], 1e-3), 1.01)
+    return float(np.percentile(again / np.sqrt(ratio**2 - 1), _SHARPER))
 
 
 def grained_background(picture: np.ndarray, plate: np.ndarray) -> np.ndarray:

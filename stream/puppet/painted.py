@@ -15,11 +15,13 @@ import numpy as np
 from stream.geometry import smoothstep
 
 _FINE = 4  # painted so many times larger
+_OWN_BLUR_PX = 0.7  # that this and the look at the photo leave
 _TOOTH = np.array([236.0, 228.0, 212.0])
 _GUM = np.array([176.0, 92.0, 92.0])
 _TONGUE = np.array([178.0, 96.0, 94.0])
 _CAVITY = np.array([44.0, 16.0, 15.0])
 _TONGUE_MM = (20.0, 22.0, -1.0)  # half its width and height as seen, and how far below the lips
+_FURROW, _TIP_SHADE, _ROUGH, _WET = 0.13, 0.3, 0.04, 16.0  # light lost, its noise; grey levels
 # Widths of teeth from the middle to the side and how far they fall short of the longest, mm.
 _UPPER_TEETH = ((8.5, 0.0), (6.6, 0.8), (7.4, 0.1), (6.6, 0.7), (6.2, 1.0), (8.0, 1.5))
 _LOWER_TEETH = ((5.2, 0.0), (5.7, 0.1), (6.6, 0.0), (6.8, 0.6), (6.8, 1.0), (9.0, 1.4))
@@ -54,17 +56,20 @@ class MouthLook:
         tooth: (3,) colour of its teeth, 0…255.
         character: number from which all follows that differs from mouth to mouth.
         seen: the photo shows teeth of its own.
+        blur_px: deviation of the photo's blur.
     """
 
     light: np.ndarray
     tooth: np.ndarray
     character: int
     seen: bool
+    blur_px: float = 0.0
 
 
 def mouth_look(
-    skin: np.ndarray, eye_white: np.ndarray | None, teeth: np.ndarray | None, character: int
-) -> MouthLook:
+    skin: np.ndarray, eye_white: np.ndarray | None, teeth: np.ndarray | None, character: int,
+    blur_px: float = 0.0,
+) -> MouthLook:  # fmt: skip
     """Tell the light from what is seen: the skin, the whites of the eyes, and teeth.
 
     Args:
@@ -72,17 +77,21 @@ def mouth_look(
         eye_white: (3,) of the eyes, None where they do not show it.
         teeth: (3,) of teeth that the photo shows, or None.
         character: see `MouthLook`.
+        blur_px: of the photo.
     """
     light = float(np.clip(skin @ _LUMA / _LIGHT_SKIN, 0.15, 1.0))
     tint = 1 + _SKIN_HUE * (_hue(skin) - 1)
     bright = light
     if eye_white is not None:
         told = float(smoothstep(eye_white @ _LUMA / max(skin @ _LUMA, 1.0), *_IN_SHADOW))
-        tint = tint + told * (1 + _WHITE_HUE * (_hue(eye_white) - 1) - tint)
+        white = 1 + _WHITE_HUE * (_hue(eye_white) - 1)
+        # An eye's white is bluish by itself, in pictures more than in life; teeth never are.
+        white[2] = min(white[2], max(float(tint[2]), float(white[0])))
+        tint = tint + told * (white - tint)
         whites = float(eye_white @ _LUMA / (_TOOTH @ _LUMA)) / _LIDS_SHADE
         bright = float(np.clip(whites, _AS_BRIGHT[0] * light, _AS_BRIGHT[1] * light))
     tooth = np.clip(_TOOTH * bright * tint, 0, 255) if teeth is None else teeth
-    return MouthLook(light * tint, np.asarray(tooth, float), character, teeth is not None)
+    return MouthLook(light * tint, np.asarray(tooth, float), character, teeth is not None, blur_px)
 
 
 def _hue(colour: np.ndarray) -> np.ndarray:
@@ -114,7 +123,9 @@ def painted_mouth(
     c, s = np.cos(angle), np.sin(angle)
     x_mm, y_mm = (c * dx + s * dy) / scale, (c * dy - s * dx) / scale
     picture = _PAINTED[part](x_mm, y_mm, look)
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+    small = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+    further = np.sqrt(max(look.blur_px**2 - _OWN_BLUR_PX**2, 0.0))
+    return cv2.GaussianBlur(small, (0, 0), further) if further > _OWN_BLUR_PX else small
 
 
 def _upper_teeth(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
@@ -134,14 +145,28 @@ def _deep(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:
     picture = np.empty((*x_mm.shape, 4), np.float32)
     picture[..., :3] = _CAVITY * look.light * np.exp(-((x_mm / 22.0) ** 2))[..., None]
     picture[..., 3] = 255
-    across, up = x_mm / _TONGUE_MM[0], (y_mm - _TONGUE_MM[2]) / _TONGUE_MM[1]
-    away = np.hypot(across, up)
-    # It is lit on its back, falls off to the throat and to its sides, and has a faint furrow.
-    lit = 0.2 + 0.65 * np.exp(-(((up + 0.25) / 0.55) ** 2) - (across / 0.85) ** 2)
-    lit *= 1 - 0.08 * np.exp(-((x_mm / 3.0) ** 2))
-    cover = np.clip((1 - away) / 0.45, 0, 1)
-    _lay(picture, _TONGUE * look.light * lit[..., None], cover)
+    across, down = x_mm / _TONGUE_MM[0], (y_mm - _TONGUE_MM[2]) / _TONGUE_MM[1]
+    # Its tip lies behind the lower teeth; it rises from there, and falls off to the throat and to
+    # its sides, and into a furrow that ends before the tip.
+    bent = 0.02 * np.sin(y_mm / 4.0 + look.character % 7)
+    lit = 0.2 + 0.65 * np.exp(-(((down + 0.25) / 0.55) ** 2) - (across / 0.85) ** 2)
+    furrow = np.exp(-((x_mm / 1.8 - bent * y_mm) ** 2)) * smoothstep(-down, 0.02, 0.25)
+    lit *= 1 - _FURROW * furrow - 0.05 * np.exp(-((x_mm / 4.5) ** 2))
+    lit *= 1 - _TIP_SHADE * smoothstep(down, -0.12, 0.02)  # in the shadow of the teeth
+    rough = _speckle(x_mm.shape, look.character)
+    wet = np.exp(-(((np.abs(across) - 0.28) / 0.2) ** 2 + ((down + 0.28) / 0.2) ** 2))
+    wet = wet * np.clip(0.5 + 0.5 * rough, 0, 1.5)
+    cover = np.clip((1 - np.hypot(across, down)) / 0.45, 0, 1)
+    skin = _TONGUE * (lit * (1 + _ROUGH * rough))[..., None] + _WET * wet[..., None]
+    _lay(picture, skin * look.light, cover)
     return picture
+
+
+def _speckle(shape: tuple[int, ...], character: int) -> np.ndarray:
+    """Return (h, w) float32 noise of deviation 1, as coarse as what lies on a tongue."""
+    noise = np.random.default_rng(character).normal(size=shape).astype(np.float32)
+    soft = cv2.GaussianBlur(noise, (0, 0), _FINE)
+    return np.asarray(soft / max(float(soft.std()), 1e-6))
 
 
 def _lower_teeth(x_mm: np.ndarray, y_mm: np.ndarray, look: MouthLook) -> np.ndarray:

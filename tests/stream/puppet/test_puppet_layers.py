@@ -12,6 +12,7 @@ from stream.puppet.clothes import (
     still_under_clothes,
     under_clothes,
 )
+from stream.puppet.grain import blur_px
 from stream.puppet.inside import eye_picture, eye_white, mouth_pictures, seen_teeth
 from stream.puppet.layers import (
     background_at_rest,
@@ -352,6 +353,34 @@ def test_white_of_the_eyes_tells_the_light_on_teeth():
     assert eye_white(picture, border, iris) == pytest.approx([214, 205, 190], abs=3)
     shut = np.column_stack([border[:, 0], 60 + 0.02 * (border[:, 1] - 60)])
     assert eye_white(picture, shut, iris) is None
+
+
+def test_teeth_are_never_blue_where_the_skin_is_not():
+    skin = np.array([200.0, 160, 130])
+    tooth = mouth_look(skin, np.array([170.0, 185, 200]), None, 1).tooth
+    assert tooth[2] <= tooth[0]
+    blue = np.array([90.0, 120, 200])  # on a stage in blue light they are
+    lit = mouth_look(blue, np.array([120.0, 150, 230]), None, 1).tooth
+    assert lit[2] > lit[0]
+
+
+def test_a_blurred_photo_gets_a_blurred_mouth():
+    sharp = RNG.integers(0, 2, (20, 20)).astype(np.uint8) * 200
+    sharp = cv2.cvtColor(np.kron(sharp, np.ones((20, 20), np.uint8)), cv2.COLOR_GRAY2RGB)
+    points = np.zeros((478, 2))
+    points[33], points[263], points[10], points[152] = (60, 200), (340, 200), (200, 5), (200, 395)
+    assert blur_px(sharp, points) < 0.7
+    for sigma in (2.0, 4.0):
+        told = blur_px(cv2.GaussianBlur(sharp, (0, 0), sigma), points)
+        assert told == pytest.approx(sigma, rel=0.2)
+    assert blur_px(np.full_like(sharp, 90), points) == 0
+    skin, steps = np.array([190.0, 140, 120]), []
+    for told in (0.3, 4.0):
+        look = mouth_look(skin, None, None, 7, told)
+        teeth = painted_mouth((60, 100), np.array([[20.0, 30], [80, 30]]), 1.5, look,
+                              MouthPart.UPPER_TEETH)  # fmt: skip
+        steps.append(np.abs(np.diff(teeth[..., 1], axis=0)).max())
+    assert steps[1] < 0.4 * steps[0]
 
 
 def test_mouths_differ_and_darken_towards_their_corners():
