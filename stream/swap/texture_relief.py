@@ -56,6 +56,7 @@ _WITHIN_BROWS = range(18, 26)  # beside whose outer ends hair of the temples beg
 _OUTLINES_MM = (range(36, 42), 2.0), (range(42, 48), 2.0), (range(48, 60), 1.5)  # eyes, lips
 _BROWS_MM, _NOSTRILS_MM, _SOFT_MM = 7.0, 3.0, 3.0
 _SOCKET_MM, _ABOUT_EYES_MM, _BESIDE_NOSE_MM, _HAIRS_MM = 14.0, 16.0, 9.0, 11.0
+_LOWER_LIP, _BELOW_LIP_MM, _HOLLOW_MM = range(55, 60), 5.0, 4.0  # the hollow above the chin
 
 
 class _Places(NamedTuple):
@@ -66,7 +67,7 @@ class _Places(NamedTuple):
         own: what keeps its colour.
         brows: around the brows.
         hairs: farther around the brows, where their hairs may be.
-        shaded: sockets and the sides of the nose, where shade is narrow.
+        shaded: sockets, the sides of the nose and below the lip, where shade is narrow.
         about_eyes: farther around the eyes, falling slowly.
     """
 
@@ -209,18 +210,28 @@ def _places(key: SameModel, size: int) -> _Places:
     model, points = key.model, key.model.points68()
 
     def near(part: range, reach_mm: float, soft_mm: float = _SOFT_MM) -> np.ndarray:
-        away = cKDTree(points[list(part)]).query(model.vertices)[0]
-        return 1 - smoothstep(away, reach_mm, reach_mm + soft_mm)
+        return _near(model, points[list(part)], reach_mm, soft_mm)
 
     own = [_within(model, part, reach_mm) for part, reach_mm in _OUTLINES_MM]
     own = np.maximum.reduce([*own, near(_NOSTRILS, _NOSTRILS_MM)])
-    shaded = np.maximum(near(_EYES, _SOCKET_MM), near(_NOSE, _BESIDE_NOSE_MM))
+    hollow = points[list(_LOWER_LIP)] + np.array([0.0, _BELOW_LIP_MM, 0.0])
+    shaded = np.maximum.reduce(
+        [near(_EYES, _SOCKET_MM), near(_NOSE, _BESIDE_NOSE_MM), _near(model, hollow, _HOLLOW_MM)]
+    )
     brows, hairs = near(_BROWS, _BROWS_MM), near(_WITHIN_BROWS, _HAIRS_MM)
     about_eyes = near(_EYES, _SOCKET_MM, _ABOUT_EYES_MM)
     at_vertices = np.stack([own, brows, hairs, shaded, about_eyes], axis=1)
     painted = texel_map(model, size).painted(at_vertices.astype(np.float32))
     skin = (label_map(model, size) == _SKIN).astype(np.float32)
     return _Places(skin, *np.moveaxis(np.clip(painted, 0, 1), 2, 0))  # painting overshoots
+
+
+def _near(
+    model: HeadModel, places: np.ndarray, reach_mm: float, soft_mm: float = _SOFT_MM
+) -> np.ndarray:
+    """Return (V,) 1 as near to one of the places (N, 3) as a reach, and 0 a little beyond it."""
+    away = cKDTree(places).query(model.vertices)[0]
+    return 1 - smoothstep(away, reach_mm, reach_mm + soft_mm)
 
 
 def _within(model: HeadModel, part: range, reach_mm: float) -> np.ndarray:

@@ -104,3 +104,13 @@ def test_sockets_of_the_skin_model_leave_no_ghost_of_a_brow():
         cv2.circle(expected, one, 12, tuple(0.6 * float(one) for one in SKIN), -1)
     found = without_relief(plain(), expected, MODEL)
     assert contrast(found, socket()) == pytest.approx(0, abs=0.03)
+
+
+def test_a_painted_shadow_below_the_lip_is_pressed():
+    (x, lip), (_, chin) = place(57), place(8)
+    y = lip + (chin - lip) // 3
+    texture = plain()
+    cv2.line(texture, (x - 8, y), (x + 8, y), (0.25, 0.12, 0.06), 3)
+    found = without_relief(texture, plain(), MODEL)
+    assert contrast(texture, (x, y)) < -0.7
+    assert contrast(found, (x, y)) > 0.45 * contrast(texture, (x, y))
