@@ -25,7 +25,8 @@ _BEHIND = 6  # of the matte: less is surely background
 _AROUND = 0.05  # of the longer side, over which it is looked at
 _BUSY = (8.0, 25.0)  # standard deviation of its brightness from which it is busy, and very much so
 _TOLD = (0.7, 0.95)  # likelihood of background that begins to be sure, and is
-_SOME_HAIR, _HAIR_SIDE = (0.1, 0.3), 9  # likelihood of hair, looked for in so many label pixels
+_TOLD_SOFT = 2.0  # label pixels: each by itself would leave a square in the matte
+_SOME_HAIR, _HAIR_SIDE = (0.1, 0.3), 11  # likelihood of hair, looked for in so many label pixels
 _TRIM = 0.2  # of the matte, that is cut off then
 
 
@@ -81,8 +82,12 @@ def without_told_background(matte: np.ndarray, sight: Sight) -> np.ndarray:
     """
     if sight.labels is None:
         return matte
-    hair = cv2.dilate(sight.labels[HAIR], np.ones((_HAIR_SIDE, _HAIR_SIDE), np.uint8))
-    told = smoothstep(sight.labels[BACKGROUND], *_TOLD) * (1 - smoothstep(hair, *_SOME_HAIR))
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_HAIR_SIDE, _HAIR_SIDE))
+    hair, scenery = (
+        cv2.GaussianBlur(label, (0, 0), _TOLD_SOFT)
+        for label in (cv2.dilate(sight.labels[HAIR], around), sight.labels[BACKGROUND])
+    )
+    told = smoothstep(scenery, *_TOLD) * (1 - smoothstep(hair, *_SOME_HAIR))
     kept = 1 - cv2.resize(told.astype(np.float32), matte.shape[::-1])
     return np.asarray(np.rint(matte * kept), np.uint8)
 
