@@ -163,7 +163,7 @@ class FarSide:
         bald = (neck[1][1] - _NAPE_MM - _in_head(points, head)[:, 1]) / _THINNING_MM
         opacity = np.clip(bald, 0, 1) * (1 - smoothstep(off_mm, *_OFF_MM))
         scalp = HairPatch(points, source, opacity, self._outside)
-        hanging = hanging_hair(head, self._joint_mm, sight, grid.region) if sight else None
+        hanging = hanging_hair(head, self._joint_mm, sight, matte, grid.region) if sight else None
         return self._closed(scalp.joined(hanging) if hanging else scalp, head, neck)
 
     def _closed(

@@ -25,6 +25,7 @@ from stream.directions import (
     ends_inside,
     outline_radius,
 )
+from stream.ears import behind_roots
 from stream.far_side import FarSide, FarSurface
 from stream.fill import pull_push
 from stream.following import border_share, chin_and_nape, follow_share
@@ -46,7 +47,7 @@ _FORWARD_GROWTH = 0.35
 _HAIR_BLUR_NODES = 3.0  # steps in depth would crimp strands of hair
 _LOOSE_HAIR_MM = 30.0  # so far from the skull, hair hangs beside the neck joint
 _HELD_BEFORE_MM = 10.0  # hands and microphones are before the tip of the nose
-_SKULL = 1, 2, 3  # labels of the head model: face, scalp and ears
+_SKULL, _EAR = (1, 2, 3), 3  # labels of the head model: face, scalp and ears
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,7 @@ class HairDepth:
         self._neutral: tuple[np.ndarray, np.ndarray] | None = None  # identity, and its shape
         self._skull = np.flatnonzero(np.isin(model.labels, _SKULL))
         self._scalp = np.flatnonzero(model.scalp_weight > 0)
+        self._ears = np.flatnonzero(model.labels == _EAR)
         outermost = ConvexHull(model.vertices[self._skull]).vertices
         self._outline = model.part(self._skull[outermost])
         self._far_side = FarSide(model, self._settings.neck_mm)
@@ -227,6 +229,8 @@ class HairDepth:
         chin, nape = chin_and_nape(self._model, head, shape)
         drop_mm = self._chin.look(head, chin, sight, grid)
         front = with_chin(front, points_px, drop_mm, head, grid)
+        if sight is not None:
+            front = behind_roots(front, shape[self._ears, 2], head, grid, sight)
         chin = chin + np.array([0.0, drop_mm, 0.0])
         in_head = self._in_head(front, head, grid)
         turn = follow_share(in_head, chin, nape, self._settings.neck_mm)

@@ -77,7 +77,7 @@ class _Beside:
 
 
 def hanging_hair(
-    head: Head, joint_mm: np.ndarray, sight: Sight, region: Region
+    head: Head, joint_mm: np.ndarray, sight: Sight, matte: np.ndarray, region: Region
 ) -> HairPatch | None:
     """Return the tube of the hair that hangs beside a neck, or None where none is seen.
 
@@ -85,11 +85,14 @@ def hanging_hair(
         head: the fitted head.
         joint_mm: (3,) about which it turns, head space.
         sight: what the networks saw of the region.
+        matte: (rows, columns) float32 of the person over the region: between single hairs that
+            stand off, labels are those of hair, and colours those of the room.
         region: of the frame.
     """
     share = sight.share(HAIR)
     if share is None:
         return None
+    share = share * cv2.resize(matte, share.shape[::-1])
     pose = head.camera_from_head
     down = pose[:3, 1]
     sideways = np.cross(down, [0.0, 0.0, 1.0])  # in the picture, so that outlines agree

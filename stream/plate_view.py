@@ -13,6 +13,7 @@ _BODY = 0.03  # matte from which a pixel holds some of the person
 _PLAIN = 1.5  # mean grey levels of fine detail up to which scenery is plain enough to spot hairs
 _AROUND, _LEAST_SCENERY = 0.3, 0.03  # side of the window it is judged in, and its share of that
 _LEAST_HAIR = 6.0  # grey levels by which a loose hair differs from what is behind it
+_HELD = 128  # marks what reaches the person
 _OVER_SCENERY = 4.0  # how many times the scenery's mean detail
 
 
@@ -117,4 +118,16 @@ def _loose_hair(
     plain &= cv2.compare(share, _LEAST_SCENERY, cv2.CMP_GT)
     thin = cv2.compare(detail, cv2.resize(limit, size), cv2.CMP_GT)
     thin &= far & ~near & cv2.resize(plain, size, interpolation=cv2.INTER_NEAREST)
-    return _grown_square(thin, 1)
+    return _grown_square(_hanging(thin, near), 1)
+
+
+def _hanging(thin: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """(h, w) uint8: those lines that reach the person; stars and letters beside it stand alone."""
+    if cv2.countNonZero(thin) == 0 or cv2.countNonZero(near) == 0:
+        return thin
+    person, joined = (cv2.compare(halved(mask), 0, cv2.CMP_GT) for mask in (near, thin | near))
+    row, column = divmod(int(person.argmax()), person.shape[1])
+    cv2.floodFill(joined, None, (column, row), _HELD, flags=8)
+    reach = cv2.compare(joined, _HELD, cv2.CMP_EQ)
+    reach = cv2.resize(reach, near.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return cv2.bitwise_and(reach, thin)

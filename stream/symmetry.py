@@ -61,7 +61,8 @@ def with_mirror_half(
     free = replace(near, share=depth.free_turn)  # it parts from cloth, which stays
     smeared = smeared_share(free, depth.grid, motion, head.camera)
     opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
-    opacity *= smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
+    sure = smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
+    opacity *= sure
     opacity *= revealed * (1 - smoothstep(_slope(depth, head), *_SLOPE))
     opacity = _in_one_piece(opacity, node_mm(depth, head))
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
@@ -70,8 +71,9 @@ def with_mirror_half(
     mirror = Sheet("mirror", places, mirrored_mm, free.share, near.colours_px, opacity,
                    np.full_like(opacity, _MIRROR_YIELD_MM), triangles,
                    gain)  # fmt: skip
+    yields = np.maximum(smeared, 1 - sure)  # a soft edge before it would show the room through it
     yielding = tuple(
-        replace(sheet, yield_mm=sheet.yield_mm + _SMEAR_YIELD_MM * smeared)
+        replace(sheet, yield_mm=sheet.yield_mm + _SMEAR_YIELD_MM * yields)
         if sheet.kind != "far"
         else sheet
         for sheet in mesh.sheets

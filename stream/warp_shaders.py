@@ -216,7 +216,7 @@ in vec2 at;
 in float cover;
 out vec4 colour;
 void main() {
-    if (texture(layer, at).a < 0.5) discard;
+    if (texture(layer, at).a < 0.85) discard;  // a soft edge hides no hair behind it
     colour = vec4(0.0);
 }
 """

@@ -89,8 +89,8 @@ def _with_skin(
     whole = near.opacity * (1 - fading)
     cheeks, below = _worn(cv2.dilate(stretches, _BESIDE), near, head, depth.chin_drop_mm)
     worn = np.maximum(cheeks, below) * beside_skin
-    worn *= 1 - smoothstep(seen_as(sight, depth, EAR), *_EAR)
     # Their border with skin is worn, too: it is that which is drawn out.
+    worn *= 1 - smoothstep(cv2.erode(seen_as(sight, depth, EAR), _BESIDE), *_EAR)
     other = cv2.erode(seen_as(sight, depth, BODY, HAIR), _BESIDE)
     worn *= 1 - smoothstep(other, *_OTHER)
     rim = 1 - smoothstep(cv2.erode(matte, _BESIDE), *_SOFT)  # the room shines through

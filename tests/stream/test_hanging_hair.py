@@ -8,6 +8,7 @@ from stream.sight import FACE, HAIR, Sight
 from tests.stream.test_hair_depth import mock_head
 
 REGION = Region(120, 20, 520, 480)
+PERSON = np.ones((64, 64), np.float32)  # all of the region
 JOINT_MM = np.array([0.0, 103.0, 43.0])
 
 
@@ -29,8 +30,8 @@ def beside_the_neck(head, inner_mm, outer_mm, lowest_mm=220.0):
 REGION_SIZE = (REGION.width, REGION.height)
 
 
-def tube_of(model, hair, yaw=0.0):
-    return hanging_hair(mock_head(model, yaw), JOINT_MM, sight_of(hair), REGION)
+def tube_of(model, hair, yaw=0.0, matte=PERSON):
+    return hanging_hair(mock_head(model, yaw), JOINT_MM, sight_of(hair), matte, REGION)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_short_hair_and_none_hang_nowhere(model, curtains):
     assert tube_of(model, beside_the_neck(mock_head(model), 60, 100, lowest_mm=50)) is None
     assert tube_of(model, np.zeros_like(curtains)) is None
     unlabelled = Sight(np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32))
-    assert hanging_hair(mock_head(model), JOINT_MM, unlabelled, REGION) is None
+    assert hanging_hair(mock_head(model), JOINT_MM, unlabelled, PERSON, REGION) is None
 
 
 def test_the_tube_is_as_wide_as_the_hair_and_goes_around_the_back(model, curtains):
@@ -52,6 +53,14 @@ def test_the_tube_is_as_wide_as_the_hair_and_goes_around_the_back(model, curtain
     assert inside[:, 2].max() == pytest.approx(95, abs=5)
     assert inside[:, 2].min() < -20  # it begins before the neck
     assert np.abs(inside[inside[:, 2] < -20, 0]).min() > 50  # and leaves the face alone
+
+
+def test_single_hairs_that_stand_off_make_the_tube_no_wider(model, curtains):
+    head = mock_head(model)
+    matte = np.float32(~beside_the_neck(head, 85, 500, lowest_mm=500))
+    tube = tube_of(model, curtains, matte=matte)
+    inside = transform_points(invert_rigid(head.camera_from_head), tube.points)
+    assert np.abs(inside[:, 0]).max() == pytest.approx(85, abs=8)
 
 
 def test_turned_it_stays_nearly_as_wide(model, curtains):

@@ -286,6 +286,18 @@ def test_letters_at_the_other_side_of_a_wall_hide_no_hair():
     assert hidden[:, int(0.75 * WIDTH) :].max() == 0
 
 
+def test_a_star_beside_a_head_is_no_hair():
+    who = person(HEIGHT, WIDTH)
+    frame = composed(who, plain_room(HEIGHT, WIDTH))
+    y = HEIGHT // 3
+    x = int(np.flatnonzero(who.alpha[y] > 0.03)[0]) - 12
+    for offset in ((0, 4), (4, 0), (3, 3), (3, -3)):
+        ends = ((x - offset[0], y - offset[1]), (x + offset[0], y + offset[1]))
+        cv2.line(frame, *ends, (255, 255, 255), 1)
+    hidden = look(frame, WHOLE, who.alpha, 4 / 384, 20 / 384).hidden
+    assert hidden[y - 2 : y + 3, x - 2 : x + 3].max() == 0
+
+
 def test_texture_hides_no_hair():
     """In a rough room thin lines are part of the room."""
     who = person(HEIGHT, WIDTH)
