@@ -57,6 +57,7 @@ _HAIR = 0.7  # likelihood
 _LEAST_MM = 12.0  # less hair along a direction is chance
 _RUN = 5  # directions beside each other: fewer with hair are chance
 _OUTER = 0.6  # of a strip: farther inwards skin shines through
+_EVEN = 2.5  # directions, over which a strip's ends are evened: looks for hair are coarse
 _HAIR_TO = np.radians(62.0)  # from the crown, where nobody has looked for hair
 _LEAST_BAND, _MOST_BAND = 0.04, 0.18  # of the outline's radius, there
 _RIM = 0.95  # of the outline's radius: nearer to it, background shines through the hair
@@ -130,6 +131,9 @@ class FarSide:
 
     def __init__(self, model: HeadModel, neck_mm: float) -> None:
         self._vertices, self._finer, self._outside = _fine_scalp(SameModel(model))
+        normals = vertex_normals(model.vertices, model.triangles)[self._vertices]
+        outwards = self._finer @ normals
+        self._outwards = outwards / np.linalg.norm(outwards, axis=1, keepdims=True)
         self._scalp = np.flatnonzero(model.labels == _SCALP)
         self._skull = np.flatnonzero(model.labels != _NECK)
         self._neck_mm, self._joint_mm = neck_mm, model.neck_joint
@@ -159,12 +163,22 @@ class FarSide:
             strip = self._likely_strip(offsets, grown, outline, person_px, head)
         points, off_mm = within_person(grown[self._vertices], matte, grid, head.camera)
         points, off_mm = self._finer @ points, self._finer @ off_mm
-        source = folded_over(project(points, head.camera) - centre_px, outline, strip) + centre_px
+        places = project(points, head.camera) - centre_px
+        source = folded_over(places, self._behind(pose), strip) + centre_px
         bald = (neck[1][1] - _NAPE_MM - _in_head(points, head)[:, 1]) / _THINNING_MM
         opacity = np.clip(bald, 0, 1) * (1 - smoothstep(off_mm, *_OFF_MM))
         scalp = HairPatch(points, source, opacity, self._outside)
         hanging = hanging_hair(head, self._joint_mm, sight, matte, grid.region) if sight else None
         return self._closed(scalp.joined(hanging) if hanging else scalp, head, neck)
+
+    def _behind(self, pose: np.ndarray) -> np.ndarray:
+        """Return (S,) how far the scalp turns away from the viewer, radians; 0 at its outline.
+
+        The bare skull tells that: on its hair, which grows by direction, noise in the places
+        would fold the colours into the contours of a map.
+        """
+        sight = pose[:3, 3] / np.linalg.norm(pose[:3, 3])
+        return np.arcsin(np.clip(self._outwards @ (pose[:3, :3].T @ sight), 0, 1))
 
     def _closed(
         self, hair: HairPatch, head: Head, neck: tuple[np.ndarray, np.ndarray]
@@ -254,12 +268,12 @@ def _in_head(points: np.ndarray, head: Head) -> np.ndarray:
     return transform_points(invert_rigid(head.camera_from_head), points)
 
 
-def folded_over(offsets_px: np.ndarray, outline_px: np.ndarray, strip: Strip) -> np.ndarray:
+def folded_over(offsets_px: np.ndarray, behind: np.ndarray, strip: Strip) -> np.ndarray:
     """Return where hair finds its colours: behind the outline what lies as far inside of it.
 
     Args:
         offsets_px: (S, 2) places from the middle of the head.
-        outline_px: (72,) radius of the head's outline by direction.
+        behind: (S,) how far they turn away from the viewer, radians; 0 at the outline.
         strip: the hair inside the outline.
 
     Returns:
@@ -269,11 +283,10 @@ def folded_over(offsets_px: np.ndarray, outline_px: np.ndarray, strip: Strip) ->
     angle = np.arctan2(offsets_px[:, 1], offsets_px[:, 0])
     hair_angle = _towards_hair(angle, known)
     rim, width = (
-        circular_blur(np.interp(np.arange(ANGLES), known, values[known], period=ANGLES), 1.0)
+        circular_blur(np.interp(np.arange(ANGLES), known, values[known], period=ANGLES), _EVEN)
         for values in (strip.rim_px, strip.width_px)
     )
-    share = np.clip(np.linalg.norm(offsets_px, axis=1) / at_angle(outline_px, angle), 0, 1)
-    turns = np.arccos(share) / _FOLD / 2
+    turns = behind / _FOLD / 2
     inwards = 2 * np.abs(turns - np.round(turns))
     radius = _RIM * at_angle(rim, hair_angle) - inwards * _RIM * at_angle(width, hair_angle)
     return np.stack([np.cos(hair_angle), np.sin(hair_angle)], axis=1) * radius[:, None]

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _NOT_HAIR = (FACE, MOUTH, EYES, NECK, BODY, OCCLUDER)
 UNIT_MM = 100.0  # of the network's depths, which count from the head's centre
+_CALM_NODES = 1.5  # blur of the depth within hair
+_WITHIN = np.ones((7, 7), np.uint8)  # nodes: the outline of hair curves back, and stays
 _SIDE = 256
 _DRAWN = 128  # the fitted head is smooth: half of the side is enough
 
@@ -109,7 +111,9 @@ class HairNetwork:
                 self._learn(self._found_change(*asked))
             else:
                 self._awaited = self._beside.submit(self._found_change, *asked)
-        return np.asarray(front_mm + self._change, np.float32)
+        return _calmed(
+            front_mm + self._change, _of_hair(sight, grid, cv2.erode(node_matte, _WITHIN))
+        )
 
     def _learn(self, change: np.ndarray) -> None:
         if self._change is None or self._change.shape != change.shape:
@@ -128,10 +132,7 @@ class HairNetwork:
         """Ask the network; return (rows, columns) mm that it adds to the analytic depth."""
         found = self._engine(picture=as_input(sight.square), face_depth=given)["depth"][0, 0]
         found_mm = resample_to_nodes(found, grid) * UNIT_MM + _centre_mm(head)
-        weight = np.clip((node_matte - 0.3) / 0.5, 0, 1)
-        below = sight.share(*_NOT_HAIR)
-        if below is not None:  # the fitted model knows the face and neck better
-            weight = weight * (1 - resample_to_nodes(below, grid))
+        weight = _of_hair(sight, grid, node_matte)
         bound = self._settings.largest_mm
         change = weight * np.clip(found_mm - front_mm, -bound, bound)
         return cv2.GaussianBlur(change, (0, 0), self._settings.smooth_nodes)
@@ -146,6 +147,23 @@ class HairNetwork:
             for m in (relative, there)
         ]
         return np.stack(maps)[None]
+
+
+def _of_hair(sight: Sight, grid: NodeGrid, node_matte: np.ndarray) -> np.ndarray:
+    """Return (rows, columns) float32: where the network knows better than the fitted model."""
+    weight = np.clip((node_matte - 0.3) / 0.5, 0, 1)
+    below = sight.share(*_NOT_HAIR)
+    return weight if below is None else weight * (1 - resample_to_nodes(below, grid))
+
+
+def _calmed(depth_mm: np.ndarray, of_hair: np.ndarray) -> np.ndarray:
+    """Smooth depth within hair, where the model's outline, drawn on few nodes, left its steps.
+
+    Strands over such steps would come out wavy.
+    """
+    mean = cv2.GaussianBlur(depth_mm * of_hair, (0, 0), _CALM_NODES)
+    mean /= np.maximum(cv2.GaussianBlur(of_hair, (0, 0), _CALM_NODES), 1e-3)
+    return np.asarray(depth_mm + of_hair * (mean - depth_mm), np.float32)
 
 
 def _centre_mm(head: Head) -> float:

@@ -61,8 +61,9 @@ def test_it_goes_along_with_its_grid(model, raster):
 def test_colours_come_from_the_strip_of_their_direction():
     angle = middles()[::5]
     rays = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    places = (np.linspace(5, 100, 12)[:, None, None] * rays).reshape(-1, 2)
-    source = folded_over(places, np.full(ANGLES, 100.0), strip())
+    behind = np.repeat(np.linspace(1.5, 0, 12), len(rays))
+    places = 100 * np.cos(behind)[:, None] * np.tile(rays, (12, 1))
+    source = folded_over(places, behind, strip())
     radius = np.linalg.norm(source, axis=1)
     assert radius.min() > 0.9 * 70
     assert radius.max() < 96
@@ -72,16 +73,25 @@ def test_colours_come_from_the_strip_of_their_direction():
 
 def test_at_the_outline_it_goes_on_where_the_near_side_ends_and_is_folded_in():
     places = np.array([[100.0, 0.0], [97.0, 0.0], [80.0, 0.0]])
-    inwards = 100 - folded_over(places, np.full(ANGLES, 100.0), strip())[:, 0]
+    inwards = 100 - folded_over(places, np.array([0.0, 0.25, 0.65]), strip())[:, 0]
     assert inwards[0] < 6
     assert (np.diff(inwards) > 0).all()
+
+
+def test_hair_that_grows_unevenly_gets_no_contours():
+    behind, angle = np.linspace(0, 1.5, 40), 0.3
+    ray = np.array([[np.cos(angle), np.sin(angle)]])
+    even = 100 * np.cos(behind)[:, None] * ray
+    uneven = even * np.random.default_rng(0).uniform(0.9, 1.1, (40, 1))
+    sides = [folded_over(places, behind, strip()) for places in (even, uneven)]
+    np.testing.assert_allclose(*sides, atol=1e-6)
 
 
 def test_bare_directions_borrow_the_hair_next_to_them():
     hairy = np.sin(middles()) < -0.3  # the upper part
     one_sided = Strip(np.full(ANGLES, 100.0), np.full(ANGLES, 30.0), hairy)
     places = 90 * np.stack([np.cos(middles()), np.sin(middles())], axis=-1)
-    source = folded_over(places, np.full(ANGLES, 100.0), one_sided)
+    source = folded_over(places, np.full(ANGLES, 0.45), one_sided)
     height = source[:, 1] / np.linalg.norm(source, axis=1)
     calm = np.abs(places[:, 0]) > 10  # straight below, left and right meet
     assert height[calm].max() < -0.2

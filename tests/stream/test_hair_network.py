@@ -67,6 +67,20 @@ def test_a_wild_answer_is_bounded(model, raster):
     assert look(network, model).min() == pytest.approx(675, abs=0.1)
 
 
+def test_steps_of_the_fitted_outline_are_smoothed_within_hair_but_not_at_its_own(model, raster):
+    network = HairNetwork(Depths(700.0), raster)
+    steps = FRONT + np.where(np.arange(GRID.rows)[:, None] % 4 < 2, 6.0, -6.0).astype(np.float32)
+    matte = np.zeros_like(FRONT)
+    matte[10:50, 10:50] = 1.0
+    head = mock_head(model)
+    vertices = transform_points(head.camera_from_head, model.shape(head.identity, head.expression))
+    for _ in range(2):  # the second look brings other steps than those that are known
+        found = network.improved(steps, head, vertices, GRID, sight(), matte)
+        steps = np.roll(steps, 2, axis=0)
+    step = np.abs(np.diff(found, axis=0))
+    assert step[18:42, 18:42].max() < 0.5 * step[10:12, 18:42].max()
+
+
 def test_nothing_changes_beside_the_person_or_on_clothes(model, raster):
     matte = EVERYWHERE.copy()
     matte[:, :30] = 0
