@@ -15,7 +15,7 @@ import numpy as np
 from stream.mesh import HeadMesh, Sheet
 from stream.pose import HeadMotion
 from stream.provenance import FRAGMENTS as PROVENANCE
-from stream.region import Region
+from stream.region import NodeGrid, Region
 from stream.warp_shaders import FRAGMENTS, VERTEX
 
 _PLACE_PARTS = "2f 1f 1f 2f", "place_px", "depth_mm", "share", "colours_px"
@@ -58,11 +58,12 @@ class Warp:
             kind: context.program(vertex_shader=VERTEX, fragment_shader=fragment)
             for kind, fragment in FRAGMENTS.items()
         }
+        self._programs["clean"]["calm"] = 1
         self._tellers = {
             kind: context.program(vertex_shader=VERTEX, fragment_shader=fragment)
             for kind, fragment in PROVENANCE.items()
         }
-        self._size: tuple[int, int] | None = None
+        self._sizes: tuple[tuple[int, int], tuple[int, int]] | None = None
         self._drawn: _Drawn | None = None
         self._told: moderngl.Framebuffer | None = None
 
@@ -91,9 +92,11 @@ class Warp:
             (h, w, 3) uint8 RGB.
         """
         self._forget()
-        self._fit_buffers(region)
+        self._fit_buffers(region, mesh.depth.grid)
         resting = resting_mask(mesh, region)
-        self._layer.write(premultiplied_layer(picture, matte, plate))
+        layer = premultiplied_layer(picture, matte, plate)
+        self._layer.write(layer)
+        self._calm.write(cv2.resize(layer, self._calm.size, interpolation=cv2.INTER_AREA))
         self._colour.write(_background(picture, plate, resting))
         self._depth_alone.clear(depth=1.0)
         self._target.use()
@@ -187,27 +190,29 @@ class Warp:
                 buffer.release()
             self._drawn = None
 
-    def _fit_buffers(self, region: Region) -> None:
-        size = (region.width, region.height)
-        if size == self._size:
+    def _fit_buffers(self, region: Region, grid: NodeGrid) -> None:
+        size, calm = sizes = (region.width, region.height), _calm_size(region, grid)
+        if sizes == self._sizes:
             return
         self._release_buffers()
         context = self._context
         self._layer, self._colour = context.texture(size, 4), context.texture(size, 4)
+        self._calm = context.texture(calm, 4)
         self._depth = context.depth_renderbuffer(size)
         self._target = context.framebuffer(self._colour, self._depth)
         self._depth_alone = context.framebuffer(depth_attachment=self._depth)
-        self._layer.repeat_x = self._layer.repeat_y = False
-        self._layer.filter = (moderngl.LINEAR, moderngl.LINEAR)
-        self._size = size
+        for texture in (self._layer, self._calm):
+            texture.repeat_x = texture.repeat_y = False
+            texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        self._sizes = sizes
 
     def _release_buffers(self) -> None:
-        if self._size is not None:
+        if self._sizes is not None:
             for buffer in (
-                self._target, self._depth_alone, self._depth, self._colour, self._layer,
+                self._target, self._depth_alone, self._depth, self._colour, self._layer, self._calm,
             ):  # fmt: skip
                 buffer.release()
-            self._size = None
+            self._sizes = None
 
     def release(self) -> None:
         """Give back the context and all that was made in it."""
@@ -225,6 +230,7 @@ class Warp:
         context.depth_func = "<="
         context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
         self._layer.use(0)
+        self._calm.use(1)
 
     def _blend(self, wanted: bool) -> None:
         (self._context.enable if wanted else self._context.disable)(moderngl.BLEND)
@@ -278,6 +284,13 @@ def _set_uniforms(program: moderngl.Program, values: dict[str, Any]) -> None:
         member = program.get(name, None)
         if member is not None:  # the compiler drops what a sheet does not use
             member.value = value
+
+
+def _calm_size(region: Region, grid: NodeGrid) -> tuple[int, int]:
+    """Return how wide and high the layer is without the strands that are finer than the nodes."""
+    sides = zip((region.width, region.height), grid.step_px, strict=True)
+    width, height = (max(round(side / step), 1) for side, step in sides)
+    return width, height
 
 
 def _places(sheet: Sheet, presence: float) -> np.ndarray:

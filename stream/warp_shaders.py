@@ -102,6 +102,7 @@ _CLEAN_EDGE = (
     """
 #version 330
 uniform sampler2D layer;
+uniform sampler2D calm;      // the same without strands: they would bend along the way
 uniform vec4 region;
 in vec2 at;
 in float cover;
@@ -114,13 +115,13 @@ float brightness(vec3 c) { return dot(c, vec3(0.299, 0.587, 0.114)); }
 void main() {
     colour = texture(layer, at);
     if (tint.z != 0.0 && (tint.z < 0.0 || colour.a < 1.0)) {
-        vec4 inside = texture(layer, at + tint.xy / region.zw);
+        vec4 inside = texture(calm, at + tint.xy / region.zw);
         float steep = clamp((colour.a - 0.5) * (1.0 + max(tint.z, 0.0)) + 0.5, 0.0, 1.0);
         vec4 better = inside / max(inside.a, 0.5) * steep;
         if (tint.z < 0.0) {
             better.rgb *= min(brightness(colour.rgb) / max(brightness(better.rgb), 0.01), 1.0);
         }
-        float share = smoothstep(0.5, 0.8, inside.a);
+        float share = smoothstep(0.5, 0.8, texture(layer, at + tint.xy / region.zw).a);
         if (tint.z > 0.0) share *= 1.0 - smoothstep(0.9, 1.0, colour.a);
         colour = mix(colour, vec4(better.rgb, steep), share * abs(tint.z));
     }

@@ -166,3 +166,14 @@ def test_the_room_between_strands_does_not_dye_drawn_out_hair(model, raster, war
     assert count(with_it, mixed, 14) < 0.6 * count(without, mixed, 14)
     at_rest, plain = both(scene, model, warp, 0)
     np.testing.assert_array_equal(at_rest, plain)
+
+
+def test_strands_do_not_bend_along_the_way_to_cleaner_colours(model, raster, warp):
+    scene = Scene(model, raster, label=HAIR)
+    rows = np.arange(REGION.height)[:, None, None]
+    scene.picture[:] = np.where(rows % 6 < 3, (60, 40, 30), (150, 110, 80))  # strands across
+    with_it, without = both(scene, model, warp, 30)
+    changed = np.abs(with_it.astype(int) - without).max(axis=-1) > 6
+    assert changed.sum() > 1000
+    before, after = (part.mean(axis=-1)[changed] for part in (without, with_it))
+    assert np.corrcoef(before, after)[0, 1] > 0.5  # dark ones are dark still
