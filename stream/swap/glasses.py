@@ -14,7 +14,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     from stream.region import Region
-    from stream.swap.shape import FaceShape
 
 _WIDTH, _HEIGHT = 240, 108  # of the patch that is looked at, pixels
 _SPAN = 1.9  # distances of the eyes across the patch
@@ -51,18 +50,20 @@ class Glasses:
         self._bridge, self._frames = 0.0, 0
         self.worn = False
 
-    def __call__(self, pixels: np.ndarray, shape: FaceShape, region: Region) -> np.ndarray | None:
+    def __call__(
+        self, pixels: np.ndarray, points_px: np.ndarray, region: Region
+    ) -> np.ndarray | None:
         """Return (h, w) uint8, 255 where glasses are in a region; None where none are worn.
 
         Args:
             pixels: (H, W, 3) uint8, the frame.
-            shape: the geometry of the face.
+            points_px: (478, 2) tracked points of the face.
             region: of the frame.
         """
         self._frames += 1
         if not self.worn and self._frames % _BARE_EVERY and self._frames > _BARE_EVERY:
             return None
-        patch_from_frame = _patch_from_frame(shape.tracked_px)
+        patch_from_frame = _patch_from_frame(points_px)
         way = cv2.INTER_AREA if np.linalg.det(patch_from_frame[:, :2]) < 1 else cv2.INTER_LINEAR
         patch = cv2.warpAffine(pixels, patch_from_frame, (_WIDTH, _HEIGHT), flags=way,
                                borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
@@ -74,7 +75,7 @@ class Glasses:
         self.worn = self._bridge > (_OFF if self.worn else _WORN)
         if not self.worn:
             return None
-        points = shape.tracked_px @ patch_from_frame[:, :2].T + patch_from_frame[:, 2]
+        points = points_px @ patch_from_frame[:, :2].T + patch_from_frame[:, 2]
         faint = float(np.clip(_FAINT_SHARE * self._bridge, *_FAINT))
         mask = _connected(self._lines * _zone(points), faint)
         shifted = patch_from_frame.copy()

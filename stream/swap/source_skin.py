@@ -20,6 +20,7 @@ from stream.flatten import (
 from stream.geometry import smoothstep, transform_points, vertex_normals
 from stream.pose import ray_rotation
 from stream.sight import EAR, EYES, FACE, HAIR, MOUTH, NECK, OCCLUDER
+from stream.swap.glasses import Glasses
 from stream.swap.source_quality import Quality, judge
 from stream.swap.source_shape import residual_offset
 from stream.swap.texture_light import (
@@ -47,6 +48,7 @@ _FRINGE_RIM, _BROW_WIDTH = 5, 9  # likewise: rim of a fringe above brows, which 
 _HAIR_RIM = 7  # pixels of the crop as the networks see it, about 1.5 mm each
 _BEARD_MM = (38.0, 48.0)  # from the middle of the face: a beard, and hair that hangs
 _THINGS = 2.0  # how much an uncertain thing counts
+_EYE_CORNERS, _GLASSES_RIM = (33, 263), 0.015  # outer ones; of their distance, with its shadow
 _LIGHT_TEXELS = 30_000  # are plenty for 27 numbers
 _ENOUGH = 0.02  # of the texels, to know the light by
 _STRANGE_REACH = 0.006  # of the texture's side, around what is strange
@@ -88,7 +90,7 @@ def photo_skin(photo: SourcePhoto, model: HeadModel, size: int) -> PhotoSkin:
     offset, vertices = fitted_vertices(photo, model)
     grid = sample_grid(vertices, head.camera, model, size)
     flat = flatten_by(grid, photo.pixels)
-    seen = flat.seen * kept_share(photo, grid, model)
+    seen = flat.seen * kept_share(photo, grid, model) * beside_glasses(photo, grid)
     expected = expected_albedo(photo, model, size)
     normals = ray_normals(vertices, head.camera_from_head, model, size)
     albedo, usable = _unlit(flat, seen, expected, normals, model)
@@ -161,6 +163,19 @@ def kept_share(photo: SourcePhoto, grid: SampleGrid, model: HeadModel) -> np.nda
         allowed = np.minimum(part, 1 - things).astype(np.float32)
         kept += where * smoothstep(in_crop.sample(allowed), *_SURE)
     return kept
+
+
+def beside_glasses(photo: SourcePhoto, grid: SampleGrid) -> np.ndarray:
+    """Return (S, S) 0…1, 0 where the photo shows the frame of glasses, which labels miss."""
+    points, region = photo.face.points_px[:, :2], photo.region
+    frame = Glasses()(photo.pixels, points, region)
+    if frame is None:
+        return np.ones(grid.seen.shape, np.float32)
+    apart = float(np.linalg.norm(points[_EYE_CORNERS[1]] - points[_EYE_CORNERS[0]]))
+    grown = cv2.dilate(frame, np.ones((2 * round(_GLASSES_RIM * apart) + 1,) * 2, np.uint8))
+    places = (grid.places_px - np.array(region[:2])).astype(np.float32)
+    shown = SampleGrid(places, grid.seen).sample(grown.astype(np.float32))
+    return (1 - np.clip(shown / 128, 0, 1)).astype(np.float32)
 
 
 @lru_cache(maxsize=4)

@@ -273,7 +273,7 @@ class Swapper(FramePath):
         followed: _Followed,
     ) -> np.ndarray | None:  # fmt: skip
         """Return (h, w) uint8 what is in front of a face: hands, hair, glasses."""
-        glasses = followed.glasses(frame.pixels, shape, region)
+        glasses = followed.glasses(frame.pixels, shape.tracked_px, region)
         things = covered(front, shape, region, region.crop(frame.pixels)) if front else None
         if glasses is None or things is None:
             return things if glasses is None else glasses

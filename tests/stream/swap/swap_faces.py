@@ -75,3 +75,19 @@ def hand_before(shape):
         x, y = (shape.tracked_px[point] * [256 / SIZE[0], 256 / SIZE[1]]).astype(int)
         cv2.circle(hair, (int(x), int(y)), 9, 1.0, -1)
     return Front(hair, things, region)
+
+
+def with_glasses(shape, frames):
+    picture = np.full((SIZE[1], SIZE[0], 3), (190, 150, 130), np.uint8)
+    if frames:
+        unit, points = shape.eyes_px, shape.tracked_px
+        eyes = [(points[33] + points[133]) / 2, (points[263] + points[362]) / 2]
+        for eye in eyes:
+            cv2.circle(picture, tuple(eye.astype(int).tolist()), int(0.29 * unit), (40, 30, 30), 2)
+        left, right = (eye.astype(int) for eye in eyes)
+        bridge = [
+            (int(left[0] + 0.28 * unit), int(left[1])),
+            (int(right[0] - 0.28 * unit), int(right[1])),
+        ]
+        cv2.line(picture, *bridge, (40, 30, 30), 2)
+    return picture

@@ -3,13 +3,15 @@
 from types import SimpleNamespace
 
 import numpy as np
+from swap_faces import SIZE as PHOTO_SIZE
+from swap_faces import face_of, head, shaped, with_glasses
 
-from stream.flatten import sample_grid
+from stream.flatten import SampleGrid, sample_grid
 from stream.geometry import pinhole_camera, project
 from stream.head_model import load_head_model
 from stream.region import Region
 from stream.sight import FACE, HAIR, OCCLUDER, Sight
-from stream.swap.source_skin import front_of_face, kept_share
+from stream.swap.source_skin import beside_glasses, front_of_face, kept_share
 from stream.swap.texture_map import label_map, texel_map
 
 SIZE = 256
@@ -76,3 +78,16 @@ def test_the_front_of_the_face_is_in_the_middle_and_symmetric():
     front = front_of_face(load_head_model(), 128)
     assert 0.1 < front.mean() < 0.5
     assert (front == front[:, ::-1]).mean() > 0.98
+
+
+def test_frames_of_glasses_are_no_skin_and_bare_skin_is():
+    shape, _ = shaped()
+    face, region = face_of(head()), Region(0, 0, *PHOTO_SIZE)
+    rim = (shape.tracked_px[33] + shape.tracked_px[133]) / 2 + (0, 0.29 * shape.eyes_px)
+    places = np.stack([rim, shape.tracked_px[4]]).astype(np.float32)[None]
+    grid = SampleGrid(places, np.ones(places.shape[:2], np.float32))
+    shares = [
+        beside_glasses(SimpleNamespace(pixels=pixels, face=face, region=region), grid).ravel()
+        for pixels in (with_glasses(shape, True), with_glasses(shape, False))
+    ]
+    assert np.round(shares, 2).tolist() == [[0, 1], [1, 1]]

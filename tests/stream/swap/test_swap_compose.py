@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from swap_faces import MODEL, SIZE, at, hand_before, head, shaped
+from swap_faces import MODEL, SIZE, at, hand_before, head, shaped, with_glasses
 
 from stream.region import Region
 from stream.swap.compose import covering, face_region, laid
@@ -221,29 +221,13 @@ def test_sharpness_softens_and_sharpens():
 # --- Glasses ------------------------------------------------------------------------------
 
 
-def with_glasses(shape, frames):
-    picture = np.full((SIZE[1], SIZE[0], 3), (190, 150, 130), np.uint8)
-    if frames:
-        unit, points = shape.eyes_px, shape.tracked_px
-        eyes = [(points[33] + points[133]) / 2, (points[263] + points[362]) / 2]
-        for eye in eyes:
-            cv2.circle(picture, tuple(eye.astype(int).tolist()), int(0.29 * unit), (40, 30, 30), 2)
-        left, right = (eye.astype(int) for eye in eyes)
-        bridge = [
-            (int(left[0] + 0.28 * unit), int(left[1])),
-            (int(right[0] - 0.28 * unit), int(right[1])),
-        ]
-        cv2.line(picture, *bridge, (40, 30, 30), 2)
-    return picture
-
-
 def test_glasses_stay_in_front_and_bare_faces_have_none():
     shape, _ = shaped()
     region = face_region(shape, MODEL, SIZE)
     glasses = Glasses()
-    assert glasses(with_glasses(shape, False), shape, region) is None
+    assert glasses(with_glasses(shape, False), shape.tracked_px, region) is None
     for _ in range(20):
-        mask = glasses(with_glasses(shape, True), shape, region)
+        mask = glasses(with_glasses(shape, True), shape.tracked_px, region)
     middle = (shape.tracked_px[133] + shape.tracked_px[362]) / 2
     x, y = (middle - region[:2]).astype(int)
     assert mask[y - 6 : y + 7, x - 2 : x + 3].max() > 200
@@ -252,5 +236,5 @@ def test_glasses_stay_in_front_and_bare_faces_have_none():
     assert mask[y - 3 : y + 4, x].max() > 200
     assert at(mask, region, shape.tracked_px[152]) == 0
     for _ in range(30):
-        last = glasses(with_glasses(shape, False), shape, region)
+        last = glasses(with_glasses(shape, False), shape.tracked_px, region)
     assert last is None
