@@ -51,7 +51,8 @@ def test_a_far_side_that_fades_yields_to_what_lies_behind_it():
     far = mesh.sheet("far")
     opacity = np.ones_like(far.opacity)
     opacity[len(opacity) // 2 :] = 0.5
-    sheets = [replace(one, opacity=opacity) if one is far else one for one in mesh.sheets]
+    faded = replace(far, opacity=opacity, triangles=np.array([[0, 1, 2]], np.int32))
+    sheets = [faded if one is far else one for one in mesh.sheets]
     skin = np.zeros(mesh.depth.front_mm.shape, np.float32)
     (drawn,) = (one.sheet for one in drawn_sheets(replace(mesh, sheets=tuple(sheets)), skin, FOCAL)
                 if one.program == "far")  # fmt: skip
