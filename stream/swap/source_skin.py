@@ -55,6 +55,9 @@ _STRANGE_REACH = 0.006  # of the texture's side, around what is strange
 _STRANGE = (0.3, 0.65)  # of log colour: from skin to what is surely hair, collar or a cap
 _RAISED, _RAISED_DISTRUST = (1.5, 3.0), 0.8
 _ABOVE_BROWS_MM = 7.0
+_TIP_WIDTH, _TIP_REACH, _TIP_RIM = 0.03, 0.04, 0.012  # of the side: of tips, below hair, beside
+_TIP = (0.08, 0.2)  # of log colour, darker than beside
+_FOREHEAD_MM, _OFF_BROWS_MM = (1.0, 4.0), (5.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ def photo_skin(photo: SourcePhoto, model: HeadModel, size: int) -> PhotoSkin:
     offset, vertices = fitted_vertices(photo, model)
     grid = sample_grid(vertices, head.camera, model, size)
     flat = flatten_by(grid, photo.pixels)
-    seen = flat.seen * kept_share(photo, grid, model) * beside_glasses(photo, grid)
+    kept = kept_share(photo, grid, model)
+    seen = flat.seen * kept * beside_glasses(photo, grid)
     expected = expected_albedo(photo, model, size)
     normals = ray_normals(vertices, head.camera_from_head, model, size)
     albedo, usable = _unlit(flat, seen, expected, normals, model)
@@ -98,6 +102,7 @@ def photo_skin(photo: SourcePhoto, model: HeadModel, size: int) -> PhotoSkin:
     seen = seen * _plausible(albedo, linear_from_display(flat.colours))
     level = _level(albedo, expected, usable)
     seen = seen * _familiar(albedo, expected * level, seen, model)
+    seen = seen * beside_tips(albedo, kept, model)
     seen[seen < _LEAST_SEEN] = 0  # filling would make much of a little that is wrong
     front = front_of_face(model, size)
     share = float((seen * front).sum() / max(float(front.sum()), 1.0))
@@ -253,6 +258,35 @@ def _familiar(
     wide = 2 * round(_STRANGE_REACH * len(albedo)) + 1
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
     return 1 - cv2.GaussianBlur(cv2.dilate(strange, around), (0, 0), wide / 4)
+
+
+def beside_tips(albedo: np.ndarray, kept: np.ndarray, model: HeadModel) -> np.ndarray:
+    """Return (S, S) 0…1, 0 at the tips of a fringe, which are finer than the labels tell.
+
+    Above the brows, what is narrow, darker than the skin and hangs on what was left out is hair.
+    """
+    size = len(albedo)
+    logs = cv2.GaussianBlur(np.log(albedo.mean(axis=2) + 0.01), (0, 0), 0.002 * size)
+    darker = cv2.morphologyEx(logs, cv2.MORPH_CLOSE, _disc(_TIP_WIDTH * size)) - logs
+    hair = (kept < 0.5).astype(np.float32)
+    near = cv2.dilate(hair, _disc(2 * _TIP_REACH * size)) * _above_brows(SameModel(model), size)
+    tips = cv2.dilate(near * smoothstep(darker, *_TIP), _disc(_TIP_RIM * size))
+    return 1 - cv2.GaussianBlur(tips.astype(np.float32), (0, 0), _TIP_RIM * size / 4)
+
+
+def _disc(width: float) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(width) | 1,) * 2)
+
+
+@lru_cache(maxsize=4)
+def _above_brows(key: SameModel, size: int) -> np.ndarray:
+    """Return (S, S) float32, 1 on the forehead off the brows themselves."""
+    model, points = key.model, key.model.points68()
+    x, y = np.abs(model.vertices[:, 0]), model.vertices[:, 1]
+    above = np.interp(x, *_brow_line(points)) - y
+    off = cKDTree(points[17:27]).query(model.vertices)[0]
+    where = smoothstep(above, *_FOREHEAD_MM) * smoothstep(off, *_OFF_BROWS_MM)
+    return texel_map(model, size).painted((where * (model.labels == _SKIN))[:, None])[..., 0]
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,7 @@ from stream.geometry import pinhole_camera, project
 from stream.head_model import load_head_model
 from stream.region import Region
 from stream.sight import FACE, HAIR, OCCLUDER, Sight
-from stream.swap.source_skin import beside_glasses, front_of_face, kept_share
+from stream.swap.source_skin import beside_glasses, beside_tips, front_of_face, kept_share
 from stream.swap.texture_map import label_map, texel_map
 
 SIZE = 256
@@ -91,3 +91,25 @@ def test_frames_of_glasses_are_no_skin_and_bare_skin_is():
         for pixels in (with_glasses(shape, True), with_glasses(shape, False))
     ]
     assert np.round(shares, 2).tolist() == [[0, 1], [1, 1]]
+
+
+def test_tips_that_hang_from_a_fringe_are_hair_and_brows_are_not():
+    model = load_head_model()
+    at = texel_map(model, SIZE).painted(model.vertices)
+    left, brow, _ = model.points68()[19]
+    on_face = at[..., 2] < model.points68()[36, 2]
+
+    def texel(x, y):
+        away = np.where(on_face, np.hypot(at[..., 0] - x, at[..., 1] - y), np.inf)
+        return np.unravel_index(away.argmin(), away.shape)
+
+    tip, hairs = texel(0.0, brow - 14), texel(left, brow)
+    albedo, kept = np.full((SIZE, SIZE, 3), 0.4, np.float32), np.ones((SIZE, SIZE), np.float32)
+    for row, column in (tip, hairs):
+        albedo[row - 2 : row + 3, column - 1 : column + 2] = 0.15
+    kept[tip[0] - 12 : tip[0] - 3, tip[1] - 9 : tip[1] + 10] = 0
+    found = beside_tips(albedo, kept, model)
+    assert found[tip] < 0.1
+    assert found[hairs] > 0.95
+    kept[:] = 1
+    assert beside_tips(albedo, kept, model).min() > 0.999
