@@ -9,8 +9,9 @@ Every photo is driven by every clip. Tracker and fit look at what comes out just
 in, and both are compared: opening of mouth and eyes (correlation), angles (correlation and
 gain), the tracked points against where the driver's expression should put them (percent of the
 distance between the outer eye corners), flicker (second differences of the points over time, out
-over in; beside it that of the points as they were drawn, to which the tracker adds its own noise),
-and whose identity the fit sees.
+over in; beside it that of the points as they were drawn, to which the tracker adds its own noise,
+and that of the skin's colours), and whose identity the fit sees. A clip ends at its first cut:
+after it the driver's rest is another.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from stream.puppet.path import Puppeteer, PuppetOptions
 from stream.puppet.photo import read_photo
 from stream.settings import Settings
 from stream.stats import StageTimer
+from training.evaluate_swap.measures import colour_courses, jerk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +64,22 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """One frame.
+
+    Attributes:
+        before, after: what is seen in the driver, and in what came out.
+        wanted_px: (468, 2) where the tracked points should lie in what came out.
+        colours: (2, N, 3) mean colours of steady skin in both, 0…255.
+    """
+
+    before: Seen
+    after: Seen
+    wanted_px: np.ndarray
+    colours: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """How well one photo followed one clip.
 
@@ -75,6 +93,7 @@ class Score:
         points: mean error of the tracked points, % of the distance of the eye corners.
         flicker: of the points, out over in, both over the distance of the eye corners.
         drawn: the same of the points as they were drawn.
+        colour: flicker of the skin's colours, out over in.
         identity: share of frames whose fitted identity is nearer to the photo's.
     """
 
@@ -87,6 +106,7 @@ class Score:
     points: float
     flicker: float
     drawn: float
+    colour: float
     identity: float
 
 
@@ -100,6 +120,11 @@ class Looker:
         model = load_head_model()
         self._middle = face_middle(model)
         self._finder = HeadFinder(model, settings, network, self._beside)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the last frame began a new scene."""
+        return self._finder.cut
 
     def look(self, frame: Frame) -> Seen | None:
         """Return what is seen, or None without a face."""
@@ -120,12 +145,8 @@ class Looker:
         self._networks.close()
 
 
-def driven(photo: Path, clip: Path, most: int) -> Iterator[tuple[Seen, Seen, np.ndarray]]:
-    """Drive a photo by a clip.
-
-    Yields:
-        What is seen in the driver, in what came out, and (468, 2) where the points should lie.
-    """
+def driven(photo: Path, clip: Path, most: int) -> Iterator[Row]:
+    """Drive a photo by a clip, as far as its first cut."""
     settings = replace(Settings(), faces="largest")
     with open_source(str(clip)) as source:
         looks = Looker(settings), Looker(settings)
@@ -136,17 +157,24 @@ def driven(photo: Path, clip: Path, most: int) -> Iterator[tuple[Seen, Seen, np.
                     break
                 shown = path.process(frame, PoseRequest())
                 before, after = looks[0].look(frame), looks[1].look(shown)
+                if looks[0].cut:
+                    break
                 if before is not None and after is not None and frame.index >= _WARM_UP:
-                    yield before, after, path.expected_points_px()
+                    wanted = path.expected_points_px()
+                    places = [before.points_px, wanted]
+                    colours = colour_courses([frame.pixels, shown.pixels], places)
+                    yield Row(before, after, wanted, colours)
         finally:
             path.close()
             for look in looks:
                 look.close()
 
 
-def score(rows: list[tuple[Seen, Seen, np.ndarray]], photo_identity: np.ndarray) -> Score:
+def score(rows: list[Row], photo_identity: np.ndarray) -> Score:
     """Compare what went in with what came out."""
-    before, after, wanted = zip(*rows, strict=True)
+    before, after, wanted = ([getattr(row, name) for row in rows]
+                             for name in ("before", "after", "wanted_px"))  # fmt: skip
+    colours = [np.stack([row.colours[number] for row in rows]) for number in (0, 1)]
     angles = (np.stack([one.measure.angles for one in seen]).T for seen in (before, after))
     pairs = list(zip(*angles, strict=True))
     errors = [
@@ -168,6 +196,7 @@ def score(rows: list[tuple[Seen, Seen, np.ndarray]], photo_identity: np.ndarray)
         points=100 * float(np.mean(errors)),
         flicker=_flicker(_tracked(after)) / _flicker(_tracked(before)),
         drawn=_flicker(np.stack(wanted)) / _flicker(_tracked(before)),
+        colour=jerk(colours[1]) / jerk(colours[0]),
         identity=float(np.mean(nearer)),
     )
 
@@ -177,7 +206,7 @@ def _eyes_px(seen: Seen) -> float:
     return float(np.linalg.norm(left - right))
 
 
-def _tracked(seen: tuple[Seen, ...]) -> np.ndarray:
+def _tracked(seen: list[Seen]) -> np.ndarray:
     return np.stack([one.points_px[:_INNER, :2] for one in seen])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream.puppet.driver import Measure
-from training.evaluate_puppet import Seen, score
+from training.evaluate_puppet import Row, Seen, score
 
 RNG = np.random.default_rng(8)
 FACE = RNG.uniform(0, 200, (478, 3))
@@ -21,7 +21,7 @@ def seen(angles=(0.0, 0.0, 0.0), mouth=0.1, eyes=0.3, shift_px=0.0, identity=PHO
     return Seen(FACE + np.array([shift_px, 0.0, 0.0]), found, identity)
 
 
-def course(count=12, shake_px=0.0, gain=1.0, off_px=0.0):
+def course(count=12, shake_px=0.0, gain=1.0, off_px=0.0, blink=1.0):
     """A driver who nods and talks, and a portrait that follows with a gain."""
     rows = []
     for number in range(count):
@@ -30,7 +30,8 @@ def course(count=12, shake_px=0.0, gain=1.0, off_px=0.0):
         before = seen((yaw, pitch, 1.0), gap, 0.3 + 0.1 * np.sin(number), shake, DRIVER)
         after = seen((yaw, gain * pitch, 1.0), gap, 0.3, shake * shake_px)
         wanted = after.points_px[:468, :2] + np.array([off_px, 0.0])
-        rows.append((before, after, wanted))
+        colours = 100 + shake * np.multiply.outer((1.0, blink), np.ones((15, 3)))
+        rows.append(Row(before, after, wanted, colours))
     return rows
 
 
@@ -57,9 +58,10 @@ def test_flicker_is_out_over_in():
         result = score(course(shake_px=shake_px), PHOTO)
         assert result.flicker == pytest.approx(shake_px)
         assert result.drawn == pytest.approx(shake_px)
+    assert score(course(blink=0.7), PHOTO).colour == pytest.approx(0.7)
 
 
 def test_identity_counts_frames_nearer_to_the_photo():
     rows = course(8)
-    rows[:2] = [(before, replace(after, identity=DRIVER), w) for before, after, w in rows[:2]]
+    rows[:2] = [replace(row, after=replace(row.after, identity=DRIVER)) for row in rows[:2]]
     assert score(rows, PHOTO).identity == pytest.approx(0.75)
