@@ -37,6 +37,10 @@ def project(points_mm: np.ndarray, camera: np.ndarray) -> np.ndarray:
 
 def rotation_from_angles(yaw: ArrayLike, pitch: ArrayLike, roll: ArrayLike) -> np.ndarray:
     """Return (..., 3, 3) = Rz(roll) · Ry(−yaw) · Rx(−pitch) of angles in degrees."""
+    if np.ndim(yaw) == np.ndim(pitch) == np.ndim(roll) == 0:  # as each frame needs it
+        a, b, c = (math.radians(float(angle)) for angle in (pitch, yaw, roll))  # type: ignore[arg-type]
+        rx, ry, rz = _one_rotation(-a, 0, 0), _one_rotation(0, -b, 0), _one_rotation(0, 0, c)
+        return np.asarray(rz @ ry @ rx)
     y, p, r = np.broadcast_arrays(-np.radians(yaw), -np.radians(pitch), np.radians(roll))
     about_x = np.stack([p, 0 * p, 0 * p], axis=-1)
     about_y = np.stack([0 * y, y, 0 * y], axis=-1)

@@ -18,9 +18,10 @@ from stream.composite import (
     moving_region,
     paste,
 )
+from stream.depth_over_time import DepthOverTime
 from stream.gl import create_context
 from stream.governor import HIGH
-from stream.hair_depth import HairDepth, HeadDepth
+from stream.hair_depth import HairDepth
 from stream.hair_network import HairNetwork
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
@@ -44,6 +45,7 @@ from stream.worn import mended
 
 if TYPE_CHECKING:
     from stream.frame import Face, Frame, Head
+    from stream.hair_depth import HeadDepth
     from stream.media import StreamInfo
     from stream.pose import PoseRequest
     from stream.settings import Settings
@@ -65,9 +67,7 @@ class _Followed:
         self.glance: Future[Sight] | None = None  # of that region in this one, being made
         self.sight: Future[Sight] | None = None  # the same with labels
         self.aligned: Future[None] | None = None  # the plate with this frame, being done
-        self.depth: HeadDepth | None = None
-        self.depth_age = 0  # frames since the depth was computed
-        self.distance_mm = 0.0  # of the head then
+        self.depth = DepthOverTime(hair)
         self.seen: Sight | None = None  # of the last region
         self.repair: Repair | None = None
         self.repaired: Region | None = None  # what the repair was found for
@@ -294,17 +294,7 @@ class Reposer(FramePath):
         sight: Sight,
         followed: _Followed,
     ) -> HeadDepth:
-        """Compute the depth of a head, or carry the last one along where quality asks for it."""
-        distance_mm = float(head.camera_from_head[2, 3])
-        last = followed.depth
-        followed.depth_age += 1
-        same_grid = last is not None and last.front_mm.shape == (grid.rows, grid.columns)
         # At high quality a region that moved on its snapping grid is worth a new look.
-        moved = last is not None and last.grid.region != grid.region
-        strict = moved and self.quality.hair_every == HIGH.hair_every
-        carry = followed.depth_age < self.quality.hair_every and not strict
-        if last is not None and same_grid and carry:
-            return last.carried(grid, distance_mm - followed.distance_mm)
-        followed.depth = followed.hair.estimate(head, node_matte, grid, sight)
-        followed.depth_age, followed.distance_mm = 0, distance_mm
-        return followed.depth
+        every = self.quality.hair_every
+        strict = every == HIGH.hair_every
+        return followed.depth.at(head, node_matte, grid, sight, every, strict=strict)

@@ -5,6 +5,7 @@ the side of the picture that looks into the camera counts as frontal, since it l
 """
 
 import logging
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,11 +96,10 @@ def soft_limit(value: np.ndarray | float, limit: float) -> np.ndarray:
 
 def ray_rotation(position_mm: np.ndarray) -> np.ndarray:
     """Return the least (3, 3) rotation that takes the optical axis to the ray to a point."""
-    ray = position_mm / np.linalg.norm(position_mm)
-    axis = np.cross([0.0, 0.0, 1.0], ray)
-    sine = np.linalg.norm(axis)
-    angle = np.arctan2(sine, ray[2])
-    return rotation_from_axis_angle(axis / max(sine, 1e-12) * angle)
+    x, y, z = position_mm.tolist()
+    aside = math.hypot(x, y)
+    turn = math.atan2(aside, z) / max(aside, 1e-12)
+    return rotation_from_axis_angle(np.array([-y * turn, x * turn, 0.0]))
 
 
 def seen_angles(camera_from_head: np.ndarray) -> np.ndarray:

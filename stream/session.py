@@ -15,6 +15,7 @@ from stream.interrupt import Interruption
 from stream.media import Sink, Source, StreamInfo, open_sink, open_source, read_picture
 from stream.media.specs import Kind, check_apart, classify
 from stream.motion import Course, requests_over_time
+from stream.opencv_threads import one_thread_a_call
 from stream.pipeline import Reposer
 from stream.pose import PoseRequest
 from stream.progress import ProgressReport
@@ -119,6 +120,8 @@ def perform(job: Job) -> Outcome:
         report = stack.enter_context(ProgressReport(info.frame_count or 0, job.quiet or info.still))
         frames_max = job.live_frames_max if info.live else None
         hotkeys = stack.enter_context(Hotkeys()).poll_keys if job.hotkeys else list
+        if not info.still:
+            stack.enter_context(one_thread_a_call())
         watch = Watch(stats, governor, report.update, interruption, frames_max, hotkeys)
         try:
             run(source, sink, path, requests_over_time(request, job.course), watch)
