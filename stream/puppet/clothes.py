@@ -209,13 +209,20 @@ def lining(clothes: np.ndarray, matte: np.ndarray, px_mm: float) -> np.ndarray:
     left = np.maximum.accumulate(np.where(inner, columns, -inner.size), axis=1)
     right = np.minimum.accumulate(np.where(inner, columns, inner.size)[:, ::-1], axis=1)[:, ::-1]
     nearest = np.where(columns - left <= right - columns, left, right)
-    away_mm = np.abs(nearest - columns) * px_mm
+    away_px = np.abs(nearest - columns)
+    away_mm = away_px * px_mm
+    nearest = np.clip(nearest, 0, inner.shape[1] - 1)
     cover = (1 - smoothstep(away_mm, *_LINING_MM)) * (matte > _OPAQUE)
-    colours = clothes[rows, np.clip(nearest, 0, inner.shape[1] - 1), :3]
+    # From the tip of a collar it falls off as a collar does, instead of ending in a row.
+    side = 2 * round(_LINING_MM[1] / px_mm) + 1
+    first = np.where(inner.any(axis=0), inner.argmax(axis=0), len(inner)).astype(np.float32)
+    top = cv2.erode(first[None], np.ones((1, side), np.uint8))[0]
+    cover = cover * np.clip((rows - top[nearest] - away_px) / _LINING_EDGE_PX, 0, 1)
+    colours = clothes[rows, nearest, :3]
     dark = np.interp(away_mm, (0.0, _LINING_MM[1]), _LINING_SHADE)
     shown = np.dstack([colours * dark[..., None], np.full(cover.shape, 255.0)]) * cover[..., None]
-    side = 2 * max(round(_LINING_MM[0] / px_mm / 4), 1) + 1  # rows must not show as streaks
-    total, weight = cv2.blur(shown, (1, side)), cv2.blur(cover, (1, side))
+    tall = 2 * max(round(_LINING_MM[0] / px_mm / 4), 1) + 1  # rows must not show as streaks
+    total, weight = cv2.blur(shown, (1, tall)), cv2.blur(cover, (1, tall))
     mean = total / np.maximum(weight, 1e-3)[..., None]
     return np.asarray(np.rint(np.clip(mean, 0, 255) * cover[..., None]), np.uint8)
 

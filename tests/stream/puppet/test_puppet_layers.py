@@ -84,6 +84,7 @@ def test_a_collar_goes_on_behind_the_neck_beside_it_and_not_above():
     assert behind[80, 42, 3] == behind[80, 78, 3] == 255
     assert 0.6 < behind[80, 45, 2] / 140 < 0.95  # darker than the collar itself
     assert behind[80, 60, 3] == 0  # 20 pixels from either side, more than 14 mm
+    assert behind[64, 50, 3] == 0  # near its upper end it is narrow
     assert (behind[:60, :, 3] == 0).all()  # above it the scenery is uncovered
     assert (behind[:, :10] == 0).all()
 
