@@ -22,6 +22,7 @@ from stream.region import Region
 __all__ = ["KnownBackground", "MatteSettings", "MatteState", "head_matte"]
 
 
+_DOUBT = 2.5  # times what a matte lacks to be sure is taken off it where labels tell background
 _SHAPE_SIZE = 128  # longest side at which components and holes are looked for
 
 _SPECK = 0.002  # holes smaller than this share of the crop are noise
@@ -110,6 +111,23 @@ def head_matte(
     alpha = _steadied(alpha, state.alpha, move, still, settings.steadiness)
     state.region, state.alpha, state.grey = region, alpha, grey
     return alpha
+
+
+def without_told_background(alpha: np.ndarray, told: np.ndarray | None) -> np.ndarray:
+    """Return a matte without what may be the person, but is background by its labels.
+
+    What lies blurred beside a head is easily taken for hair; and where a matte is wrong, the
+    background that is seen makes way for one that is guessed.
+
+    Args:
+        alpha: (h, w) float32 matte; what is sure of the person stays.
+        told: (s, s) float32 over the same rectangle, as of `stream.sight.told_background`; None
+            without labels.
+    """
+    if told is None:
+        return alpha
+    doubt = cv2.multiply(cv2.resize(told, alpha.shape[::-1]), 1 - alpha, scale=_DOUBT)
+    return cv2.max(cv2.subtract(alpha, doubt), 0.0)
 
 
 def _fitted(known: KnownBackground | None, size: tuple[int, int]) -> KnownBackground | None:

@@ -25,7 +25,7 @@ from stream.hair_depth import HairDepth
 from stream.hair_network import HairNetwork
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
-from stream.matte import MatteState, head_matte
+from stream.matte import MatteState, head_matte, without_told_background
 from stream.mesh import build_mesh
 from stream.networks import Networks
 from stream.parting import Collar
@@ -275,7 +275,7 @@ class Reposer(FramePath):
         settings = replace(self._settings.matte, size=size)
         matte = head_matte(crop, person, prior, settings, followed.matte, region, known)
         sight = followed.seen = answer.result()
-        return matte, sight
+        return without_told_background(matte, sight.told), sight
 
     def _background(
         self, followed: _Followed, pixels: np.ndarray, region: Region, matte: np.ndarray

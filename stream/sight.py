@@ -27,6 +27,9 @@ _AROUND, _NEAR_EDGE = np.ones((9, 9), np.uint8), 0.05  # pixels of labels, which
 _RADIUS, _EVEN = 6, 65.0  # of the guided filter, in these pixels and squared grey levels
 # Bare shoulders are no cloth, whatever labels say: how much the shares of red, green and blue
 # around must differ from those of skin, or the logarithm of brightness; so far they are compared.
+_TOLD = (0.7, 0.95)  # likelihood of background that begins to be sure, and is
+_SOME_HAIR = (0.1, 0.3)  # likelihood, looked for around a place
+_HAIR_AROUND = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))  # pixels of halved labels
 _HUE, _LIGHT, _COMPARED = (0.03, 0.06), (0.9, 1.2), (31, 31)
 
 
@@ -58,6 +61,7 @@ class Sight:
             front of the head; None without that network.
         age: looks since the labels were made.
         cloth: what these labels say of cloth, where that was looked at beside the frame.
+        told: (128, 128) float32, how surely they tell background from the person.
     """
 
     square: np.ndarray
@@ -65,6 +69,7 @@ class Sight:
     labels: np.ndarray | None = None
     age: int = 0
     cloth: SeenCloth | None = None
+    told: np.ndarray | None = None
 
     def share(self, *labels: int) -> np.ndarray | None:
         """Return (256, 256) float32, how likely a pixel has one of the labels; read only."""
@@ -104,14 +109,27 @@ class HeadSight:
         if self._labeller is None:
             return sight
         if last is not None and last.labels is not None and last.age + 1 < _LABELS_EVERY:
-            return replace(sight, labels=last.labels, age=last.age + 1, cloth=last.cloth)
+            return replace(last, square=sight.square, person=sight.person, age=last.age + 1)
         labels = self._labeller(picture=as_input(sight.square))["probabilities"][0]
-        return replace(sight, labels=labels, cloth=see_cloth(labels, sight.square))
+        cloth, told = see_cloth(labels, sight.square), told_background(labels)
+        return replace(sight, labels=labels, cloth=cloth, told=told)
 
 
 def as_input(square: np.ndarray) -> np.ndarray:
     """(S, S, 3) uint8 → (1, 3, S, S) float32, 0…1, as the networks take it."""
     return cv2.dnn.blobFromImage(square, 1 / 255)
+
+
+def told_background(labels: np.ndarray) -> np.ndarray:
+    """Return (128, 128) float32, how surely labels tell background from the person.
+
+    Near hair they are no help, whose tips are finer than they are.
+    """
+    scenery, hair = (halved(labels[label]) for label in (BACKGROUND, HAIR))
+    hair = cv2.dilate(hair, _HAIR_AROUND)
+    # Each pixel by itself would leave a square in the matte.
+    scenery, hair = (cv2.GaussianBlur(label, (0, 0), 1.0) for label in (scenery, hair))
+    return smoothstep(scenery, *_TOLD) * (1 - smoothstep(hair, *_SOME_HAIR))
 
 
 def clothes(sight: Sight) -> np.ndarray | None:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from stream.geometry import smoothstep
-from stream.sight import BACKGROUND, HAIR
+from stream.sight import told_background
 from stream.warp import premultiplied_layer
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ _DENSE = (0.3, 0.6)  # cover from which on a pixel surely holds something of the
 _BEHIND = 6  # of the matte: less is surely background
 _AROUND = 0.05  # of the longer side, over which it is looked at
 _BUSY = (8.0, 25.0)  # standard deviation of its brightness from which it is busy, and very much so
-_TOLD = (0.7, 0.95)  # likelihood of background that begins to be sure, and is
-_TOLD_SOFT = 2.0  # label pixels: each by itself would leave a square in the matte
-_SOME_HAIR, _HAIR_SIDE = (0.1, 0.3), 11  # likelihood of hair, looked for in so many label pixels
 _TRIM = 0.2  # of the matte, that is cut off then
 
 
@@ -82,13 +79,7 @@ def without_told_background(matte: np.ndarray, sight: Sight) -> np.ndarray:
     """
     if sight.labels is None:
         return matte
-    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_HAIR_SIDE, _HAIR_SIDE))
-    hair, scenery = (
-        cv2.GaussianBlur(label, (0, 0), _TOLD_SOFT)
-        for label in (cv2.dilate(sight.labels[HAIR], around), sight.labels[BACKGROUND])
-    )
-    told = smoothstep(scenery, *_TOLD) * (1 - smoothstep(hair, *_SOME_HAIR))
-    kept = 1 - cv2.resize(told.astype(np.float32), matte.shape[::-1])
+    kept = 1 - cv2.resize(told_background(sight.labels), matte.shape[::-1])
     return np.asarray(np.rint(matte * kept), np.uint8)
 
 

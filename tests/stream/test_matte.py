@@ -4,7 +4,13 @@ import pytest
 from backdrop import backdrop_clip
 from scenes import coarse_mask, composed, person, plain_room, rough_room
 
-from stream.matte import KnownBackground, MatteSettings, MatteState, head_matte
+from stream.matte import (
+    KnownBackground,
+    MatteSettings,
+    MatteState,
+    head_matte,
+    without_told_background,
+)
 from stream.matte_colour import colour_evidence, on_grid
 from stream.region import Region
 from stream.segment import PersonSegmenter
@@ -218,3 +224,15 @@ def test_people_before_a_backdrop(dev_clips, name):
     matte = cv2.resize(matte, (360, 288))[4:200]
     person_, key = matte > 0.5, truth[0][4:200] > 0.5
     assert (person_ & key).sum() / (person_ | key).sum() > 0.97  # measured 0.980…0.986
+
+
+def test_what_labels_tell_from_the_person_is_left_out_but_nothing_that_is_sure():
+    alpha = np.full((60, 80), 0.5, np.float32)
+    alpha[:, 60:] = 1.0
+    told = np.zeros((128, 128), np.float32)
+    told[:64] = 1.0
+    kept = without_told_background(alpha, told)
+    assert (kept[:28, :60] == 0).all()
+    assert (kept[:, 60:] == 1).all()
+    assert (kept[32:] == alpha[32:]).all()
+    assert without_told_background(alpha, None) is alpha

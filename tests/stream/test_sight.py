@@ -13,6 +13,7 @@ from stream.sight import (
     clothes,
     held_things,
     see_cloth,
+    told_background,
 )
 
 
@@ -138,3 +139,29 @@ def test_clothes_without_labels_or_without_background():
     full = sight_of(0)
     full.labels[BODY] = 0.7
     np.testing.assert_allclose(clothes(full), 0.7)
+
+
+def test_labels_tell_background_except_near_hair():
+    labels = np.zeros((9, 256, 256), np.float32)
+    labels[BACKGROUND, :128], labels[BODY, 128:] = 1, 1
+    labels[BACKGROUND, :100, :40], labels[HAIR, :100, :40] = 0, 1
+    told = told_background(labels)
+    assert (told[:50, 30:] > 0.99).all()
+    assert (told[:50, :22] < 0.01).all()  # hair, and where its tips may be
+    assert (told[70:] < 0.01).all()
+
+
+def test_what_labels_tell_is_kept_as_long_as_they_are():
+    class Labeller:
+        def __call__(self, picture):
+            labels = np.zeros((1, 9, 256, 256), np.float32)
+            labels[0, BACKGROUND] = 1
+            return {"probabilities": labels}
+
+    sight = HeadSight(None, Labeller())
+    seen = Sight(np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32))
+    first = sight.labelled(seen)
+    second = sight.labelled(seen, first)
+    assert second.age == 1
+    assert second.told is first.told
+    assert (first.told > 0.99).all()
