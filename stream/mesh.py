@@ -55,7 +55,7 @@ class Sheet:
         triangles: (T, 3) int32 node numbers, row · columns + column.
         gain: (rows, columns, 3) float32 that its colours are multiplied with, or None for
             1; of ``under`` the colour itself, of ``worn`` the opacity of what lies over it,
-            of ``cut`` its own,
+            of ``cut`` its own, and the way, (x, y) px, to its colours,
             of ``far`` normals of the surface, of ``near`` the way, (x, y) px, to better colours
             and the share of them, of hair < 0, None for none.
         grain: of ``under``, standard deviation of its brightness, 0…1.

@@ -135,10 +135,12 @@ _CUT = (
     """
 #version 330
 uniform sampler2D layer;
+uniform vec4 region;
+uniform vec3 axis_angle;
 in vec2 source_px;
 in vec2 at;
 in float cover;              // 0 along the line where it ends
-in vec3 tint;                // opacity
+in vec3 tint;                // opacity, and the way to its colours, px
 out vec4 colour;
 """
     + _WITHIN_WHITE
@@ -148,7 +150,8 @@ void main() {
     float torn = smoothstep(3.0, 6.0, stretch(mat2(dFdx(source_px), dFdy(source_px))));
     float inside = clamp(cover / max(fwidth(cover), 1e-5) + 0.5, 0.0, 1.0);
     inside *= tint.x * (1.0 - torn);
-    colour = inside * texture(layer, at);
+    vec2 way = tint.yz * smoothstep(0.0, 0.07, length(axis_angle));  // at rest all stays
+    colour = inside * texture(layer, at + way / region.zw);
     if (colour.a < 0.002) discard;
     colour = within_white(colour);
 }

@@ -81,7 +81,8 @@ def _with_skin(
     through there is the background of another place.
     """
     near, depth, stretch = mesh.sheet("near"), mesh.depth, stretches[..., 0]
-    slack = max(1, round(_SLACK_MM / node_mm(depth, head)))
+    between_mm = node_mm(depth, head)
+    slack = max(1, round(_SLACK_MM / between_mm))
     around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
     beside_skin = cv2.dilate(skin_share(sight, depth), around)
     bare = beside_skin * (1 - hair)
@@ -98,7 +99,8 @@ def _with_skin(
     yield_mm = _WORN_YIELD_MM + (_TORN_YIELD_MM - _WORN_YIELD_MM) * torn
     yield_mm = np.maximum(yield_mm, _WORN_YIELD_MM + (_SHADED_YIELD_MM - _WORN_YIELD_MM) * below)
     bare_skin = beside_skin * (1 - cv2.dilate(hair, around))  # hair may lie over cloth
-    parts = parted(mesh, bare_skin, (whole * (1 - worn)).astype(np.float32), yield_mm, collar)
+    left = (whole * (1 - worn)).astype(np.float32)
+    parts = parted(mesh, bare_skin, left, yield_mm, between_mm, collar)
     if parts is None:
         return replace(mesh, sheets=_layered(mesh, under, whole, worn, yield_mm))
     inside, *rest = _layered(parts.rest, under, whole, worn, yield_mm)

@@ -18,6 +18,7 @@ from stream.worn import mended
 from tests.stream.test_underlay import GRID, REGION, ROOM, SKIN, Scene
 
 COLLAR = np.array((40, 60, 220))
+NODE_MM = 3.5
 EDGE = 0.8  # of the region's height: the upper end of the collar
 
 
@@ -87,7 +88,7 @@ def test_a_head_without_cloth_stays_in_one_piece(model, raster):
     scene = Scene(model, raster)
     mesh = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
     ones = np.ones_like(scene.matte)
-    assert parted(mesh, ones, ones, ones) is None
+    assert parted(mesh, ones, ones, ones, NODE_MM) is None
     under = Underlay(model, 110.0)
     sheet = under.sheet(scene.picture, scene.head, scene.depth, scene.matte, scene.sight)
     better = mended(mesh, sheet, scene.matte, scene.sight, scene.head, scene.motion(25))
@@ -100,7 +101,7 @@ def test_cloth_is_not_mirrored(model, raster):
     ones = np.ones_like(scene.matte)
     near = mesh.sheet("near")
     mirrored = replace(mesh, sheets=(*mesh.sheets, replace(near, kind="mirror", opacity=ones)))
-    parts = parted(mirrored, ones, ones, ones)
+    parts = parted(mirrored, ones, ones, ones, NODE_MM)
     assert parts is not None
     opacity = parts.rest.sheet("mirror").opacity
     inside = cv2.erode(scene.matte, np.ones((5, 5), np.uint8)) > 0.99
@@ -119,7 +120,7 @@ def test_bare_shoulders_that_are_taken_for_cloth_do_not_part(model, raster):
     for sight in (scene.sight, Collared(model, raster).sight):
         scene.depth = HairDepth(model, raster).estimate(scene.head, scene.matte, GRID, sight)
         mesh = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
-        parts.append(parted(mesh, ones, ones, ones))
+        parts.append(parted(mesh, ones, ones, ones, NODE_MM))
     bare, clad = parts
     assert bare is None
     assert clad is not None
@@ -131,11 +132,40 @@ def test_cloth_far_below_the_jaw_stays_in_one_piece_with_the_neck(model, raster,
     depth = replace(scene.depth, turn=left * scene.depth.turn)  # as where little motion is left
     mesh = build_mesh(depth, scene.matte, scene.head.camera[0, 0])
     ones = np.ones_like(scene.matte)
-    assert (parted(mesh, ones, ones, ones) is not None) == apart
+    assert (parted(mesh, ones, ones, ones, NODE_MM) is not None) == apart
 
 
 def test_a_collar_does_not_come_and_go_with_each_frame():
     collar = Collar()
-    assert [collar.look(left) for left in (0.4, 0.6, 0.4, 0.44, 0.2, 0.4)] == [
+    assert [collar.look(left, 100.0) for left in (0.4, 0.6, 0.4, 0.44, 0.2, 0.4)] == [
         False, True, True, True, False, False,
     ]  # fmt: skip
+    assert [collar.look(1.0, long_mm) for long_mm in (60.0, 80.0, 60.0, 40.0, 60.0)] == [
+        False, True, True, False, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("aside", "apart"), [(0.5, True), (0.06, False)])
+def test_a_scrap_of_cloth_is_no_collar(model, raster, aside, apart):
+    scene = Collared(model, raster)
+    off = np.abs(np.arange(GRID.columns) / (GRID.columns - 1) - 0.5)
+    scrap = np.broadcast_to(off < aside, scene.matte.shape).astype(np.float32)
+    mesh = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
+    ones = np.ones_like(scene.matte)
+    assert (parted(mesh, scrap, ones, ones, NODE_MM) is not None) == apart
+
+
+def test_a_hem_has_the_colours_of_cloth(model, raster):
+    scene = Collared(model, raster)
+    mesh = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0])
+    ones = np.ones_like(scene.matte)
+    parts = parted(mesh, ones, ones, ones, NODE_MM)
+    assert parts is not None
+    clothes, head = parts.above
+    step = GRID.step_px[1]
+    below_px = clothes.places_px[..., 1] - (REGION.y0 + EDGE * REGION.height)
+    within = cv2.erode(scene.matte, np.ones((11, 11), np.uint8)) > 0.99
+    down = clothes.gain[..., 2]
+    assert down[within & (np.abs(below_px) < step)].min() > 0.5 * step
+    assert np.abs(down[within & (below_px > 5 * step)]).max() < 0.1 * step
+    assert not head.gain[..., 1:].any()
