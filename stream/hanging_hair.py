@@ -38,6 +38,7 @@ _RIM = 0.91  # of the tube's radius: the room shines through what lies outside
 _FOLD_MM, _OUTER = 70.0, 0.7  # behind the outline, where the strip ends; how much of it is used
 _INNER = 0.9  # of the hair seen in front: nearer to its inner end it is half skin
 _FADE = np.radians([20.0, 60.0])  # beyond the back, of a side without hair of its own
+_BULK = np.ones((1, 5), np.uint8)  # looks: what is narrower is a strand
 _ONE_LEVEL = np.ones((1, 3), np.uint8)
 
 
@@ -180,5 +181,7 @@ def _along_levels(
     scale = share.shape[1] / region.width, share.shape[0] / region.height
     at = ((places - region[:2]) * scale - 0.5).astype(np.float32)
     hair = cv2.remap(share, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > _HAIR
+    # Single strands that stand off hide nothing: the tube ends with the bulk of the hair.
+    hair = cv2.morphologyEx(hair.astype(np.uint8), cv2.MORPH_OPEN, _BULK) > 0
     before, last = outermost_run(hair)
     return mm[last], np.where(hair.any(axis=1), (last - before) * _STEP_MM, 0.0)

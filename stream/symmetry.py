@@ -29,6 +29,7 @@ _YAW = (4.0, 10.0)  # degrees: a head seen more frontally hides nothing that its
 _TURN = (2.0, 8.0)  # degrees that the hidden side must come nearer
 _HIDDEN_MM = (4.0, 12.0)  # behind what is seen: a mirrored node begins to be, and is, hidden
 _MIRROR_YIELD_MM, _SMEAR_YIELD_MM = 3.0, 60.0  # to good colours, and to the mirror
+_SOONER = 4.0  # seen colours yield before their mirror is opaque, so that it comes in softly
 _STRETCH = (1.4, 2.6)  # magnification at which the frame's own colours begin and cease to do
 _SLOPE = (8.0, 20.0)  # depth over width, at which a node is seen too obliquely to be mirrored
 _CARVE_SLACK_MM = 12.0  # halves are not quite alike: so far outside the outline is no contradiction
@@ -71,7 +72,8 @@ def with_mirror_half(
     mirror = Sheet("mirror", places, mirrored_mm, free.share, near.colours_px, opacity,
                    np.full_like(opacity, _MIRROR_YIELD_MM), triangles,
                    gain)  # fmt: skip
-    yields = np.maximum(smeared, 1 - sure)  # a soft edge before it would show the room through it
+    # A soft edge before the mirrored half would show the room through it.
+    yields = np.maximum(np.minimum(_SOONER * smeared, 1), 1 - sure)
     yielding = tuple(
         replace(sheet, yield_mm=sheet.yield_mm + _SMEAR_YIELD_MM * yields)
         if sheet.kind != "far"

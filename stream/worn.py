@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _WORN = (2.0, 3.6)  # magnification at which seen skin begins and ceases to be good
 _SHADED = (1.3, 2.2)  # the same below the jaw: the line of shade along it would become a beard
 _SMEARED = (1.4, 2.6)  # the same at the soft edge of the matte, of the room behind it
+_LOOSE = (2.2, 4.0)  # the same of hair: single ones become scribbles
 _LEAST_WORN = 0.01
 # What is worn yields to skin of its own place; beyond these magnifications it spans a depth step,
 # and yields to whatever skin lies behind.
@@ -87,6 +88,7 @@ def _with_skin(
     beside_skin = cv2.dilate(skin_share(sight, depth), around)
     bare = beside_skin * (1 - hair)
     fading = smoothstep(stretch, *_SMEARED) * bare * (1 - smoothstep(matte, *_SOFT))
+    fading = np.maximum(fading, smoothstep(stretch, *_LOOSE) * (1 - smoothstep(matte, *_SOFT)))
     whole = near.opacity * (1 - fading)
     cheeks, below = _worn(cv2.dilate(stretches, _BESIDE), near, head, depth.chin_drop_mm)
     worn = np.maximum(cheeks, below) * beside_skin

@@ -63,6 +63,12 @@ def test_single_hairs_that_stand_off_make_the_tube_no_wider(model, curtains):
     assert np.abs(inside[:, 0]).max() == pytest.approx(85, abs=8)
 
 
+def test_a_strand_before_the_room_makes_the_tube_no_wider(model, curtains):
+    strand = beside_the_neck(mock_head(model), 112, 117)
+    tube = tube_of(model, curtains | strand)
+    np.testing.assert_allclose(tube.points, tube_of(model, curtains).points, atol=4)
+
+
 def test_turned_it_stays_nearly_as_wide(model, curtains):
     tube = tube_of(model, curtains)
     offset = tube.points - mock_head(model).camera_from_head[:3, 3]

@@ -177,3 +177,24 @@ def test_strands_do_not_bend_along_the_way_to_cleaner_colours(model, raster, war
     assert changed.sum() > 1000
     before, after = (part.mean(axis=-1)[changed] for part in (without, with_it))
     assert np.corrcoef(before, after)[0, 1] > 0.5  # dark ones are dark still
+
+
+def test_single_hairs_that_stand_off_do_not_become_scribbles(model, raster):
+    scene = Scene(model, raster)
+    calm = scene.sheet(model)
+    band = cv2.dilate(scene.matte, np.ones((5, 5), np.uint8)) - scene.matte
+    scene.matte += 0.4 * band
+    far_off = scene.depth.front_mm + 80 * np.float32(cv2.blur(band, (3, 3)))
+    scene.depth = replace(scene.depth, front_mm=far_off)
+    scene.sight.labels[:] = 0
+    scene.sight.labels[HAIR] = 1
+    free = scene.depth.turn > 0.9  # the neck and its sides stay behind
+    given = build_mesh(scene.depth, scene.matte, scene.head.camera[0, 0]), calm, scene.matte
+    left = {
+        yaw: mended(*given, scene.sight, scene.head, scene.motion(yaw)).sheet("near").opacity
+        for yaw in (0, 4, 30)
+    }
+    strands, whole = (band > 0) & free, (cv2.erode(scene.matte, np.ones((7, 7))) > 0.9) & free
+    assert (left[30][strands] < 0.1).sum() > 20  # on the side that comes nearer
+    assert left[30][whole].min() > 0.99
+    assert left[4][strands].min() > 0.9 and left[0].min() > 0.99
