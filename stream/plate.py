@@ -102,6 +102,7 @@ class BackgroundPlate:
         self._better: _Better | None = None
         self._frames = 0
         self._learnt_at = np.eye(2, 3)
+        self._learnt_bounds = Region(0, 0, 0, 0)
         self._rested = self.settings.rest_frames
 
     def close(self) -> None:
@@ -172,9 +173,7 @@ class BackgroundPlate:
         self._view = view
         if self._frames % 4 == 1:
             self._judge_exposure(canvas, view, frame_rgb)
-        # A resampled picture costs ten times a copied one: with a moving camera, every third.
-        far = canvas.moved_since(self._learnt_at) > _SWAY_PX / 2
-        if canvas.still or far or self._frames % 3 == 1:
+        if self._is_due(canvas, view):
             self._learn(canvas, view, picture)
         self._improve(canvas, canvas.area(region))
 
@@ -233,10 +232,19 @@ class BackgroundPlate:
             self._better = _Better(area, completed(layers, _STILL_SIDE), 1)
             self._blend(self._canvas)
 
+    def _is_due(self, canvas: Canvas, view: PlateView) -> bool:
+        """Tell whether there is enough to learn: little comes to light and is gone in a frame."""
+        if canvas.moved_since(self._learnt_at) > _SWAY_PX / 2:
+            return True
+        if not canvas.still:  # a resampled picture costs ten times a copied one
+            return self._frames % 3 == 1
+        by_person = np.abs(np.subtract(view.bounds, self._learnt_bounds)).max()
+        return self._frames % 2 == 1 or bool(by_person > _SWAY_PX / 2)
+
     def _learn(self, canvas: Canvas, view: PlateView, picture: np.ndarray) -> None:
-        mend = self._frames % 6 < 3
+        mend = self._frames % 4 < 2
         canvas.learn(view.region, self._unexposed(picture), view.sight, mend)
-        self._learnt_at = canvas.anchor_from_frame
+        self._learnt_at, self._learnt_bounds = canvas.anchor_from_frame, view.bounds
         layers = canvas.layers(canvas.area(_grown(view.region)))
         if not fill_gaps(layers):
             fill_from_edges(layers, self._unexposed(picture))

@@ -100,7 +100,7 @@ def _loose_hair(
 
     Left in the plate, they would stand still while the head turns.
     """
-    grey = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), size)
+    grey = cv2.cvtColor(cv2.resize(picture, size), cv2.COLOR_RGB2GRAY)
     line = np.ones((5, 5), np.uint8)  # wider than a hair
     bright = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, line)
     detail = cv2.max(bright, cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, line))
