@@ -6,7 +6,7 @@ see `stream.swap.light_basis`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stream.swap.occlude import Front
     from stream.swap.options import SwapSettings
     from stream.swap.shape import FaceShape
+    from stream.swap.source_face import SourceFace
 
 _HEAD = 0.5  # of the face's size, to every side: the head with its hair
 _DARK_SIZE, _DARK_PERCENT, _CLEAR_BLACK = (128, 128), 0.5, 25.0
@@ -61,6 +62,18 @@ def relit(target: np.ndarray, source: np.ndarray, black: float) -> np.ndarray:
     return np.hstack([contrast * gain, added / 255, bare / 255]).astype(np.float32)
 
 
+class SourceLight(NamedTuple):
+    """What of light belongs to a source.
+
+    Attributes:
+        left: (V, 3) float32 logarithm of the light that is left in its texture.
+        functions: (V, K) float32, those of light on a head of its shape.
+    """
+
+    left: np.ndarray
+    functions: np.ndarray
+
+
 class LiveLight:
     """Follows the light on one face of the stream.
 
@@ -79,7 +92,7 @@ class LiveLight:
         pixels: np.ndarray,
         shape: FaceShape,
         front: Front | None,
-        source: np.ndarray,
+        source: SourceLight,
         settings: SwapSettings,
     ) -> np.ndarray:
         """Return what takes a source's skin to the light of this frame: see `relit`.
@@ -88,7 +101,7 @@ class LiveLight:
             pixels: (H, W, 3) uint8, the frame.
             shape: the geometry of the face.
             front: what is in front of it, or None.
-            source: (V, 3) logarithm of the light in the source's texture.
+            source: its own light and shape.
             settings: `colour_match` is used.
         """
         plain = self._basis.plain
@@ -110,10 +123,12 @@ class LiveLight:
             self._follow(self._basis.evidence(colours, weights))
             # Up and to the sides: clothes may be darker than any haze, and have colours.
             self._follow_black(wide._replace(y1=region.y1).crop(pixels))
-        goal = source if self._light is None else self._basis.at_vertices(self._light)
+        left, goal = source.left, source.left
+        if self._light is not None:
+            goal = self._basis.at_vertices(self._light, source.functions)
         if settings.colour_match < 1:
-            goal = goal + (1 - settings.colour_match) * _tone_apart(goal[plain], source[plain])
-        return relit(goal, source, self._black)
+            goal = goal + (1 - settings.colour_match) * _tone_apart(goal[plain], left[plain])
+        return relit(goal, left, self._black)
 
     def _follow(self, found: np.ndarray | None) -> None:
         """Average the evidence, not the light: what comes into view is believed at once.
@@ -158,18 +173,19 @@ def _tone_apart(target: np.ndarray, source: np.ndarray) -> np.ndarray:
     return np.clip(apart - luma, -0.3, 0.3) + np.clip(0.5 * luma, -0.3, 0.3)
 
 
-def texture_light(model: HeadModel, texture: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return (V, 3) float32 logarithm of the light that is left in a source's texture.
+def source_light(model: HeadModel, source: SourceFace, seen: np.ndarray) -> SourceLight:
+    """Return what of light belongs to a source.
 
     Args:
         model: the head model.
-        texture: (S, S, 3) uint8.
+        source: whose texture and shape count.
         seen: (V,) 0…1, how well the vertices were seen.
     """
-    basis, size = light_basis(model), texture.shape[0]
+    basis, size = light_basis(model), len(source.texture)
     places = texture_uv(model)[basis.plain] * size
-    colours = blurred_colours(texture, places, _TEXTURE_BLUR * size)
-    return basis.at_vertices(basis.fit_tints(colours, seen[basis.plain]))
+    colours = blurred_colours(source.texture, places, _TEXTURE_BLUR * size)
+    left = basis.at_vertices(basis.fit_tints(colours, seen[basis.plain]))
+    return SourceLight(left, basis.functions_on(model.shape(source.identity) + source.offset_mm))
 
 
 def around(places: np.ndarray, pixels: np.ndarray, slack: float) -> Region:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import eigsh
+from scipy.sparse.linalg import eigsh, splu
 from scipy.spatial import cKDTree
 
 from stream.geometry import smoothstep, vertex_normals
@@ -41,7 +41,9 @@ _LIGHT = _SMOOTH + _RELIEF
 _LEFT = 8  # as for what is left of light in a texture; the rest of it is the face
 _STIFFNESS = 0.01  # of the fastest light, of the sum of all weights; falls with the eigenvalue
 _RELIEF_STIFFNESS = 0.3  # of that
+_RELIEF_SHARE = 0.6  # with all of it, a recogniser finds who is lit, not who was photographed
 _TINT_STIFFNESS = 0.1  # likewise of what varies faster
+_EVEN_MM = 3.0  # over which normals are evened out
 _BEYOND_MM = 30.0  # from the skin: functions go on so far
 _ASTRAY = 0.18  # of the logarithm: what differs more from the light is no plain skin
 _ROUNDS = 3
@@ -65,11 +67,32 @@ class LightBasis:
     """
 
     def __init__(self, model: HeadModel) -> None:
-        self.functions, slowness = _functions(model)
+        skin, triangles = _main_skin(model)
+        stiffness, mass = _laplacian(model.vertices[skin].astype(np.float64), triangles)
+        smooth, faster, self._slowness = _harmonics(stiffness, mass)
+        self._relief = _Relief(model, skin, stiffness, mass, smooth)
+        away, self._nearest = cKDTree(model.vertices[skin]).query(model.vertices)
+        self._reached = away[:, None] < _BEYOND_MM
+        relief = self._relief.functions(model.vertices)
+        self.functions = self._continued(np.hstack([smooth, relief, faster]))
         self.plain = _plain_skin(model)
         self.inner = _inner(model, self.plain)
         self._looks = self.functions[self.plain].astype(np.float32)
-        self._slowness = slowness
+
+    def functions_on(self, vertices: np.ndarray) -> np.ndarray:
+        """Return (V, K) float32 functions on a source's head, (V, 3) at rest.
+
+        Its nose has other normals, and so other light and shade in the same light; not all of
+        it, for its texture has kept some.
+        """
+        changed = self.functions.copy()
+        relief = self._continued(self._relief.functions(vertices))
+        changed[:, _SMOOTH:_LIGHT] = _RELIEF_SHARE * relief
+        return changed
+
+    def _continued(self, functions: np.ndarray) -> np.ndarray:
+        """Return (V, K) float32 of functions on the skin only."""
+        return np.where(self._reached, functions[self._nearest], 0).astype(np.float32)
 
     def evidence(self, colours: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
         """Return what colours of the plain skin say of the light.
@@ -139,10 +162,13 @@ class LightBasis:
         found[:count] = np.linalg.solve(normal, equations[:, count:])
         return found
 
-    def at_vertices(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return (V, 3) float32 logarithms of a light."""
+    def at_vertices(
+        self, coefficients: np.ndarray, functions: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return (V, 3) float32 logarithms of a light, on a head that has functions of its own."""
+        functions = self.functions if functions is None else functions
         used = coefficients.any(axis=1)
-        return self.functions[:, used] @ coefficients[used].astype(np.float32)
+        return functions[:, used] @ coefficients[used].astype(np.float32)
 
 
 def light_basis(model: HeadModel) -> LightBasis:
@@ -155,27 +181,52 @@ def _light_basis(key: SameModel) -> LightBasis:
     return LightBasis(key.model)
 
 
-def _functions(model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
-    """Return (V, K) functions with mean square 1 on the skin, and (K,) how stiff they are."""
-    skin, triangles = _main_skin(model)
-    stiffness, mass = _laplacian(model.vertices[skin].astype(np.float64), triangles)
+class _Relief:
+    """Harmonics of a head's normals, as far as nothing smooth says the same.
+
+    Args:
+        model: the head model.
+        skin: (N,) its vertices that are skin.
+        stiffness: (N, N) Laplacian of the skin.
+        mass: (N,) area at each vertex.
+        smooth: (N, L) smooth functions.
+    """
+
+    def __init__(
+        self, model: HeadModel, skin: np.ndarray, stiffness: sparse.csc_matrix, mass: np.ndarray,
+        smooth: np.ndarray,
+    ) -> None:  # fmt: skip
+        self._triangles, self._skin, self._smooth, self._mass = model.triangles, skin, smooth, mass
+        self._even = splu((sparse.diags(mass) + _EVEN_MM**2 / 2 * stiffness).tocsc())
+        usual = self._harmonics(model.vertices)
+        self._told = (smooth * mass[:, None]).T @ usual / mass.sum()
+        self._size = _root_mean_square(usual - smooth @ self._told, mass)
+
+    def functions(self, vertices: np.ndarray) -> np.ndarray:
+        """Return (N, 8) functions on a head (V, 3); mean square 1 on that of the model."""
+        return (self._harmonics(vertices) - self._smooth @ self._told) / self._size
+
+    def _harmonics(self, vertices: np.ndarray) -> np.ndarray:
+        """Return (N, 8), evened out over a few millimetres: creases are no surfaces."""
+        found = harmonics(vertex_normals(vertices, self._triangles)[self._skin])[:, 1:]
+        return self._even.solve(self._mass[:, None] * found.astype(np.float64))
+
+
+def _harmonics(
+    stiffness: sparse.csc_matrix, mass: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (N, L) smooth functions and (N, F) faster ones, and (K,) how stiff all are."""
     values, slow = eigsh(stiffness, _SMOOTH + _FASTER, sparse.diags(mass), sigma=-1e-6)
-    slow = _of_one_size(slow * np.sign(slow[np.abs(slow).argmax(axis=0), range(len(values))]), mass)
+    slow *= np.sign(slow[np.abs(slow).argmax(axis=0), range(len(values))])
+    slow /= _root_mean_square(slow, mass)
     stiff = np.maximum(values, 0) / max(values[_SMOOTH - 1], 1e-12) + 1e-4
     smooth, faster = np.split(slow, [_SMOOTH], axis=1)
-    relief = harmonics(vertex_normals(model.vertices, model.triangles)[skin])[:, 1:]
-    relief = _of_one_size(
-        relief - smooth @ ((smooth * mass[:, None]).T @ relief) / mass.sum(), mass
-    )
-    functions = np.hstack([smooth, relief, faster])
-    away, nearest = cKDTree(model.vertices[skin]).query(model.vertices)
-    result = np.where(away[:, None] < _BEYOND_MM, functions[nearest], 0).astype(np.float32)
-    return result, np.insert(stiff, _SMOOTH, np.full(_RELIEF, _RELIEF_STIFFNESS))
+    return smooth, faster, np.insert(stiff, _SMOOTH, np.full(_RELIEF, _RELIEF_STIFFNESS))
 
 
-def _of_one_size(functions: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Return functions (N, K) with mean square 1, by the mass (N,) of each place."""
-    return functions / np.sqrt((mass[:, None] * functions**2).sum(axis=0) / mass.sum())
+def _root_mean_square(functions: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """Return (K,) of functions (N, K), by the mass (N,) of each place."""
+    return np.sqrt((mass[:, None] * functions**2).sum(axis=0) / mass.sum())
 
 
 def _main_skin(model: HeadModel) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ from stream.swap.draw import FaceDrawer, Look, seen_at_vertices, soft_border
 from stream.swap.fade import Fade, cut_off, turned_degrees
 from stream.swap.finish import Finish
 from stream.swap.glasses import Glasses
-from stream.swap.light import LiveLight, texture_light
+from stream.swap.light import LiveLight, source_light
 from stream.swap.light_basis import light_basis
 from stream.swap.lips import Lips
 from stream.swap.occlude import Front, covered, look_in_front, with_nearer
@@ -116,7 +116,7 @@ class Swapper(FramePath):
         self._sources = list(sources)
         self._seen = [seen_at_vertices(self._model, source.seen) for source in sources]
         self._lights = [
-            texture_light(self._model, source.texture, seen)
+            source_light(self._model, source, seen)
             for source, seen in zip(sources, self._seen, strict=True)
         ]
         self._tensions = [Tension(self._model, source.expression) for source in sources]

@@ -8,7 +8,7 @@ from swap_faces import MODEL, RNG, SIZE, other_identity, shaped
 from stream.geometry import rotation_from_angles, vertex_normals
 from stream.region import Region
 from stream.swap.compose import face_region
-from stream.swap.light import LiveLight, relit
+from stream.swap.light import LiveLight, SourceLight, relit
 from stream.swap.light_basis import LIFT, light_basis
 from stream.swap.occlude import Front
 from stream.swap.options import SwapSettings
@@ -82,7 +82,8 @@ def lit_frame(shape, left=90.0, right=210.0):
 def colours_after(frame, shape, settings=None, front=None):
     basis = light_basis(MODEL)
     flat = np.log(np.full((len(MODEL.vertices), 3), (200.0, 160.0, 140.0)) + 12)
-    light = LiveLight(basis)(frame, shape, front, flat, settings or SwapSettings())
+    own = SourceLight(flat, basis.functions)
+    light = LiveLight(basis)(frame, shape, front, own, settings or SwapSettings())
     drawn = light[:, :3] * np.array([200.0, 160.0, 140.0]) + 255 * light[:, 3:6]
     return drawn[basis.plain], shape.own_px[basis.plain]
 
@@ -110,13 +111,27 @@ def test_a_nose_is_lit_as_the_cheeks_say():
     assert np.std(told) < 0.5 * np.std(varied)
 
 
+def test_a_nose_of_another_shape_is_lit_by_its_own_normals():
+    basis = light_basis(MODEL)
+    other = MODEL.shape(other_identity())
+    same, changed = basis.functions_on(MODEL.vertices), basis.functions_on(other)
+    differs = np.flatnonzero(np.abs(changed - same).max(axis=0) > 1e-6)
+    assert len(differs) == 8
+    normals = [
+        vertex_normals(head, MODEL.triangles)[basis.plain] for head in (MODEL.vertices, other)
+    ]
+    turned = np.linalg.norm(normals[1] - normals[0], axis=1)
+    moved = np.linalg.norm((changed - same)[basis.plain], axis=1)
+    assert np.corrcoef(turned, moved)[0, 1] > 0.6
+
+
 def skin_over_time(frames, shapes):
     """The mean colour that an even source's skin has in the last frame."""
     basis = light_basis(MODEL)
     flat = np.broadcast_to(np.log(np.array([200.0, 160.0, 140.0]) + 12), MODEL.vertices.shape)
     follow, options = LiveLight(basis), SwapSettings()
     for frame, shape in zip(frames, shapes, strict=True):
-        light = follow(frame, shape, None, flat, options)
+        light = follow(frame, shape, None, SourceLight(flat, basis.functions), options)
     drawn = light[:, :3] * np.array([200.0, 160.0, 140.0]) + 255 * light[:, 3:6]
     return drawn[basis.plain]
 
