@@ -24,6 +24,7 @@ _DENSE = (0.3, 0.6)  # cover from which on a pixel surely holds something of the
 _BEHIND = 6  # of the matte: less is surely background
 _AROUND = 0.05  # of the longer side, over which it is looked at
 _BUSY = (8.0, 25.0)  # standard deviation of its brightness from which it is busy, and very much so
+_SOFT = (0.0, 0.3)  # of the matte, missing: colours may be the scenery's, and are not believed
 _TRIM = 0.2  # of the matte, that is cut off then
 
 
@@ -83,31 +84,41 @@ def without_told_background(matte: np.ndarray, sight: Sight) -> np.ndarray:
     return np.asarray(np.rint(matte * kept), np.uint8)
 
 
-def background_at_rest(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:
-    """Return (h, w, 3) uint8, B₀: behind the layer at rest, it gives the picture exactly.
-
-    Args:
-        picture: (h, w, 3) uint8, I.
-        matte: (h, w) uint8, α · 255.
-        plate: (h, w, 3) uint8, B; where the person hides all, it stays.
-    """
-    cover = matte.astype(np.float32)[..., None]
-    through = np.maximum(1 - cover / 255, 1e-3)
-    least, most = np.ceil((picture - cover) / through), np.floor(picture / through)
-    rest = np.clip(np.minimum(np.maximum(plate, least), most), 0, 255)
-    return np.where(cover == 0, picture, rest).astype(np.uint8)
-
-
-def moving_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:
+def moving_layer(
+    picture: np.ndarray, matte: np.ndarray, plate: np.ndarray, own: np.ndarray
+) -> np.ndarray:
     """Return (h, w, 4) uint8, F with α as fourth channel: no more light than what covers gives.
+
+    The softer the matte, the less is I − (1 − α)·B worth, and the more counts what the head's
+    own colour may be, within what some background can make up for.
 
     Args:
         picture: (h, w, 3) uint8, I.
         matte: (h, w) uint8, α · 255.
         plate: (h, w, 3) uint8, B.
+        own: (h, w, 3) uint8, colour of what moves.
     """
-    layer = premultiplied_layer(picture, matte, plate)
-    return np.minimum(layer, layer[..., 3:])
+    cover, light = matte.astype(np.float32)[..., None], picture.astype(np.float32)
+    seen = premultiplied_layer(picture, matte, plate)[..., :3]
+    colours = seen + smoothstep(1 - cover / 255, *_SOFT) * (own * (cover / 255) - seen)
+    least, most = np.maximum(light + cover - 255, 0), np.minimum(light, cover)
+    return np.dstack([np.rint(np.clip(colours, least, most)), cover]).astype(np.uint8)
+
+
+def background_at_rest(picture: np.ndarray, layer: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """Return (h, w, 3) uint8, B₀: behind the layer at rest, it gives the picture exactly.
+
+    Args:
+        picture: (h, w, 3) uint8, I.
+        layer: (h, w, 4) uint8, F and α, as of `moving_layer`.
+        plate: (h, w, 3) uint8, B; where that gives the picture, or the person hides all, it stays.
+    """
+    through = np.maximum(1 - layer[..., 3:] / np.float32(255), 1e-3)
+    left = picture.astype(np.float32) - layer[..., :3]
+    least, most = np.ceil((left - 0.5) / through), np.floor((left + 0.5) / through)
+    rest = np.clip(np.minimum(np.maximum(plate, least), most), 0, 255)
+    rest = np.where(layer[..., 3:] == 255, plate, rest)
+    return np.where(layer[..., 3:] == 0, picture, rest).astype(np.uint8)
 
 
 def laid_over(picture: np.ndarray, matte: np.ndarray, plate: np.ndarray) -> np.ndarray:

@@ -33,9 +33,11 @@ from stream.puppet.layers import (
     background_at_rest,
     denser_matte,
     firmer_matte,
+    moving_layer,
     without_told_background,
 )
 from stream.puppet.photo import find_face
+from stream.puppet.scenery import parted_from_scenery
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.sight import FACE, HAIR, NECK, OCCLUDER, HeadSight
 from stream.symmetry import with_mirror_half
@@ -75,6 +77,7 @@ class Portrait:
         head: the fitted head.
         region: what may move.
         matte: (h, w) uint8 of `bare`, 255 inside.
+        layer: (h, w, 4) uint8, what of `bare` moves, as of `moving_layer`.
         plate: (h, w, 3) uint8 background of the region, as the head uncovers it.
         plate_at_rest: (h, w, 3) uint8, the same where the head rests.
         mesh: sheets of the head.
@@ -90,6 +93,7 @@ class Portrait:
     head: Head
     region: Region
     matte: np.ndarray
+    layer: np.ndarray
     plate: np.ndarray
     plate_at_rest: np.ndarray
     mesh: HeadMesh
@@ -148,20 +152,19 @@ class Studio:
         crop = np.ascontiguousarray(region.crop(pixels))
         sight = self._sight.look(crop)
         prior = hair.prior(head, grid)
-        options = self._settings.matte
-        matte = head_matte(crop, sight.person, prior, options, MatteState(), region)
-        plate = self._background(pixels, region, matte)
-        node_matte = resample_to_nodes(matte, grid)
+        coarse = head_matte(crop, sight.person, prior, self._settings.matte, MatteState(), region)
+        px_mm = head.camera_from_head[2, 3] / head.camera[0, 0]
+        edge = parted_from_scenery(crop, matte_at_frame(coarse, region), sight, px_mm)
+        plate = self._background(pixels, region, edge.hidden.astype(np.float32) / 255)
+        node_matte = resample_to_nodes(edge.matte.astype(np.float32) / 255, grid)
         depth = hair.estimate(head, node_matte, grid, clothes_let_go(sight))
-        whole = matte_at_frame(matte, region)
         cloth = clothes_share(sight, crop)
         worn = resample_to_nodes(cloth, grid)
-        px_mm = head.camera_from_head[2, 3] / head.camera[0, 0]
         turn = still_under_clothes(depth.turn, worn, node_matte, max(grid.step_px) * px_mm)
         depth = replace(depth, turn=np.maximum(turn, _BODY_SHARE * (node_matte > 0)))
-        bare, bare_matte = under_clothes(crop, cloth, whole, plate, px_mm)
+        bare, bare_matte = under_clothes(crop, cloth, edge.matte, plate, px_mm)
         bare_matte = without_told_background(firmer_matte(crop, bare_matte), sight)
-        bare_matte = denser_matte(bare, bare_matte, plate)
+        bare_matte = denser_matte(bare, bare_matte, edge.background(plate))
         node_matte = resample_to_nodes(bare_matte.astype(np.float32) / 255, grid)
         mesh = build_mesh(depth, node_matte, head.camera[0, 0], self._settings.mesh)
         mirror = _to_the_other_side(self._model, head)
@@ -174,13 +177,15 @@ class Studio:
         under = hidden.sheet(bare, head, depth, node_matte, told)
         if under is not None:
             mesh = _with_hidden_skin(mesh, under, sight, head, node_matte)
-        clothes = clothes_layer(crop, cloth, whole, bare)
+        clothes = clothes_layer(crop, cloth, edge.matte, bare)
         glasses = wears_glasses(sight, face, region)
-        at_rest = background_at_rest(bare, bare_matte, plate)
+        own = np.where(cloth[..., None] > 0, bare, edge.own)
+        layer = moving_layer(bare, bare_matte, plate, own)
+        at_rest = background_at_rest(bare, layer, plate)
         skin = _bare_skin(told, grid)
         return Portrait(
-            pixels, face, head, region, bare_matte, plate, at_rest, mesh, clothes,
-            lining(clothes, whole, px_mm), bare, glasses, skin,
+            pixels, face, head, region, bare_matte, layer, plate, at_rest, mesh, clothes,
+            lining(clothes, edge.matte, px_mm), bare, glasses, skin,
         )  # fmt: skip
 
     def _hair_depth(self) -> HairDepth:

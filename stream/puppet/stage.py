@@ -10,7 +10,6 @@ import moderngl
 import numpy as np
 
 from stream.puppet.grain import grained_background, skin_grain
-from stream.puppet.layers import moving_layer
 from stream.puppet.shaders import EDGE, FACE, MIRROR, PATCH, SLOPE, UNDER, VERTEX
 from stream.puppet.sheets import drawn_sheets
 from stream.puppet.topology import grid_triangles
@@ -151,8 +150,7 @@ class Stage:
     def _make_targets(self, region: Region) -> None:
         context, portrait, size = self._context, self._portrait, (region.width, region.height)
         picture = np.ascontiguousarray(region.crop(portrait.pixels))
-        layer = moving_layer(portrait.bare, portrait.matte, portrait.plate)
-        self._layer = _texture(context, layer)
+        self._layer = _texture(context, portrait.layer)
         self._photo = _texture(context, _without_clothes(picture, portrait.clothes[..., 3]))
         self._cloth = _texture(context, portrait.clothes)
         self._inside = _texture(context, portrait.lining)

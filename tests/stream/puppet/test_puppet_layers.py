@@ -53,8 +53,8 @@ def test_layers_give_the_picture_back():
     plate = np.full_like(picture, 228)
     bare, bare_matte = under_clothes(picture, cloth, matte, plate, 0.3)
     bare_matte = denser_matte(bare, bare_matte, plate)
-    at_rest = background_at_rest(bare, bare_matte, plate)
-    behind = over(moving_layer(bare, bare_matte, plate), at_rest)
+    layer = moving_layer(bare, bare_matte, plate, bare)
+    behind = over(layer, background_at_rest(bare, layer, plate))
     shown = over(clothes_layer(picture, cloth, matte, bare), behind)
     error = np.abs(shown - picture)
     assert (error > 3).mean() < 0.01
@@ -195,10 +195,12 @@ def random_layers():
 
 def test_background_at_rest_gives_the_picture_back():
     picture, matte, plate = random_layers()
-    at_rest = background_at_rest(picture, matte, plate)
-    layer = moving_layer(picture, matte, plate)
+    own = RNG.integers(0, 256, picture.shape, dtype=np.uint8)
+    layer = moving_layer(picture, matte, plate, own)
+    at_rest = background_at_rest(picture, layer, plate)
     assert (layer[..., :3] <= layer[..., 3:]).all()
     assert np.abs(over(layer, at_rest) - picture).max() <= 2
+    assert (at_rest[10:20] == plate[10:20]).all()
 
 
 def test_a_dark_hair_covers_a_bright_background():
