@@ -30,39 +30,58 @@ _MARGIN = 6  # nodes around, into which a change fades
 _LARGEST_MM = 90.0  # that anything goes back: more is no ear
 
 
+def find_ears(head: Head, grid: NodeGrid, sight: Sight) -> np.ndarray | None:
+    """Return (rows, columns) float32, how surely a node shows an ear or what hangs at it.
+
+    Args:
+        head: the fitted head.
+        grid: the nodes.
+        sight: what the networks saw there.
+
+    Returns:
+        Likelihoods, 0…1; None where no ear is seen.
+    """
+    if sight.labels is None:
+        return None
+    likely = resample_to_nodes(sight.labels[EAR], grid)
+    reach = _reach(head, grid)
+    found = _around(likely, reach)
+    if found is None:
+        return None
+    ear = likely[found]
+    ring = cv2.dilate(ear, np.ones((reach[0] + 1, 2 * reach[1] + 1), np.uint8), anchor=reach[::-1])
+    behind, thing = (
+        resample_to_nodes(sight.labels[label], grid)[found] for label in (BACKGROUND, OCCLUDER)
+    )
+    np.maximum(ear, ring * (behind + thing), out=ear)
+    return likely
+
+
 def behind_roots(
-    front_mm: np.ndarray, ear_z_mm: np.ndarray, head: Head, grid: NodeGrid, sight: Sight
-) -> np.ndarray:
+    front_mm: np.ndarray, ears: np.ndarray, ear_z_mm: np.ndarray, head: Head, grid: NodeGrid,
+    sight: Sight,
+) -> np.ndarray:  # fmt: skip
     """Return the depth of what is seen with ears and ear rings no nearer than where ears begin.
 
     Args:
         front_mm: (rows, columns) float32 at the nodes.
+        ears: (rows, columns) float32, as of `find_ears`.
         ear_z_mm: (E,) head-space z of the vertices of both ears.
         head: the fitted head.
         grid: the nodes.
         sight: what the networks saw there.
 
     Returns:
-        (rows, columns) float32; the same array where no ear is seen.
+        (rows, columns) float32.
     """
-    if sight.labels is None:
+    found = _around(ears, (0, 0))
+    if found is None or sight.labels is None:
         return front_mm
-    ear = resample_to_nodes(sight.labels[EAR], grid)
-    reach = _reach(head, grid)
-    found = _around(ear, reach)
-    if found is None:
-        return front_mm
-    behind, hair = (
-        resample_to_nodes(sight.labels[label], grid)[found] for label in (BACKGROUND, HAIR)
-    )
-    ear = ear[found]
-    ring = cv2.dilate(ear, np.ones((reach[0] + 1, 2 * reach[1] + 1), np.uint8), anchor=reach[::-1])
-    other = behind + resample_to_nodes(sight.labels[OCCLUDER], grid)[found]
-    weight = smoothstep(np.maximum(ear, ring * other), *_SURE)
     root = _plane_mm(float(np.quantile(ear_z_mm, _ROOT)), head, grid.positions_px[found])
-    back = weight * np.clip(root - front_mm[found], 0, _LARGEST_MM)
+    back = smoothstep(ears[found], *_SURE) * np.clip(root - front_mm[found], 0, _LARGEST_MM)
     # Hair goes on over an ear: torn off at its edge it would show a comb of streaks.
-    back += cv2.dilate(hair, _BESIDE) * (cv2.GaussianBlur(back, (0, 0), _SOFT_NODES) - back)
+    hair = cv2.dilate(resample_to_nodes(sight.labels[HAIR], grid)[found], _BESIDE)
+    back += hair * (cv2.GaussianBlur(back, (0, 0), _SOFT_NODES) - back)
     put = front_mm.copy()
     put[found] += back
     return put

@@ -25,7 +25,7 @@ from stream.directions import (
     ends_inside,
     outline_radius,
 )
-from stream.ears import behind_roots
+from stream.ears import behind_roots, find_ears
 from stream.far_side import FarSide, FarSurface
 from stream.fill import pull_push
 from stream.following import border_share, chin_and_nape, follow_share
@@ -80,6 +80,8 @@ class HeadDepth:
         far: the far side of the head.
         cloth: for which the share was lowered; None where nobody looked.
         chin_drop_mm: how far below the fitted chin that of the frame ends (`stream.chin`).
+        ears: (rows, columns) float32, how surely a node shows an ear or its ring (`stream.ears`);
+            None where none is seen.
     """
 
     grid: NodeGrid
@@ -89,6 +91,7 @@ class HeadDepth:
     far: FarSurface
     cloth: Cloth | None = None
     chin_drop_mm: float = 0.0
+    ears: np.ndarray | None = None
 
     @property
     def free_turn(self) -> np.ndarray:
@@ -229,8 +232,9 @@ class HairDepth:
         chin, nape = chin_and_nape(self._model, head, shape)
         drop_mm = self._chin.look(head, chin, sight, grid)
         front = with_chin(front, points_px, drop_mm, head, grid)
-        if sight is not None:
-            front = behind_roots(front, shape[self._ears, 2], head, grid, sight)
+        ears = None if sight is None else find_ears(head, grid, sight)
+        if sight is not None and ears is not None:
+            front = behind_roots(front, ears, shape[self._ears, 2], head, grid, sight)
         chin = chin + np.array([0.0, drop_mm, 0.0])
         in_head = self._in_head(front, head, grid)
         turn = follow_share(in_head, chin, nape, self._settings.neck_mm)
@@ -241,7 +245,8 @@ class HairDepth:
         if sight is not None and cloth is not None:
             turn *= cloth.moves
             front = self._held_still(front, turn, chin, head, grid, sight)
-        return HeadDepth(grid, front, turn.astype(np.float32), coverage, far, cloth, drop_mm)
+        turn = turn.astype(np.float32)
+        return HeadDepth(grid, front, turn, coverage, far, cloth, drop_mm, ears)
 
     def _held_still(
         self, front: np.ndarray, turn: np.ndarray, chin: np.ndarray, head: Head, grid: NodeGrid,

@@ -16,7 +16,7 @@ import numpy as np
 from stream.clean_edge import with_clean_edge
 from stream.geometry import invert_rigid, smoothstep
 from stream.parting import parted
-from stream.sight import BODY, EAR, HAIR
+from stream.sight import BODY, HAIR
 from stream.symmetry import node_mm, stretches_of
 from stream.triangles import touched
 from stream.underlay import JAW, seen_as, skin_share
@@ -43,7 +43,7 @@ _CHEEK_MM = (22.0, 36.0)  # beside it
 _CHIN_MM = (150.0, 160.0)  # below it, along the jaw: chins end
 _SOFT = (0.4, 0.95)  # matte: where the near side's edge is soft, and where not
 _OTHER = (0.6, 0.95)  # likelihood of hair and clothes, which skin does not take the place of
-_EAR = (0.3, 0.7)  # the same of ears
+_EAR = (0.3, 0.7)  # the same of ears and their rings
 _SLACK_MM = 8.0  # around skin
 _BESIDE = np.ones((3, 3), np.uint8)
 
@@ -89,11 +89,12 @@ def _with_skin(
     bare = beside_skin * (1 - hair)
     fading = smoothstep(stretch, *_SMEARED) * bare * (1 - smoothstep(matte, *_SOFT))
     fading = np.maximum(fading, smoothstep(stretch, *_LOOSE) * (1 - smoothstep(matte, *_SOFT)))
-    whole = near.opacity * (1 - fading)
+    ears = np.zeros_like(matte) if depth.ears is None else depth.ears
+    whole = near.opacity * (1 - fading * (1 - smoothstep(ears, *_EAR)))
     cheeks, below = _worn(cv2.dilate(stretches, _BESIDE), near, head, depth.chin_drop_mm)
     worn = np.maximum(cheeks, below) * beside_skin
     # Their border with skin is worn, too: it is that which is drawn out.
-    worn *= 1 - smoothstep(cv2.erode(seen_as(sight, depth, EAR), _BESIDE), *_EAR)
+    worn *= 1 - smoothstep(cv2.erode(ears, _BESIDE), *_EAR)
     other = cv2.erode(seen_as(sight, depth, BODY, HAIR), _BESIDE)
     worn *= 1 - smoothstep(other, *_OTHER)
     rim = 1 - smoothstep(cv2.erode(matte, _BESIDE), *_SOFT)  # the room shines through

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stream.ears import behind_roots
+from stream.ears import behind_roots, find_ears
 from stream.geometry import invert_rigid, transform_points
 from stream.region import NodeGrid, Region
 from stream.sight import BACKGROUND, EAR, FACE, HAIR, Sight
@@ -28,7 +28,8 @@ def in_head_mm(model, sight, yaw=0.0):
     """Return (81, 81) head-space z of a flat cheek after the ears were put behind their roots."""
     head = mock_head(model, yaw)
     front = np.full((81, 81), head.camera_from_head[2, 3] + CHEEK_MM, np.float32)
-    depth = behind_roots(front, EAR_Z, head, GRID, sight)
+    ears = find_ears(head, GRID, sight)
+    depth = front if ears is None else behind_roots(front, ears, EAR_Z, head, GRID, sight)
     rays = (GRID.positions_px - head.camera[:2, 2]) / head.camera[0, 0]
     points = np.dstack([rays * depth[..., None], depth])
     return transform_points(invert_rigid(head.camera_from_head), points)[..., 2]
@@ -57,13 +58,20 @@ def test_so_does_a_ring_that_hangs_below_but_no_hair(model):
 
 
 def test_what_lies_behind_the_root_already_stays(model):
-    head = mock_head(model)
+    head, sight = mock_head(model), sight_of()
     behind = np.full((81, 81), head.camera_from_head[2, 3] + 15, np.float32)
-    np.testing.assert_allclose(behind_roots(behind, EAR_Z, head, GRID, sight_of()), behind)
+    ears = find_ears(head, GRID, sight)
+    np.testing.assert_allclose(behind_roots(behind, ears, EAR_Z, head, GRID, sight), behind)
 
 
-def test_where_no_ear_is_seen_nothing_changes(model):
-    head, front = mock_head(model), np.full((81, 81), 500, np.float32)
-    assert behind_roots(front, EAR_Z, head, GRID, sight_of(ear_label=FACE)) is front
+def test_ears_are_found_with_what_hangs_at_them(model):
+    ears = find_ears(mock_head(model), GRID, sight_of())
+    assert ears[at(120, 65)] > 0.9 and ears[at(152, 64)] > 0.9
+    assert ears[at(120, 80)] < 0.1 and ears[at(250, 64)] < 0.1
+
+
+def test_where_no_ear_is_seen_none_is_found(model):
+    head = mock_head(model)
+    assert find_ears(head, GRID, sight_of(ear_label=FACE)) is None
     unlabelled = Sight(np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32))
-    assert behind_roots(front, EAR_Z, head, GRID, unlabelled) is front
+    assert find_ears(head, GRID, unlabelled) is None
