@@ -15,7 +15,7 @@ import numpy as np
 from stream.mesh import HeadMesh, Sheet
 from stream.pose import HeadMotion
 from stream.provenance import FRAGMENTS as PROVENANCE
-from stream.region import NodeGrid, Region
+from stream.region import NodeGrid, Region, halved
 from stream.warp_shaders import FRAGMENTS, VERTEX
 
 _PLACE_PARTS = "2f 1f 1f 2f", "place_px", "depth_mm", "share", "colours_px"
@@ -41,6 +41,7 @@ def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarra
 
 
 _REACH_MM = 800.0  # half the depth of any head with its hair, and what sheets yield
+_BESIDE = np.array([[-1], [0], [1]])  # pixels
 _HARD_EDGE = 40  # grey levels between a pixel's cover and the mean around it
 _UNTURNED = "cw"  # winding of the mesh's triangles in a framebuffer whose y runs down
 
@@ -96,7 +97,7 @@ class Warp:
         resting = resting_mask(mesh, region)
         layer = premultiplied_layer(picture, matte, plate)
         self._layer.write(layer)
-        self._calm.write(cv2.resize(layer, self._calm.size, interpolation=cv2.INTER_AREA))
+        self._calm.write(_calmed(layer, self._calm.size))
         self._colour.write(_background(picture, plate, resting))
         self._depth_alone.clear(depth=1.0)
         self._target.use()
@@ -286,6 +287,13 @@ def _set_uniforms(program: moderngl.Program, values: dict[str, Any]) -> None:
             member.value = value
 
 
+def _calmed(layer: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a layer at a much smaller (width, height), averaged; by halves, which is quick."""
+    while layer.shape[1] >= 2 * size[0] and layer.shape[0] >= 2 * size[1]:
+        layer = halved(layer)
+    return cv2.resize(layer, size, interpolation=cv2.INTER_AREA)
+
+
 def _calm_size(region: Region, grid: NodeGrid) -> tuple[int, int]:
     """Return how wide and high the layer is without the strands that are finer than the nodes."""
     sides = zip((region.width, region.height), grid.step_px, strict=True)
@@ -337,14 +345,25 @@ def antialiased(drawn: np.ndarray, resting: np.ndarray) -> np.ndarray:
     jump = cv2.compare(cv2.absdiff(cover, cv2.blur(cover, (3, 3))), _HARD_EDGE, cv2.CMP_GT)
     whole = cv2.compare(cv2.absdiff(cover, 127), 127, cv2.CMP_GE)  # 0, 254 or 255
     outline = cv2.bitwise_and(jump, whole)
-    x, y, width, height = cv2.boundingRect(outline)
-    if width == 0:
+    found = cv2.findNonZero(outline)
+    if found is None:
         return colours
-    part = Region(x - 1, y - 1, x + width + 1, y + height + 1).clipped(*outline.shape[::-1])
-    moves = cv2.compare(cv2.blur(part.crop(resting), (3, 3)), 0, cv2.CMP_EQ)
-    soft, shown = cv2.blur(part.crop(colours), (3, 3)), part.crop(colours)
-    cv2.copyTo(soft, cv2.bitwise_and(part.crop(outline), moves), shown)
+    column, row = found[:, 0].T  # few: blurring the whole picture would take much longer
+    rows, columns = (
+        _mirrored(places + _BESIDE, length)
+        for places, length in zip((row, column), outline.shape, strict=True)
+    )
+    around = rows[:, None], columns[None]
+    moves = ~resting[around].any(axis=(0, 1))
+    soft = (colours[around].sum(axis=(0, 1), dtype=np.uint16) + 4) // 9  # rounded
+    colours[row[moves], column[moves]] = soft[moves]
     return colours
+
+
+def _mirrored(places: np.ndarray, length: int) -> np.ndarray:
+    """Return places just beyond the ends of so many pixels, mirrored in the last pixels."""
+    last = length - 1
+    return np.asarray(last - np.abs(last - np.abs(places)))
 
 
 def resting_mask(mesh: HeadMesh, region: Region, size: tuple[int, int] | None = None) -> np.ndarray:
