@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from stream.settings import Settings
     from stream.stats import StageTimer
 
-_STILL_NODES = 128
+_STILL_NODES, _STILL_SAMPLES = 128, 4
 
 
 class _Followed:
@@ -97,7 +97,7 @@ class Reposer(FramePath):
         self._raster = DepthRaster(
             context, self._model.triangles, self._model.triangles_of(1, 2, 3, 4)
         )
-        self._warp = Warp(context)
+        self._warp = Warp(context, _STILL_SAMPLES if info.still else 0)
         self._networks = Networks(settings.networks, settings.engine)
         self._segmenter = PersonSegmenter()
         self._sight = HeadSight(self._segmenter, self._networks.get("head_segmentation"))

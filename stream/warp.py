@@ -12,6 +12,7 @@ import cv2
 import moderngl
 import numpy as np
 
+from stream.draw_target import DrawTarget
 from stream.mesh import HeadMesh, Sheet
 from stream.pose import HeadMotion
 from stream.provenance import FRAGMENTS as PROVENANCE
@@ -41,6 +42,7 @@ def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarra
 
 
 _REACH_MM = 800.0  # half the depth of any head with its hair, and what sheets yield
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
 _BESIDE = np.array([[-1], [0], [1]])  # pixels
 _HARD_EDGE = 40  # grey levels between a pixel's cover and the mean around it
 _UNTURNED = "cw"  # winding of the mesh's triangles in a framebuffer whose y runs down
@@ -51,10 +53,13 @@ class Warp:
 
     Args:
         context: an OpenGL 3.3 context.
+        samples: coverage samples a pixel, so that a jaw has a smooth outline before its neck, too;
+            fewer where the context has no more. They take time where the processor draws.
     """
 
-    def __init__(self, context: moderngl.Context) -> None:
+    def __init__(self, context: moderngl.Context, samples: int = 0) -> None:
         self._context = context
+        self._samples = min(samples, context.max_samples)
         self._programs = {
             kind: context.program(vertex_shader=VERTEX, fragment_shader=fragment)
             for kind, fragment in FRAGMENTS.items()
@@ -98,14 +103,15 @@ class Warp:
         layer = premultiplied_layer(picture, matte, plate)
         self._layer.write(layer)
         self._calm.write(_calmed(layer, self._calm.size))
-        self._colour.write(_background(picture, plate, resting))
-        self._depth_alone.clear(depth=1.0)
-        self._target.use()
+        # Samples beside a cell that rests would else show the plate between it and the mesh.
+        behind = cv2.dilate(resting, _NEIGHBOURS) if self._samples else resting
+        self._target.begin(_background(picture, plate, behind))
         self._state()
         self._drawn = _Drawn(mesh, motion, camera, region, self._sheets(mesh, presence))
         self._render(self._programs, self._drawn, (1.0, 1.0))
-        out = self._target.read(components=4)
-        drawn = np.frombuffer(out, np.uint8).reshape(region.height, region.width, 4)
+        drawn = self._target.read()
+        if self._samples:
+            return cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
         return antialiased(drawn, resting)
 
     def provenance(self, size: int = 256) -> np.ndarray:
@@ -197,11 +203,8 @@ class Warp:
             return
         self._release_buffers()
         context = self._context
-        self._layer, self._colour = context.texture(size, 4), context.texture(size, 4)
-        self._calm = context.texture(calm, 4)
-        self._depth = context.depth_renderbuffer(size)
-        self._target = context.framebuffer(self._colour, self._depth)
-        self._depth_alone = context.framebuffer(depth_attachment=self._depth)
+        self._layer, self._calm = context.texture(size, 4), context.texture(calm, 4)
+        self._target = DrawTarget(context, size, self._samples)
         for texture in (self._layer, self._calm):
             texture.repeat_x = texture.repeat_y = False
             texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
@@ -209,9 +212,7 @@ class Warp:
 
     def _release_buffers(self) -> None:
         if self._sizes is not None:
-            for buffer in (
-                self._target, self._depth_alone, self._depth, self._colour, self._layer, self._calm,
-            ):  # fmt: skip
+            for buffer in (self._target, self._layer, self._calm):
                 buffer.release()
             self._sizes = None
 

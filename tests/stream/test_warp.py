@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from warp_reference import draw
@@ -86,13 +88,41 @@ def test_draws_the_head_elsewhere_when_it_moves(warp):
     assert np.abs(got.astype(int) - picture[0]).mean() > 5
 
 
-def test_a_head_at_rest_gives_back_the_frame(warp):
+@pytest.mark.parametrize("samples", [0, 4])
+def test_a_head_at_rest_gives_back_the_frame(samples):
     camera, mesh, picture, plate = _scene()
     visible = picture[1] == 0
     plate[visible] = picture[0][visible]  # what is seen of the wall is known exactly
     plate = np.minimum(plate, picture[0])  # a plate that F = I − (1 − α)·B can hold
-    got = warp.draw(*picture, plate, REGION, mesh, _motion(0, (0, 0, 0)), camera, presence=0.0)
+    warp, at_rest = Warp(create_context(), samples), _motion(0, (0, 0, 0))
+    got = warp.draw(*picture, plate, REGION, mesh, at_rest, camera, presence=0.0)
     assert np.abs(got.astype(int) - picture[0]).max() <= 1
+
+
+@pytest.mark.parametrize(("samples", "smooth"), [(0, False), (4, True)])
+def test_several_samples_smooth_the_outline_of_a_jaw_before_its_neck(samples, smooth):
+    camera, mesh, (picture, matte), plate = _scene()
+    picture = np.zeros_like(picture)
+    picture[:, picture.shape[1] // 2 :] = 255
+    near, columns = mesh.sheet("near"), mesh.depth.grid.columns
+    left, right = near.places_px[2, 2], near.places_px[2, -3]
+    last = (len(near.depth_mm) - 1) * columns
+    neck = replace(
+        near, kind="solid", colours_px=np.full_like(near.places_px, left), share=0 * near.share,
+        triangles=np.array([[0, last, columns - 1], [last, last + columns - 1, columns - 1]]),
+    )  # fmt: skip
+    jaw = replace(
+        neck, colours_px=np.full_like(near.places_px, right), yield_mm=neck.yield_mm - 200,
+        triangles=np.array([[0, last + 3, columns - 1]]),
+    )  # fmt: skip
+    mesh = replace(mesh, sheets=(neck, jaw), resting=np.zeros_like(mesh.resting))
+    warp = Warp(create_context(), samples)
+    full = np.full_like(matte, 255)
+    shown = warp.draw(picture, full, plate, REGION, mesh, _motion(), camera)[4:-4, 4:-4, 0]
+    assert (shown == 0).mean() > 0.2
+    assert (shown == 255).mean() > 0.2
+    greys = ((shown > 20) & (shown < 235)).sum()
+    assert (greys > 0.5 * REGION.height) == smooth
 
 
 def test_a_lamp_behind_the_soft_edge_does_not_fly_along(warp):
