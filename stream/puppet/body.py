@@ -31,7 +31,7 @@ class Body:
         places = depth.grid.positions_px.reshape(-1, 2)
         camera = portrait.head.camera
         mm_per_px = float(portrait.head.camera_from_head[2, 3] / camera[0, 0])
-        self._still = 1 - np.clip(depth.turn.reshape(-1, 1), 0, 1)
+        self._still = 1 - np.clip(depth.turn.reshape(-1, 1), 0, 1).astype(np.float32)
         # At the photo's own lower border the body goes on unseen: it may shift, not rise.
         sides = np.minimum(places[:, 0] - region.x0, region.x1 - places[:, 0])
         below = region.y1 - places[:, 1]
@@ -39,11 +39,12 @@ class Body:
         across = _taper(sides * mm_per_px)
         across = across * (1.0 if cut else _taper(below * mm_per_px, _LEAN_MM))
         up = across * _taper(below * mm_per_px)
-        self._share = np.column_stack([across, up, 0 * up])
+        self._share = np.column_stack([across, up, 0 * up]).astype(np.float32)
         points = unprojected(places, depth.front_mm.ravel(), camera)
         pose = portrait.head.camera_from_head
         arm = points[:, :2] - (pose[:2, 3] + 260.0 * pose[:2, 1])
-        self._lean = np.column_stack([-arm[:, 1], arm[:, 0], 0 * up]) * self._share
+        lean = np.column_stack([-arm[:, 1], arm[:, 0], 0 * up]) * self._share
+        self._lean = lean.astype(np.float32)
 
     def moved(self, shift_mm: np.ndarray, roll_deg: float) -> tuple[np.ndarray, np.ndarray]:
         """Return (nodes, 3) float32 displacements of the skin, and of clothes over it.
@@ -54,9 +55,9 @@ class Body:
             shift_mm: (3,) of the head.
             roll_deg: how far the head is tilted against the photo.
         """
-        lean = np.radians(_ROLL * roll_deg) * self._lean
-        clothes = np.asarray(self._share * (_SHIFT * shift_mm) + lean, np.float32)
-        return np.asarray(self._still * clothes, np.float32), clothes
+        shifted = self._share * (_SHIFT * shift_mm).astype(np.float32)
+        clothes = shifted + np.float32(np.radians(_ROLL * roll_deg)) * self._lean
+        return self._still * clothes, clothes
 
 
 def _taper(distance_mm: np.ndarray, over_mm: float = _TAPER_MM) -> np.ndarray:

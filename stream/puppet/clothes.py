@@ -212,7 +212,7 @@ def lining(clothes: np.ndarray, matte: np.ndarray, px_mm: float) -> np.ndarray:
     away_px = np.abs(nearest - columns)
     away_mm = away_px * px_mm
     nearest = np.clip(nearest, 0, inner.shape[1] - 1)
-    cover = (1 - smoothstep(away_mm, *_LINING_MM)) * (matte > _OPAQUE)
+    cover = (1 - smoothstep(away_mm, *_LINING_MM)) * ((matte > _OPAQUE) & ~inner)
     # From the tip of a collar it falls off as a collar does, instead of ending in a row.
     side = 2 * round(_LINING_MM[1] / px_mm) + 1
     first = np.where(inner.any(axis=0), inner.argmax(axis=0), len(inner)).astype(np.float32)

@@ -101,12 +101,12 @@ def test_smooth_outlines_are_the_same_picture_with_softer_steps(path):
         act = replace(rest, angles=rest.angles + np.array(turn))
         both = [path._figure.draw(act), path._figure.draw(act, smooth=True)]
         assert psnr(*both) > 30
-        changed = np.abs(both[0].astype(int) - both[1]).max(axis=2) > 16
+        changed = np.abs(both[0].astype(int) - both[1]).max(axis=2) > 32  # stepped outlines
         changed[: int(path._figure.points_px(rest)[33, 1])] = False  # hair fades anyway
         for number, one in enumerate(both):
             detail = np.abs(one - cv2.GaussianBlur(one.astype(float), (0, 0), 1.0))
             rough[number] += detail[changed].mean()
-    assert rough[1] < 0.95 * rough[0]  # outlines of the matte are soft in both, folds in one
+    assert rough[1] < 0.9 * rough[0]
 
 
 def test_turned_head_moves_as_expected(path):
