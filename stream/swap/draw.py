@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stream.swap.shape import FaceShape
 
 _FEATURES = slice(17, 68)  # of the iBUG points: brows, nose, eyes, lips
+_LIPS, _LINING_MM = slice(48, 68), 14.0  # how far behind them their lining is drawn
 _CORE_MM = (14.0, 30.0)  # from those: belongs to them, and does not
 _GRAZING = 0.5  # half way to the shorter side of a pixel's footprint: sharper, and calm
 _GREY = np.array([0.3, 0.59, 0.11], np.float32)
@@ -291,9 +292,12 @@ def drawn_triangles(model: HeadModel) -> np.ndarray:
     """Return (T, 3) the triangles of the face's skin and of what it lines inside.
 
     Behind lids and lips the surface goes on into eye sockets and mouth. Nothing of that is shown,
-    but the soft edges of what stays the target's have colours to fade from.
+    but the soft edges of what stays the target's have colours to fade from. The throat, which
+    would look out under a raised jaw, is left out.
     """
-    inside = np.isin(model.labels, (SKIN, MOUTH, EYES))[model.triangles].all(axis=1)
+    lips = cKDTree(model.points68()[_LIPS]).query(model.vertices)[0]
+    drawn = np.isin(model.labels, (SKIN, EYES)) | ((model.labels == MOUTH) & (lips < _LINING_MM))
+    inside = drawn[model.triangles].all(axis=1)
     triangles = model.triangles[inside]
     ends = np.concatenate([triangles[:, :2], triangles[:, 1:]])
     count = len(model.vertices)

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 from swap_faces import MODEL, SIZE, at, hand_before, head, shaped, with_glasses
 
 from stream.region import Region
@@ -132,10 +133,15 @@ def test_what_was_seen_is_read_where_the_vertices_lie():
     assert seen_at_vertices(MODEL, np.zeros((128, 128), np.uint8)).max() == 0
 
 
-def test_skin_and_its_inner_lining_are_drawn_and_neither_neck_nor_eyeballs():
-    labels = MODEL.labels[drawn_triangles(MODEL)]
+def test_skin_and_its_inner_lining_are_drawn_and_neither_neck_nor_eyeballs_nor_throat():
+    triangles = drawn_triangles(MODEL)
+    labels = MODEL.labels[triangles]
     assert np.isin(labels, (SKIN, MOUTH, 6)).all()
     assert (labels == SKIN).mean() > 0.5
+    lips = cKDTree(MODEL.points68()[48:68])
+    throat, lining = np.flatnonzero(MODEL.labels == MOUTH), np.unique(triangles[labels == MOUTH])
+    assert lips.query(MODEL.vertices[lining])[0].max() < 20
+    assert lips.query(MODEL.vertices[throat])[0].max() > 40
 
 
 @pytest.mark.parametrize(("turned", "hidden"), [(80.0, 0.0), (0.0, 0.9)])
