@@ -23,6 +23,7 @@ from stream.plate_fill import (
     fill_gaps,
     worth_completing,
 )
+from stream.plate_rim import fitted_to_rim
 from stream.plate_view import PlateView, look
 from stream.region import Region
 from stream.side_job import SideJob
@@ -199,10 +200,16 @@ class BackgroundPlate:
         if part.is_empty:
             return plate
         hidden = part.moved_into(self._view.region).crop(self._view.hidden)
-        behind = self._exposed(self._canvas.colour_at(part, (part.width, part.height)))
+        size = part.width, part.height
+        behind = self._exposed(self._canvas.colour_at(part, size))
         target = part.moved_into(region).crop(plate)
         share = cv2.cvtColor(hidden, cv2.COLOR_GRAY2RGB)
         shown = cv2.multiply(target, cv2.bitwise_not(share), scale=1 / 255)
+        if not self._canvas.still:  # else it was made for what shows around it
+            guessed = cv2.compare(self._canvas.trust_at(part, size), 0, cv2.CMP_EQ)
+            guessed = cv2.bitwise_and(guessed, hidden)
+            shows = cv2.compare(hidden, 0, cv2.CMP_EQ)
+            behind = fitted_to_rim(behind, guessed, target, shows)
         cv2.add(cv2.multiply(behind, share, scale=1 / 255), shown, dst=target)
         return plate
 
