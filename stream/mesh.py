@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from stream.far_side import FarSurface
+from stream.geometry import smoothstep
 from stream.hair_depth import HeadDepth
 from stream.triangles import grid_triangles
 
@@ -27,6 +28,7 @@ class MeshSettings:
     solid_alpha: float = 0.99
 
 
+_FADING, _FADING_YIELD_MM = 0.3, 120.0  # of its opacity, lost by the far side; how it yields then
 _FAR_YIELD_MM = 80.0  # of the far side to what the frame shows: the model is not as exact
 
 SheetKind = Literal["solid", "worn", "under", "guard", "far", "gap", "near", "cut", "mirror"]
@@ -148,7 +150,9 @@ def build_mesh(
 
 
 def _far_sheet(far: FarSurface) -> Sheet:
-    behind = np.full_like(far.depth_mm, _FAR_YIELD_MM)
+    # Where it fades, it would hide what is seen behind it and show the background instead.
+    faded = smoothstep(1 - far.opacity, 0.0, _FADING)
+    behind = np.asarray(_FAR_YIELD_MM + _FADING_YIELD_MM * faded, np.float32)
     drawn = ((far.opacity > 0) & (far.share > 0))[0][far.triangles].any(axis=1)
     return Sheet("far", far.places_px, far.depth_mm, far.share, far.source_px, far.opacity, behind,
                  far.triangles[drawn], far.normals)  # fmt: skip

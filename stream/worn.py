@@ -32,6 +32,7 @@ _WORN = (2.0, 3.6)  # magnification at which seen skin begins and ceases to be g
 _SHADED = (1.3, 2.2)  # the same below the jaw: the line of shade along it would become a beard
 _SMEARED = (1.4, 2.6)  # the same at the soft edge of the matte, of the room behind it
 _LOOSE = (2.2, 4.0)  # the same of hair: single ones become scribbles
+_SINGLE = (0.15, 0.5)  # matte at the nodes: of single hairs, and of locks
 _LEAST_WORN = 0.01
 # What is worn yields to skin of its own place; beyond these magnifications it spans a depth step,
 # and yields to whatever skin lies behind.
@@ -88,7 +89,7 @@ def _with_skin(
     beside_skin = cv2.dilate(skin_share(sight, depth), around)
     bare = beside_skin * (1 - hair)
     fading = smoothstep(stretch, *_SMEARED) * bare * (1 - smoothstep(matte, *_SOFT))
-    fading = np.maximum(fading, smoothstep(stretch, *_LOOSE) * (1 - smoothstep(matte, *_SOFT)))
+    fading = np.maximum(fading, smoothstep(stretch, *_LOOSE) * (1 - smoothstep(matte, *_SINGLE)))
     ears = np.zeros_like(matte) if depth.ears is None else depth.ears
     whole = near.opacity * (1 - fading * (1 - smoothstep(ears, *_EAR)))
     cheeks, below = _worn(cv2.dilate(stretches, _BESIDE), near, head, depth.chin_drop_mm)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _FINE = 4  # of the grid, in which it is found what the face covers
 _STEEP = 0.9  # depth over width, from which on the largest turn stretches to be seen
 _LEAST_SKIN = 0.05  # of a sheet's triangles: less is none
-_FADING, _FADING_YIELD_MM = 0.3, 120.0  # of its opacity, lost by the far side; how it yields then
 _SKIN = (0.35, 0.75)  # likelihood that begins to be skin, and is
 
 
@@ -59,11 +58,6 @@ def drawn_sheets(mesh: HeadMesh, skin: np.ndarray, focal_px: float) -> list[Draw
             drawn.append(DrawnSheet("slope", slope))
         elif sheet.kind == "near":
             drawn.append(DrawnSheet("edge", replace(sheet, gain=told)))
-        elif sheet.kind == "far":
-            # Where it fades, it would hide what is seen behind it and show the background instead.
-            faded = smoothstep(1 - sheet.opacity, 0.0, _FADING)
-            back = sheet.yield_mm + _FADING_YIELD_MM * faded
-            drawn.append(DrawnSheet("far", replace(sheet, yield_mm=back)))
         else:
             drawn.append(DrawnSheet(sheet.kind, sheet))
     return [one for one in drawn if len(one.sheet.triangles)]

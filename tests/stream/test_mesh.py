@@ -173,3 +173,16 @@ def test_mirrored_colours_take_the_light_of_their_new_side():
     into_shadow = (places[..., 0] < 90) & (GRID.positions_px[..., 0] > 110)
     into_light = (places[..., 0] > 110) & (GRID.positions_px[..., 0] < 90)
     assert gain[into_shadow].mean() < gain[into_light].mean()
+
+
+def test_a_far_side_that_fades_yields_to_what_lies_behind_it():
+    depth = mock_depth()
+    opacity = np.ones_like(depth.far.opacity)
+    opacity[:, opacity.size // 2 :] = 0.5
+    faded = replace(depth, far=replace(depth.far, opacity=opacity))
+    plain, fading = (
+        build_mesh(one, mock_matte(), CAMERA[0, 0]).sheet("far").yield_mm for one in (depth, faded)
+    )
+    back = fading - plain
+    assert (back[opacity == 1] == 0).all()
+    assert (back[opacity < 1] > 60).all()

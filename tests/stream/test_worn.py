@@ -183,7 +183,7 @@ def test_single_hairs_that_stand_off_do_not_become_scribbles(model, raster):
     scene = Scene(model, raster)
     calm = scene.sheet(model)
     band = cv2.dilate(scene.matte, np.ones((5, 5), np.uint8)) - scene.matte
-    scene.matte += 0.4 * band
+    scene.matte += 0.15 * band
     far_off = scene.depth.front_mm + 80 * np.float32(cv2.blur(band, (3, 3)))
     scene.depth = replace(scene.depth, front_mm=far_off)
     scene.sight.labels[:] = 0

@@ -46,21 +46,6 @@ def test_steep_skin_is_drawn_apart_and_nothing_twice():
     assert "slope" not in {one.program for one in nobody}
 
 
-def test_a_far_side_that_fades_yields_to_what_lies_behind_it():
-    mesh = half_a_ball()
-    far = mesh.sheet("far")
-    opacity = np.ones_like(far.opacity)
-    opacity[len(opacity) // 2 :] = 0.5
-    faded = replace(far, opacity=opacity, triangles=np.array([[0, 1, 2]], np.int32))
-    sheets = [faded if one is far else one for one in mesh.sheets]
-    skin = np.zeros(mesh.depth.front_mm.shape, np.float32)
-    (drawn,) = (one.sheet for one in drawn_sheets(replace(mesh, sheets=tuple(sheets)), skin, FOCAL)
-                if one.program == "far")  # fmt: skip
-    back = drawn.yield_mm - far.yield_mm
-    assert (back[: len(back) // 2] == 0).all()
-    assert (back[len(back) // 2 :] > 60).all()
-
-
 def test_places_along_the_surface_grow_with_its_depth():
     mesh = half_a_ball()
     skin = np.ones(mesh.depth.front_mm.shape, np.float32)
