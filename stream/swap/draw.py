@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from stream.swap.shape import FaceShape
 
 _FEATURES = slice(17, 68)  # of the iBUG points: brows, nose, eyes, lips
-_LIPS, _LINING_MM = slice(48, 68), 14.0  # how far behind them their lining is drawn
+# How far behind lids and lips (iBUG points) their linings are drawn.
+_LININGS_MM = (EYES, slice(36, 48), 9.0), (MOUTH, slice(48, 68), 14.0)
 _CORE_MM = (14.0, 30.0)  # from those: belongs to them, and does not
 _GRAZING = 0.5  # half way to the shorter side of a pixel's footprint: sharper, and calm
 _GREY = np.array([0.3, 0.59, 0.11], np.float32)
@@ -295,8 +296,10 @@ def drawn_triangles(model: HeadModel) -> np.ndarray:
     but the soft edges of what stays the target's have colours to fade from. The throat, which
     would look out under a raised jaw, is left out.
     """
-    lips = cKDTree(model.points68()[_LIPS]).query(model.vertices)[0]
-    drawn = np.isin(model.labels, (SKIN, EYES)) | ((model.labels == MOUTH) & (lips < _LINING_MM))
+    drawn = model.labels == SKIN
+    for label, part, reach_mm in _LININGS_MM:
+        away = cKDTree(model.points68()[part]).query(model.vertices)[0]
+        drawn |= (model.labels == label) & (away < reach_mm)
     inside = drawn[model.triangles].all(axis=1)
     triangles = model.triangles[inside]
     ends = np.concatenate([triangles[:, :2], triangles[:, 1:]])
