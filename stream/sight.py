@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from engines.engine import Engine
 
 BACKGROUND, FACE, HAIR, EAR, NECK, MOUTH, EYES, BODY, OCCLUDER = range(9)
-_LABELS_EVERY = 2  # looks
+_LABELS_EVERY = 2  # looks; half as often while the picture rests:
+_BLOCKS, _RESTING = 32, 16  # a side; grey levels that blocks may change by
+_CHANGED_BLOCKS = 5  # so many that change by more are news, as a hand that comes in
 _LEAST_HELD = 0.004  # of the crop: smaller things are no hands or microphones
 # Pixels of labels by which cloth takes some of the skin at its edge: on a collar nobody sees that,
 # but along a jaw a strip of collar would show.
@@ -62,6 +64,7 @@ class Sight:
         age: looks since the labels were made.
         cloth: what these labels say of cloth, where that was looked at beside the frame.
         told: (128, 128) float32, how surely they tell background from the person.
+        labelled: (32, 32, 3) uint8 the picture, coarsely, in which these labels were seen.
     """
 
     square: np.ndarray
@@ -70,6 +73,7 @@ class Sight:
     age: int = 0
     cloth: SeenCloth | None = None
     told: np.ndarray | None = None
+    labelled: np.ndarray | None = None
 
     def share(self, *labels: int) -> np.ndarray | None:
         """Return (256, 256) float32, how likely a pixel has one of the labels; read only."""
@@ -103,16 +107,27 @@ class HeadSight:
 
         Args:
             sight: as of `glance`.
-            last: of the same part of the frame before; its labels do for every other frame,
-                for clothes and hands are told apart coarsely.
+            last: of the same part of the frame before; its labels do for every other frame, for
+                clothes and hands are told apart coarsely, and for longer while nothing moves.
         """
         if self._labeller is None:
             return sight
-        if last is not None and last.labels is not None and last.age + 1 < _LABELS_EVERY:
+        blocks = cv2.resize(sight.square, (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA)
+        if last is not None and _do_for(last, blocks):
             return replace(last, square=sight.square, person=sight.person, age=last.age + 1)
         labels = self._labeller(picture=as_input(sight.square))["probabilities"][0]
         cloth, told = see_cloth(labels, sight.square), told_background(labels)
-        return replace(sight, labels=labels, cloth=cloth, told=told)
+        return replace(sight, labels=labels, cloth=cloth, told=told, labelled=blocks)
+
+
+def _do_for(last: Sight, blocks: np.ndarray) -> bool:
+    """Tell whether labels of earlier looks still hold in a picture, (32, 32, 3) uint8."""
+    if last.labels is None or last.labelled is None or last.age + 1 >= 2 * _LABELS_EVERY:
+        return False
+    if last.age + 1 < _LABELS_EVERY:
+        return True
+    changed = cv2.absdiff(blocks, last.labelled).max(axis=2) > _RESTING
+    return int(np.count_nonzero(changed)) < _CHANGED_BLOCKS
 
 
 def as_input(square: np.ndarray) -> np.ndarray:

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -94,6 +95,40 @@ def test_labels_do_for_the_next_look_and_not_for_the_one_after():
     assert second.cloth is first.cloth
     assert second.person.min() == 1
     assert third.share(HAIR).min() == 1
+
+
+class CountingLabeller(Labeller):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def __call__(self, picture):
+        self.asked += 1
+        return super().__call__(picture)
+
+
+def asked_for(pictures):
+    """Return how often labels are made for pictures that follow each other."""
+    labeller, last = CountingLabeller(), None
+    looks = HeadSight(Person(), labeller)
+    for picture in pictures:
+        last = looks.labelled(looks.glance(picture), last)
+    return labeller.asked
+
+
+def test_labels_are_made_half_as_often_while_the_picture_rests():
+    still = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
+    noise = np.random.default_rng(1).integers(0, 9, (16, 256, 256, 3), np.uint8)
+    assert asked_for([still] * 16) == 4
+    assert asked_for([cv2.add(still, more) for more in noise]) == 4
+
+
+def test_labels_are_made_as_often_as_ever_where_something_comes_in():
+    """A hand, no larger than a twentieth of the picture, comes up from below."""
+    frames = np.full((16, 256, 256, 3), 90, np.uint8)
+    for number, frame in enumerate(frames):
+        frame[256 - 6 * number :, 100:156] = 160
+    assert asked_for(frames) == 8
 
 
 def test_cloth_ends_where_the_picture_does():
