@@ -28,8 +28,8 @@ _SHARE = 0.5  # of face above the edge, of neck below it
 _BELOW = 4  # samples from the edge to where there must be neck
 _LEAST_LINES = 3
 _LEAST_PX = 0.5  # less is not worth the time
-_USUAL_MM, _MOST_MM = 3.0, 20.0  # of fitted chins to the edge; farther down it is no chin
-_RATE = 0.2  # of a new look in what is known
+_USUAL_MM, _MOST_MM = 2.0, 20.0  # of fitted chins to the edge; farther down it is no chin
+_RATE = 0.3  # of a new look in what is known
 
 
 class ChinEdge:

@@ -149,7 +149,9 @@ class Underlay:
         self, picture: np.ndarray, head: Head, depth: HeadDepth, matte: np.ndarray, sight: Sight
     ) -> _Skin | None:
         shape = self._model.shape(head.identity, head.expression)
-        points = transform_points(head.camera_from_head, shape[self.vertices])
+        chin, nape = chin_and_nape(self._model, head, shape)
+        lowered = self._lowered(shape[self.vertices], chin, nape, depth.chin_drop_mm)
+        points = transform_points(head.camera_from_head, lowered)
         sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
         points, off_mm = within_person(points, sure, depth.grid, head.camera)
         places = project(points, head.camera).astype(np.float32)
@@ -167,12 +169,19 @@ class Underlay:
             return None
         opacity = (1 - smoothstep(off_mm, *_OFF_MM)) * (1 - smoothstep(far_mm, *_REACH_MM))
         in_head = transform_points(invert_rigid(head.camera_from_head), points)
-        chin, nape = chin_and_nape(self._model, head, shape)
         chin = chin + np.array([0.0, depth.chin_drop_mm, 0.0])
         share = follow_share(in_head, chin, nape, self._neck_mm)
         well_seen = seen * smoothstep(facing, *_WELL_SEEN)
         grain = np.array(_grain(picture, sure * likely, head))
         return _Skin(in_head, share, opacity, colours, 1.0 - well_seen, grain, chin)
+
+    def _lowered(
+        self, points: np.ndarray, chin: np.ndarray, nape: np.ndarray, drop_mm: float
+    ) -> np.ndarray:
+        """Return (S, 3) places in head space, of a throat below a chin that hangs lower."""
+        before = 1 - np.clip((points[:, 2] - chin[2]) / (nape[2] - chin[2]), 0, 1)
+        down = (drop_mm * before * self._neck)[:, None]
+        return np.asarray(points + down * np.array([0.0, 1.0, 0.0]), np.float32)
 
     def _facing(self, points: np.ndarray) -> np.ndarray:
         """Return (S,) cosine between the surface and the line of sight, > 0 towards the camera."""

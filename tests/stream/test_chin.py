@@ -36,10 +36,10 @@ def seen(model, below_mm, under=NECK):
 def test_a_chin_below_the_fitted_one_is_seen(model, below_mm):
     head, chin, sight = seen(model, below_mm)
     drop = ChinEdge().look(head, chin, sight, GRID)
-    assert drop == pytest.approx(below_mm - 3, abs=2)
+    assert drop == pytest.approx(below_mm - 2, abs=2)
 
 
-@pytest.mark.parametrize(("below_mm", "under"), [(2.0, NECK), (-5.0, NECK), (12.0, HAIR)])
+@pytest.mark.parametrize(("below_mm", "under"), [(1.0, NECK), (-5.0, NECK), (12.0, HAIR)])
 def test_a_chin_in_its_usual_place_and_a_beard_are_left_alone(model, below_mm, under):
     head, chin, sight = seen(model, below_mm, under)
     assert ChinEdge().look(head, chin, sight, GRID) == 0
@@ -54,12 +54,12 @@ def test_without_labels_nothing_is_seen(model):
 
 def test_the_edge_settles_over_some_looks(model):
     edge, (head, chin, low) = ChinEdge(), seen(model, 15.0)
-    high = seen(model, 2.0)[2]
+    high = seen(model, 1.0)[2]
     edge.look(head, chin, high, GRID)
     drops = [edge.look(head, chin, low, GRID) for _ in range(30)]
     assert np.all(np.diff(drops) >= 0)
-    assert np.diff([0.0, *drops]).max() < 4
-    assert drops[-1] == pytest.approx(12, abs=2)
+    assert np.diff([0.0, *drops]).max() < 5
+    assert drops[-1] == pytest.approx(13, abs=2)
 
 
 def test_depth_is_drawn_out_from_lip_to_chin(model):
@@ -81,7 +81,7 @@ def test_depth_is_drawn_out_from_lip_to_chin(model):
 
 def test_what_hangs_below_the_fitted_chin_turns_with_the_head(model, raster):  # noqa: F811
     head, chin, low = seen(model, 14.0)
-    usual = seen(model, 2.0)[2]
+    usual = seen(model, 1.0)[2]
     edge = chin + np.array([0.0, 11.0, 0.0])
     at = project(transform_points(head.camera_from_head, edge), head.camera)
     column, row = np.rint(GRID.nodes_from_frame @ np.r_[at, 1]).astype(int)
