@@ -172,13 +172,13 @@ class FarSide:
         return self._closed(scalp.joined(hanging) if hanging else scalp, head, neck)
 
     def _behind(self, pose: np.ndarray) -> np.ndarray:
-        """Return (S,) how far the scalp turns away from the viewer, radians; 0 at its outline.
+        """Return (S,) how far the scalp turns from its outline, away or to the viewer, radians.
 
         The bare skull tells that: on its hair, which grows by direction, noise in the places
         would fold the colours into the contours of a map.
         """
         sight = pose[:3, 3] / np.linalg.norm(pose[:3, 3])
-        return np.arcsin(np.clip(self._outwards @ (pose[:3, :3].T @ sight), 0, 1))
+        return np.abs(np.arcsin(np.clip(self._outwards @ (pose[:3, :3].T @ sight), -1, 1)))
 
     def _closed(
         self, hair: HairPatch, head: Head, neck: tuple[np.ndarray, np.ndarray]

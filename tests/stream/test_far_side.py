@@ -87,6 +87,17 @@ def test_hair_that_grows_unevenly_gets_no_contours():
     np.testing.assert_allclose(*sides, atol=1e-6)
 
 
+def test_before_the_outline_colours_are_no_radial_streaks(model, raster):
+    far = far_of(model, raster)
+    centre = project(np.array([0.0, -40.0, 700.0]), mock_head(model).camera)
+    towards = (far.normals[0, :, 2] < -0.4) & (far.opacity[0] > 0.5)  # the viewer
+    off = far.source_px[0, towards] - centre
+    angle, radius = np.arctan2(off[:, 1], off[:, 0]), np.linalg.norm(off, axis=1)
+    crown = np.abs(angle + np.pi / 2) < 0.2
+    assert crown.sum() > 20
+    assert np.ptp(radius[crown]) > 8
+
+
 def test_bare_directions_borrow_the_hair_next_to_them():
     hairy = np.sin(middles()) < -0.3  # the upper part
     one_sided = Strip(np.full(ANGLES, 100.0), np.full(ANGLES, 30.0), hairy)
