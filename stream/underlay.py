@@ -227,14 +227,18 @@ class Underlay:
             known, wanted = np.flatnonzero(part & seen), np.flatnonzero(~seen)
             if len(known) < _LEAST_SEEN:
                 bare |= part
-            elif len(wanted):
-                distance, nearest = cKDTree(points[known]).query(points[wanted], k=_LEAST_SEEN)
+                continue
+            tree = cKDTree(points[known])
+            mine, others = wanted[part[wanted]], wanted[~part[wanted]]
+            if len(mine):
+                distance, nearest = tree.query(points[mine], k=_LEAST_SEEN)
                 weight = 1 / (distance + 1) ** 2
                 weight /= weight.sum(axis=1, keepdims=True)
-                shade = self._sky[wanted, None] / self._sky[known[nearest]]
-                mixed = ((weight * shade)[..., None] * own[known[nearest]]).sum(axis=1)
-                colours[wanted[part[wanted]]] = mixed[part[wanted]]
-                far_mm[wanted] = np.minimum(far_mm[wanted], distance[:, 0])
+                shade = self._sky[mine, None] / self._sky[known[nearest]]
+                colours[mine] = ((weight * shade)[..., None] * own[known[nearest]]).sum(axis=1)
+                far_mm[mine] = np.minimum(far_mm[mine], distance[:, 0])
+            if len(others):
+                far_mm[others] = np.minimum(far_mm[others], tree.query(points[others])[0])
         far_mm[seen] = 0
         far_mm[bare] = np.inf  # a part of which nothing is seen has no colour
         return colours, far_mm
