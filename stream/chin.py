@@ -29,7 +29,7 @@ _BELOW = 4  # samples from the edge to where there must be neck
 _LEAST_LINES = 3
 _LEAST_PX = 0.5  # less is not worth the time
 _USUAL_MM, _MOST_MM = 2.0, 20.0  # of fitted chins to the edge; farther down it is no chin
-_RATE = 0.3  # of a new look in what is known
+_RATE = 0.5  # of a new look in what is known
 
 
 class ChinEdge:
@@ -52,10 +52,11 @@ class ChinEdge:
             grid: the nodes.
         """
         seen = None if sight is None else _edge_mm(head, chin_mm, sight, grid)
-        drop = float(np.clip((seen or 0.0) - _USUAL_MM, 0.0, _MOST_MM))
-        known = drop if self._drop_mm is None else self._drop_mm
-        self._drop_mm = known + _RATE * (drop - known)
-        return self._drop_mm
+        if seen is not None:  # else it is where it was
+            drop = float(np.clip(seen - _USUAL_MM, 0.0, _MOST_MM))
+            known = drop if self._drop_mm is None else self._drop_mm
+            self._drop_mm = known + _RATE * (drop - known)
+        return self._drop_mm or 0.0
 
 
 def _edge_mm(head: Head, chin_mm: np.ndarray, sight: Sight, grid: NodeGrid) -> float | None:
