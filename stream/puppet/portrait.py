@@ -38,6 +38,7 @@ from stream.puppet.layers import (
 )
 from stream.puppet.photo import find_face
 from stream.puppet.scenery import parted_from_scenery
+from stream.puppet.whole_ears import with_whole_ears
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.sight import FACE, HAIR, NECK, OCCLUDER, HeadSight
 from stream.symmetry import with_mirror_half
@@ -158,6 +159,7 @@ class Studio:
         plate = self._background(pixels, region, edge.hidden.astype(np.float32) / 255)
         node_matte = resample_to_nodes(edge.matte.astype(np.float32) / 255, grid)
         depth = hair.estimate(head, node_matte, grid, clothes_let_go(sight))
+        depth = with_whole_ears(depth, self._model, head, sight)
         cloth = clothes_share(sight, crop)
         worn = resample_to_nodes(cloth, grid)
         turn = still_under_clothes(depth.turn, worn, node_matte, max(grid.step_px) * px_mm)
