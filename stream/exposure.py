@@ -1,5 +1,6 @@
 """Automatic exposure and white balance of a camera, from scenery that stays in sight."""
 
+import cv2
 import numpy as np
 
 _LEAST_SAMPLES = 48
@@ -36,6 +37,14 @@ class Exposure:
         """Whether the camera exposes as in the beginning."""
         return bool((self.gain == 1).all())
 
+    def now(self, colours: np.ndarray) -> np.ndarray:
+        """Return colours of the beginning, (h, w, 3) uint8, as the camera exposes them now."""
+        return colours if self.neutral else cv2.LUT(colours, _gain_table(self.gain))
+
+    def at_first(self, colours: np.ndarray) -> np.ndarray:
+        """Return colours of now, (h, w, 3) uint8, as the camera exposed them in the beginning."""
+        return colours if self.neutral else cv2.LUT(colours, _gain_table(1 / self.gain))
+
     def judge(self, places: np.ndarray, colours: np.ndarray) -> None:
         """Take what is in sight.
 
@@ -65,3 +74,9 @@ class Exposure:
         self.gain = np.where(changed, np.clip(gain, *_RANGE), self.gain)
         if np.abs(self.gain - 1).max() < _STEP:
             self.gain = np.ones(3)
+
+
+def _gain_table(gain: np.ndarray) -> np.ndarray:
+    """Return the (1, 256, 3) uint8 look-up table that multiplies each channel."""
+    table = np.arange(256)[:, None] * gain[None]
+    return np.clip(np.round(table), 0, 255).astype(np.uint8)[None]

@@ -150,7 +150,7 @@ class BackgroundPlate:
         trusted = cv2.compare(canvas.trust_at(region, size), TRUSTED, cv2.CMP_GE)
         if cv2.countNonZero(trusted) == 0:
             return None
-        colour = self._exposed(canvas.colour_at(region, size))
+        colour = self._exposure.now(canvas.colour_at(region, size))
         confidence = 0.95 if canvas.still else 0.7
         return KnownBackground(colour, trusted * np.float32(confidence / 255))
 
@@ -201,7 +201,7 @@ class BackgroundPlate:
             return plate
         hidden = part.moved_into(self._view.region).crop(self._view.hidden)
         size = part.width, part.height
-        behind = self._exposed(self._canvas.colour_at(part, size))
+        behind = self._exposure.now(self._canvas.colour_at(part, size))
         target = part.moved_into(region).crop(plate)
         share = cv2.cvtColor(hidden, cv2.COLOR_GRAY2RGB)
         shown = cv2.multiply(target, cv2.bitwise_not(share), scale=1 / 255)
@@ -250,11 +250,11 @@ class BackgroundPlate:
 
     def _learn(self, canvas: Canvas, view: PlateView, picture: np.ndarray) -> None:
         mend = self._frames % 4 < 2
-        canvas.learn(view.region, self._unexposed(picture), view.sight, mend)
+        canvas.learn(view.region, self._exposure.at_first(picture), view.sight, mend)
         self._learnt_at, self._learnt_bounds = canvas.anchor_from_frame, view.bounds
         layers = canvas.layers(canvas.area(_grown(view.region)))
         if not fill_gaps(layers):
-            fill_from_edges(layers, self._unexposed(picture))
+            fill_from_edges(layers, self._exposure.at_first(picture))
 
     # --- alignment ------------------------------------------------------------------------------
 
@@ -309,16 +309,6 @@ class BackgroundPlate:
         cells, inside = canvas.cells(x, y, _SAMPLE_STEP)
         cells, first = np.unique(cells, return_index=True)
         self._exposure.judge(cells, frame_rgb[y[inside][first], x[inside][first]])
-
-    def _exposed(self, colour: np.ndarray) -> np.ndarray:
-        """Colours of the canvas as the camera exposes them now."""
-        exposure = self._exposure
-        return colour if exposure.neutral else cv2.LUT(colour, _gain_table(exposure.gain))
-
-    def _unexposed(self, colour: np.ndarray) -> np.ndarray:
-        """Colours of the frame at the exposure of the canvas."""
-        exposure = self._exposure
-        return colour if exposure.neutral else cv2.LUT(colour, _gain_table(1 / exposure.gain))
 
     # --- the better fill ------------------------------------------------------------------------
 
@@ -394,9 +384,3 @@ def _grown(region: Region) -> Region:
     return Region(
         region.x0 - _SWAY_PX, region.y0 - _SWAY_PX, region.x1 + _SWAY_PX, region.y1 + _SWAY_PX
     )
-
-
-def _gain_table(gain: np.ndarray) -> np.ndarray:
-    """(1, 256, 3) uint8 look-up table that multiplies each channel."""
-    table = np.arange(256)[:, None] * gain[None]
-    return np.clip(np.round(table), 0, 255).astype(np.uint8)[None]

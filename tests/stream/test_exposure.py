@@ -67,3 +67,11 @@ def test_new_places_are_taken_in_at_the_present_gain():
     looks(exposure, other, 0.8, 2)
     looks(exposure, other, 1.0, 3)
     np.testing.assert_allclose(exposure.gain, 1, atol=0.02)
+
+
+def test_colours_are_exposed_as_now_and_back():
+    exposure, colours = Exposure(200), np.full((4, 5, 3), 100, np.uint8)
+    assert exposure.now(colours) is colours
+    exposure.gain = np.array([1.2, 1.0, 0.8])
+    assert (exposure.now(colours) == (120, 100, 80)).all()
+    assert (exposure.at_first(exposure.now(colours)) == colours).all()
