@@ -217,7 +217,8 @@ def lining(clothes: np.ndarray, matte: np.ndarray, px_mm: float) -> np.ndarray:
     side = 2 * round(_LINING_MM[1] / px_mm) + 1
     first = np.where(inner.any(axis=0), inner.argmax(axis=0), len(inner)).astype(np.float32)
     top = cv2.erode(first[None], np.ones((1, side), np.uint8))[0]
-    cover = cover * np.clip((rows - top[nearest] - away_px) / _LINING_EDGE_PX, 0, 1)
+    reach_px = 2 * (rows - top[nearest])
+    cover = cover * np.clip((reach_px - away_px) / _LINING_EDGE_PX, 0, 1)
     colours = clothes[rows, nearest, :3]
     dark = np.interp(away_mm, (0.0, _LINING_MM[1]), _LINING_SHADE)
     shown = np.dstack([colours * dark[..., None], np.full(cover.shape, 255.0)]) * cover[..., None]
