@@ -154,8 +154,9 @@ class Reposer(FramePath):
             followed, grid = self._state(head), NodeGrid.over(region, self._nodes)
             with stage("segment"):
                 matte, sight = self._matte(pixels, head, region, grid, followed)
-            # The plate learns from the frame while the head's geometry is found.
+            # The background is found while the head's geometry is, and learns while that is drawn.
             behind = self._beside.submit(self._background, followed, pixels, region, matte)
+            learnt = self._beside.submit(followed.plate.learn)
             with stage("hair depth"):
                 node_matte = resample_to_nodes(matte, grid)
                 depth = self._depth(head, node_matte, grid, sight, followed)
@@ -178,6 +179,7 @@ class Reposer(FramePath):
                     moving.crop(pixels), part.crop(alpha), part.crop(plate),
                     moving, mesh, motion, head.camera, head.presence,
                 )  # fmt: skip
+            learnt.result()  # from the pixels that are changed now
             if self._refiner is not None and self.quality.refine_every:
                 with stage("refine"):
                     drawn = self._refined(drawn, moving, followed, self._refiner)
@@ -280,9 +282,10 @@ class Reposer(FramePath):
     def _background(
         self, followed: _Followed, pixels: np.ndarray, region: Region, matte: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Let the plate learn from a frame; return plate and matte of a region, in its pixels."""
-        followed.plate.update(pixels, region, matte)
+        """Show the plate a frame; return plate and matte of a region, in its pixels."""
+        followed.plate.see(pixels, region, matte)
         if self._still:
+            followed.plate.learn()
             followed.plate.finish()
         return followed.plate.background(region), matte_at_frame(matte, region)
 

@@ -15,7 +15,7 @@ import numpy as np
 from stream.camera_motion import CameraMotion, Motion
 from stream.exposure import Exposure
 from stream.matte_colour import KnownBackground, matte_size
-from stream.plate_canvas import GOOD, SURE, TRUSTED, Canvas, Layers
+from stream.plate_canvas import GOOD, TRUSTED, Canvas, Layers
 from stream.plate_fill import (
     completable,
     completed,
@@ -78,7 +78,8 @@ class BackgroundPlate:
     """Keeps the background behind one head.
 
     Once a frame: ``known`` for the matte (after ``follow``), ``update`` with the matte, then
-    ``background`` for any region, as often as needed.
+    ``background`` for any region, as often as needed. Where the background is awaited, ``see`` and
+    ``learn`` divide the update: what can be learnt after it was given comes then.
 
     Args:
         settings: see PlateSettings.
@@ -104,6 +105,7 @@ class BackgroundPlate:
         self._frames = 0
         self._learnt_at = np.eye(2, 3)
         self._learnt_bounds = Region(0, 0, 0, 0)
+        self._unlearnt: np.ndarray | None = None  # of the present view
         self._rested = self.settings.rest_frames
 
     def close(self) -> None:
@@ -155,10 +157,16 @@ class BackgroundPlate:
         return KnownBackground(colour, trusted * np.float32(confidence / 255))
 
     def update(self, frame_rgb: np.ndarray, region: Region, alpha: np.ndarray) -> None:
-        """Learn from a frame what is background.
+        """Learn from a frame what is background; arguments as in ``see``."""
+        self.see(frame_rgb, region, alpha)
+        self.learn()
+
+    def see(self, frame_rgb: np.ndarray, region: Region, alpha: np.ndarray) -> None:
+        """Take in a frame, and learn from it what ``background`` cannot do without.
 
         Args:
-            frame_rgb: (H, W, 3) uint8, not written to while it is the present frame.
+            frame_rgb: (H, W, 3) uint8, not written to while it is the present frame, and before
+                ``learn`` was called.
             region: of the frame, what ``alpha`` spans.
             alpha: (h', w') float32 0…1 matte of the person, any resolution.
         """
@@ -174,9 +182,19 @@ class BackgroundPlate:
         self._view = view
         if self._frames % 4 == 1:
             self._judge_exposure(canvas, view, frame_rgb)
-        if self._is_due(canvas, view):
+        if self._has_moved(canvas, view):
             self._learn(canvas, view, picture)
-        self._improve(canvas, canvas.area(region))
+        else:
+            self._unlearnt = picture if self._is_due(canvas) else None
+
+    def learn(self) -> None:
+        """Learn the rest of what the present frame shows, and let a better fill come in."""
+        canvas, view = self._canvas, self._view
+        if canvas is None or view is None:
+            return
+        if self._unlearnt is not None:
+            self._learn(canvas, view, self._unlearnt)
+        self._improve(canvas, canvas.area(view.region))
 
     def background(self, region: Region) -> np.ndarray:
         """Return the background in a region of the last frame.
@@ -239,19 +257,23 @@ class BackgroundPlate:
             self._better = _Better(area, completed(layers, _STILL_SIDE), 1)
             self._blend(self._canvas)
 
-    def _is_due(self, canvas: Canvas, view: PlateView) -> bool:
-        """Tell whether there is enough to learn: little comes to light and is gone in a frame."""
-        if canvas.moved_since(self._learnt_at) > _SWAY_PX / 2:
-            return True
-        if not canvas.still:  # a resampled picture costs ten times a copied one
-            return self._frames % 3 == 1
+    def _has_moved(self, canvas: Canvas, view: PlateView) -> bool:
+        """Tell whether so much has moved that there may be nothing to put behind the person."""
+        if not canvas.still:
+            return canvas.moved_since(self._learnt_at) > _SWAY_PX / 2
         by_person = np.abs(np.subtract(view.bounds, self._learnt_bounds)).max()
-        return self._frames % 2 == 1 or bool(by_person > _SWAY_PX / 2)
+        return bool(by_person > _SWAY_PX / 2)
+
+    def _is_due(self, canvas: Canvas) -> bool:
+        """Tell whether it is time to learn: little comes to light and is gone in a frame."""
+        # A resampled picture costs ten times a copied one.
+        return self._frames % (2 if canvas.still else 3) == 1
 
     def _learn(self, canvas: Canvas, view: PlateView, picture: np.ndarray) -> None:
         mend = self._frames % 4 < 2
         canvas.learn(view.region, self._exposure.at_first(picture), view.sight, mend)
         self._learnt_at, self._learnt_bounds = canvas.anchor_from_frame, view.bounds
+        self._unlearnt = None
         layers = canvas.layers(canvas.area(_grown(view.region)))
         if not fill_gaps(layers):
             fill_from_edges(layers, self._exposure.at_first(picture))
@@ -271,7 +293,9 @@ class BackgroundPlate:
         self._frame = frame_rgb
         self._known.clear()
         view = self._view
-        occupied = _occupied(view, width, height) if view else np.ones((1, 1), np.uint8)
+        occupied = (
+            view.occupied((width, height), _SAMPLE_STEP) if view else np.ones((1, 1), np.uint8)
+        )
         motion = self._camera.follow(frame_rgb, occupied)
         canvas.align(self._camera.anchor_from_frame)
         if not self._fits(canvas, frame_rgb, motion is Motion.LOST):
@@ -290,7 +314,7 @@ class BackgroundPlate:
         """Whether the scene is still the one remembered, and where it is remembered."""
         if self._view is None:
             return not lost
-        x, y = _sample_places(self._view)
+        x, y = self._view.sure_places(_SAMPLE_STEP)
         inside, colour, trust = canvas.points(x, y)
         trusted = trust >= TRUSTED
         if trusted.sum() < _SAMPLES:
@@ -305,7 +329,7 @@ class BackgroundPlate:
 
     def _judge_exposure(self, canvas: Canvas, view: PlateView, frame_rgb: np.ndarray) -> None:
         """Follow automatic exposure and white balance, so that the memory keeps matching."""
-        x, y = _sample_places(view)
+        x, y = view.sure_places(_SAMPLE_STEP)
         cells, inside = canvas.cells(x, y, _SAMPLE_STEP)
         cells, first = np.unique(cells, return_index=True)
         self._exposure.judge(cells, frame_rgb[y[inside][first], x[inside][first]])
@@ -357,26 +381,6 @@ class BackgroundPlate:
         if better.frames_left <= 0:
             layers.fill[:] = cv2.bitwise_and(unseen, GOOD)
             self._better = None
-
-
-def _sample_places(view: PlateView) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) columns and (n,) rows of frame pixels that surely show background."""
-    rows, columns = np.nonzero(view.sight[::_SAMPLE_STEP, ::_SAMPLE_STEP] == SURE)
-    return view.region.x0 + columns * _SAMPLE_STEP, view.region.y0 + rows * _SAMPLE_STEP
-
-
-def _occupied(view: PlateView, width: int, height: int) -> np.ndarray:
-    """(h, w) uint8 over the frame, coarse: 1 where the person was, or may reach down to."""
-    step = _SAMPLE_STEP
-    mask = np.zeros((height // step + 1, width // step + 1), np.uint8)
-    region = view.region
-    x0, x1, y0, y1 = (v // step for v in (region.x0, region.x1, region.y0, region.y1))
-    mask[y1:, x0:x1] = 1
-    part = mask[y0:y1, x0:x1]
-    if part.size:
-        unsure = (view.sight != SURE).astype(np.uint8)
-        part[:] = cv2.resize(unsure, part.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    return mask
 
 
 def _grown(region: Region) -> Region:

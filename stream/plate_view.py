@@ -39,6 +39,34 @@ class PlateView:
         left, top = self.region.x0 + x, self.region.y0 + y
         return Region(left, top, left + width, top + height)
 
+    def sure_places(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (n,) columns and (n,) rows of frame pixels that surely show background.
+
+        Args:
+            step: pixels between those that are looked at.
+        """
+        rows, columns = np.nonzero(self.sight[::step, ::step] == SURE)
+        return self.region.x0 + columns * step, self.region.y0 + rows * step
+
+    def occupied(self, size: tuple[int, int], step: int) -> np.ndarray:
+        """Return where in the frame the person was, or may reach down to.
+
+        Args:
+            size: (width, height) of the frame.
+            step: pixels of it to one of the answer.
+
+        Returns:
+            (h, w) uint8, 1 where that is.
+        """
+        mask = np.zeros((size[1] // step + 1, size[0] // step + 1), np.uint8)
+        x0, y0, x1, y1 = (side // step for side in self.region)
+        mask[y1:, x0:x1] = 1
+        part = mask[y0:y1, x0:x1]
+        if part.size:
+            unsure = (self.sight != SURE).astype(np.uint8)
+            part[:] = cv2.resize(unsure, part.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        return mask
+
 
 def look(
     picture: np.ndarray, region: Region, alpha: np.ndarray, margin: float, doubt: float
