@@ -27,11 +27,11 @@ _LEAST_HELD = 0.004  # of the crop: smaller things are no hands or microphones
 _TAKEN = np.ones((3, 3), np.uint8)
 _AROUND, _NEAR_EDGE = np.ones((9, 9), np.uint8), 0.05  # pixels of labels, which end near an edge
 _RADIUS, _EVEN = 6, 65.0  # of the guided filter, in these pixels and squared grey levels
-# Bare shoulders are no cloth, whatever labels say: how much the shares of red, green and blue
-# around must differ from those of skin, or the logarithm of brightness; so far they are compared.
 _TOLD = (0.7, 0.95)  # likelihood of background that begins to be sure, and is
 _SOME_HAIR = (0.1, 0.3)  # likelihood, looked for around a place
 _HAIR_AROUND = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))  # pixels of halved labels
+# Bare shoulders are no cloth, whatever labels say: how much the shares of red, green and blue
+# around must differ from those of skin, or the logarithm of brightness; so far they are compared.
 _HUE, _LIGHT, _COMPARED = (0.03, 0.06), (0.9, 1.2), (31, 31)
 
 
