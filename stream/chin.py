@@ -14,6 +14,7 @@ import numpy as np
 
 from stream.following import CHIN
 from stream.geometry import project, transform_points
+from stream.region import looked_up
 from stream.sight import FACE, NECK
 
 if TYPE_CHECKING:
@@ -67,10 +68,7 @@ def _edge_mm(head: Head, chin_mm: np.ndarray, sight: Sight, grid: NodeGrid) -> f
     aside, along = np.meshgrid(_ASIDE_MM, _ALONG_MM, indexing="ij")
     points = chin_mm + np.stack([aside, along, np.zeros_like(along)], axis=-1)
     places = project(transform_points(head.camera_from_head, points), head.camera)
-    region = grid.region
-    scale = face.shape[1] / region.width, face.shape[0] / region.height
-    at = ((places - region[:2]) * scale - 0.5).astype(np.float32)
-    face, neck = (cv2.remap(part, at, None, cv2.INTER_LINEAR) for part in (face, neck))
+    face, neck = (looked_up(part, places, grid.region) for part in (face, neck))
     ends = (face < _SHARE).argmax(axis=1)  # 0 where it never does, or there is no face
     below = np.minimum(ends + _BELOW, len(_ALONG_MM) - 1)
     found = (ends > 0) & (neck[np.arange(len(neck)), below] > _SHARE)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from stream.geometry import smoothstep
-from stream.region import resample_to_nodes
+from stream.region import node_mm, resample_to_nodes
 from stream.sight import BACKGROUND, EAR, HAIR, OCCLUDER
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def behind_roots(
 
 def _reach(head: Head, grid: NodeGrid) -> tuple[int, int]:
     """Return how many nodes rings hang below an ear, and beside it."""
-    node_mm = max(grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0]
-    down, aside = (max(1, round(mm / node_mm)) for mm in (_HANGS_MM, _ASIDE_MM))
+    between_mm = node_mm(grid, head)
+    down, aside = (max(1, round(mm / between_mm)) for mm in (_HANGS_MM, _ASIDE_MM))
     return down, aside
 
 

@@ -31,7 +31,7 @@ from stream.fill import pull_push
 from stream.following import border_share, chin_and_nape, follow_share
 from stream.geometry import project, transform_points
 from stream.mouth import with_teeth
-from stream.region import resample_to_nodes
+from stream.region import node_mm, resample_to_nodes
 from stream.sight import held_things
 
 if TYPE_CHECKING:
@@ -313,9 +313,8 @@ class HairDepth:
         # One node of the rim is left out: half-covered nodes there jump in depth.
         inner = cv2.erode(coverage, np.ones((3, 3), np.uint8))
         middle = pull_push((front + back) / 2, inner)
-        node_mm = max(grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0]
-        outside_mm = cv2.distanceTransform((inner == 0).view(np.uint8), cv2.DIST_L2, 3) * node_mm
-        reach = np.clip(outside_mm / _LOOSE_HAIR_MM, 0, 1)
+        outside = cv2.distanceTransform((inner == 0).view(np.uint8), cv2.DIST_L2, 3)
+        reach = np.clip(outside * node_mm(grid, head) / _LOOSE_HAIR_MM, 0, 1)
         neck = head.camera_from_head @ np.append(self._model.neck_joint, 1.0)
         middle = cv2.GaussianBlur(middle + reach * (neck[2] - middle), (0, 0), 2.0)
         bulge = np.where(inner > 0, middle - front, 0)

@@ -16,6 +16,7 @@ import numpy as np
 
 from stream.directions import outermost_run
 from stream.geometry import project, smoothstep
+from stream.region import looked_up
 from stream.sight import HAIR
 from stream.triangles import grid_triangles
 
@@ -178,9 +179,7 @@ def _along_levels(
     """Return (L,) mm from the axis to where hair ends on one side, and (L,) its width there."""
     mm = np.arange(10.0, _WIDEST_MM, _STEP_MM)
     places = project(axis[:, None] + mm[:, None] * sideways, head.camera)
-    scale = share.shape[1] / region.width, share.shape[0] / region.height
-    at = ((places - region[:2]) * scale - 0.5).astype(np.float32)
-    hair = cv2.remap(share, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > _HAIR
+    hair = looked_up(share, places, region) > _HAIR
     # Single strands that stand off hide nothing: the tube ends with the bulk of the hair.
     hair = cv2.morphologyEx(hair.astype(np.uint8), cv2.MORPH_OPEN, _BULK) > 0
     before, last = outermost_run(hair)

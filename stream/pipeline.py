@@ -156,7 +156,7 @@ class Reposer(FramePath):
                 matte, sight = self._matte(pixels, head, region, grid, followed)
             # The background is found while the head's geometry is, and learns while that is drawn.
             behind = self._beside.submit(self._background, followed, pixels, region, matte)
-            learnt = self._beside.submit(followed.plate.learn)
+            learnt = behind if self._still else self._beside.submit(followed.plate.learn)
             with stage("hair depth"):
                 node_matte = resample_to_nodes(matte, grid)
                 depth = self._depth(head, node_matte, grid, sight, followed)

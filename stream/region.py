@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
 from stream.geometry import project
 from stream.nearest import Nearest
+
+if TYPE_CHECKING:
+    from stream.frame import Head
 
 SURE = 0.9  # matte: surely the person
 
@@ -173,6 +176,24 @@ def within_person(
     moved = points.copy()
     moved[:, :2] += shift_px * (points[:, 2:] / camera[0, 0])
     return moved, np.linalg.norm(moved - points, axis=1)
+
+
+def node_mm(grid: NodeGrid, head: "Head") -> float:
+    """Return the distance of neighbouring nodes at a head."""
+    return float(max(grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0])
+
+
+def looked_up(layer: np.ndarray, places_px: np.ndarray, region: Region) -> np.ndarray:
+    """Return (n, m) values of a map at places of the frame, 0 beside the map.
+
+    Args:
+        layer: (h, w) over the region.
+        places_px: (n, m, 2) frame positions.
+        region: of the frame.
+    """
+    scale = layer.shape[1] / region.width, layer.shape[0] / region.height
+    at = ((places_px - region[:2]) * scale - 0.5).astype(np.float32)
+    return cv2.remap(layer, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
 @lru_cache(maxsize=8)

@@ -17,6 +17,7 @@ import numpy as np
 from stream.fill import pull_push
 from stream.geometry import invert_rigid, project, smoothstep, transform_points
 from stream.mesh import HeadMesh, Sheet
+from stream.region import node_mm
 from stream.triangles import touched
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def with_mirror_half(
     sure = smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
     opacity *= sure
     opacity *= revealed * (1 - smoothstep(_slope(depth, head), *_SLOPE))
-    opacity = _in_one_piece(opacity, node_mm(depth, head))
+    opacity = _in_one_piece(opacity, node_mm(depth.grid, head))
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
     triangles = triangles[touched(opacity > 0, triangles)]  # the rest shows nothing
     gain = _light_of_the_other_side(picture, places, opacity, depth)
@@ -187,7 +188,7 @@ def _missing(
     grid = depth.grid
     nodes = places_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
     x, y = nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32)
-    slack = max(1, round(_CARVE_SLACK_MM / node_mm(depth, head)))
+    slack = max(1, round(_CARVE_SLACK_MM / node_mm(depth.grid, head)))
     around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
     near_person, within = cv2.dilate(matte, around), cv2.erode(matte, np.ones((3, 3), np.uint8))
     # At the outline, the model's error must not bring the hidden into sight.
@@ -201,9 +202,9 @@ def _missing(
     return np.maximum(hidden, smeared) * smoothstep(person, 0.2, 0.7)
 
 
-def _in_one_piece(opacity: np.ndarray, node_mm: float) -> np.ndarray:
+def _in_one_piece(opacity: np.ndarray, between_mm: float) -> np.ndarray:
     """Close holes of (rows, columns) opacity, then leave out islands: both would show as spots."""
-    side = 2 * max(1, round(_SPOT_MM / node_mm / 2)) + 1
+    side = 2 * max(1, round(_SPOT_MM / between_mm / 2)) + 1
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return cv2.morphologyEx(
         cv2.morphologyEx(opacity, cv2.MORPH_CLOSE, around), cv2.MORPH_OPEN, around
@@ -237,8 +238,3 @@ def _alike(log_ratio: np.ndarray) -> np.ndarray:
     brightness = log_ratio.mean(axis=-1, keepdims=True)
     hue = np.abs(log_ratio - brightness).max(axis=-1) / _HUE_CHANGE
     return 1 / (1 + hue**2 + (brightness[..., 0] / _LIGHT_CHANGE) ** 4)
-
-
-def node_mm(depth: HeadDepth, head: Head) -> float:
-    """Return the distance of neighbouring nodes at the head."""
-    return max(depth.grid.step_px) * head.camera_from_head[2, 3] / head.camera[0, 0]

@@ -16,8 +16,9 @@ import numpy as np
 from stream.clean_edge import with_clean_edge
 from stream.geometry import invert_rigid, smoothstep
 from stream.parting import parted
+from stream.region import node_mm
 from stream.sight import BODY, HAIR
-from stream.symmetry import node_mm, stretches_of
+from stream.symmetry import stretches_of
 from stream.triangles import touched
 from stream.underlay import JAW, seen_as, skin_share
 
@@ -83,7 +84,7 @@ def _with_skin(
     through there is the background of another place.
     """
     near, depth, stretch = mesh.sheet("near"), mesh.depth, stretches[..., 0]
-    between_mm = node_mm(depth, head)
+    between_mm = node_mm(depth.grid, head)
     slack = max(1, round(_SLACK_MM / between_mm))
     around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
     beside_skin = cv2.dilate(skin_share(sight, depth), around)

@@ -19,7 +19,7 @@ import numpy as np
 from stream.ears import behind_roots
 from stream.geometry import smoothstep
 from stream.pose import seen_angles
-from stream.symmetry import node_mm
+from stream.region import node_mm
 
 if TYPE_CHECKING:
     from stream.frame import Head
@@ -52,7 +52,7 @@ def with_whole_ears(depth: HeadDepth, model: HeadModel, head: Head, sight: Sight
     frontal = 1 - float(smoothstep(abs(seen_angles(head.camera_from_head)[0]), *_YAW))
     if depth.ears is None or frontal == 0:
         return depth
-    of_mm = node_mm(depth, head)
+    of_mm = node_mm(depth.grid, head)
     wide, all_around = (
         cv2.dilate(depth.ears, _disc(reach_mm / of_mm)) for reach_mm in (_SHORT_MM, _AROUND_MM)
     )

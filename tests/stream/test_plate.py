@@ -56,22 +56,6 @@ def test_what_was_uncovered_is_remembered():
     assert np.abs(got.astype(float) - room)[head].mean() < 0.5  # measured 0.0
 
 
-@pytest.mark.parametrize("step", [0.004, 0.15])
-def test_what_is_learnt_after_the_background_was_given_is_not_missed(step):
-    room = plain_room(HEIGHT, WIDTH)
-    at_once, later = BackgroundPlate(QUICK), BackgroundPlate(QUICK)
-    for index in range(6):
-        who = person(HEIGHT, WIDTH, x=0.2 + step * index)
-        frame = composed(who, room)
-        given = shown(at_once, frame, who.alpha)
-        later.see(frame, WHOLE, who.alpha)
-        given_first = later.background(WHOLE)
-        later.learn()
-        assert np.abs(given_first.astype(int) - given).max() <= 8  # a fill is mended a frame later
-        assert np.abs(given_first.astype(float) - room).mean() < 6
-    assert (later.unseen(WHOLE, (80, 60)) == at_once.unseen(WHOLE, (80, 60))).all()
-
-
 def shaken(picture, angle, x, y):
     matrix = cv2.getRotationMatrix2D((WIDTH, HEIGHT), angle, 1)
     matrix[:, 2] += (x - WIDTH / 2, y - HEIGHT / 2)

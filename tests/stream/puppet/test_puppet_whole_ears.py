@@ -7,8 +7,8 @@ from stream.ears import behind_roots, find_ears
 from stream.far_side import FarSurface
 from stream.hair_depth import HeadDepth
 from stream.puppet.whole_ears import with_whole_ears
+from stream.region import node_mm
 from stream.sight import FACE
-from stream.symmetry import node_mm
 from tests.stream.test_ears import CHEEK_MM, COLUMNS, GRID, at, sight_of
 from tests.stream.test_hair_depth import mock_head
 
@@ -27,7 +27,7 @@ def found(model, sight, yaw=0.0):
     none = np.zeros((1, 0), np.float32)
     far = FarSurface(*[none] * 6, np.zeros((0, 3), np.int32))
     depth = HeadDepth(GRID, front, ones, ones, far, ears=ears)
-    return depth, with_whole_ears(depth, model, head, sight), node_mm(depth, head)
+    return depth, with_whole_ears(depth, model, head, sight), node_mm(depth.grid, head)
 
 
 def test_an_ear_goes_on_beside_its_label(model):
