@@ -28,7 +28,7 @@ class Quality:
 
 
 LEVELS = (
-    Quality("high", hair_every=2, nodes=96, matte_share=1.0, refine_every=3),
+    Quality("high", hair_every=2, nodes=96, matte_share=1.0, refine_every=4),
     Quality("hair every 3rd frame", hair_every=3, nodes=96, matte_share=1.0, refine_every=0),
     Quality("smaller mesh and matte", hair_every=4, nodes=80, matte_share=0.85, refine_every=0),
     Quality("low", hair_every=6, nodes=72, matte_share=0.7, refine_every=0),

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("voltface")
 _THREADS = 2  # more do not help networks this small, and take cores from the rest
-# These look while the path goes on: one thread each, since a second would take that one's core,
-# and spend a part of its time on waiting for work.
-_BESIDE = ("head_segmentation", "hair_depth", "face_3dmm")
-LIVE = ("head_segmentation", "hair_depth", "face_3dmm", "refine")  # what frames may need
+# What frames may need. These look while the path goes on: one thread each, since a second would
+# take that one's core, and spend a part of its time on waiting for work.
+LIVE = ("head_segmentation", "hair_depth", "face_3dmm", "refine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class Networks(Closing):
         for name in needed:
             if not getattr(settings, name):
                 continue
-            threads = 1 if name in _BESIDE else _THREADS
+            threads = 1 if name in LIVE else _THREADS
             engine = open_if_shipped(name, choice, threads=threads, weights=weights)
             if engine is not None:
                 self._engines[name] = engine

@@ -34,7 +34,8 @@ from stream.plate import BackgroundPlate
 from stream.pose import PoseController
 from stream.raster import DepthRaster
 from stream.refine import SIZE as REFINED
-from stream.refine import Refiner, Repair, repaired
+from stream.refine import Refiner
+from stream.refine_over_time import RefineOverTime, drawn_place
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight, Sight
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from stream.settings import Settings
     from stream.stats import StageTimer
 
-_STILL_NODES, _STILL_SAMPLES = 128, 4
+_STILL_NODES, STILL_SAMPLES = 128, 4
 
 
 class _Followed:
@@ -69,9 +70,7 @@ class _Followed:
         self.aligned: Future[None] | None = None  # the plate with this frame, being done
         self.depth = DepthOverTime(hair)
         self.seen: Sight | None = None  # of the last region
-        self.repair: Repair | None = None
-        self.repaired: Region | None = None  # what the repair was found for
-        self.repair_age = 0  # frames since then
+        self.refine: RefineOverTime | None = None
 
 
 class Reposer(FramePath):
@@ -97,7 +96,7 @@ class Reposer(FramePath):
         self._raster = DepthRaster(
             context, self._model.triangles, self._model.triangles_of(1, 2, 3, 4)
         )
-        self._warp = Warp(context, _STILL_SAMPLES if info.still else 0)
+        self._warp = Warp(context, STILL_SAMPLES if info.still else 0)
         self._networks = Networks(settings.networks, settings.engine)
         self._segmenter = PersonSegmenter()
         self._sight = HeadSight(self._segmenter, self._networks.get("head_segmentation"))
@@ -182,26 +181,29 @@ class Reposer(FramePath):
             learnt.result()  # from the pixels that are changed now
             if self._refiner is not None and self.quality.refine_every:
                 with stage("refine"):
-                    drawn = self._refined(drawn, moving, followed, self._refiner)
+                    place_px = drawn_place(head, motion)
+                    drawn = self._refined(drawn, moving, place_px, followed, self._refiner)
             with stage("composite"):
                 paste(pixels, drawn, moving)
         return replace(frame, pixels=pixels)
 
     def _refined(
-        self, drawn: np.ndarray, moving: Region, followed: _Followed, refiner: Refiner
+        self,
+        drawn: np.ndarray,
+        moving: Region,
+        place_px: np.ndarray,
+        followed: _Followed,
+        refiner: Refiner,
     ) -> np.ndarray:
-        """Repair a region, by the last frame's change where quality asks for it."""
-        followed.repair_age += 1
-        carry = followed.repair_age < self.quality.refine_every
-        if not carry or followed.repaired is None:
+        """Repair a region that was just drawn, by the last look's change between looks."""
+
+        def tell() -> tuple[np.ndarray, np.ndarray]:
             unseen = followed.plate.unseen(moving, (REFINED, REFINED))
-            told = self._warp.provenance(REFINED // 2)  # as good, and sooner drawn
-            followed.repair = refiner.repair(drawn, told, unseen)
-            followed.repair_age, followed.repaired = 0, moving
-        elif followed.repair is not None and followed.repaired is not None:
-            followed.repair = followed.repair.moved(followed.repaired, moving)
-            followed.repaired = moving
-        return drawn if followed.repair is None else repaired(drawn, followed.repair)
+            return self._warp.provenance(REFINED // 2), unseen  # as good, and sooner drawn
+
+        if followed.refine is None:
+            followed.refine = RefineOverTime(refiner, None if self._still else self._beside)
+        return followed.refine.refined(drawn, moving, place_px, self.quality.refine_every, tell)
 
     def _track(self, frame: Frame) -> list[Face]:
         faces = self._heads.track(frame)

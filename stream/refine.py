@@ -8,17 +8,17 @@ where the change is large, for it belongs to what was wrong.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
 from stream.plate_canvas import PIECED
+from stream.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from stream.region import Region
 
 SIZE = 256  # side of the square that the network looks at
 COVER, DOUBT, UNKNOWN, REST = range(4)  # channels of the masks
@@ -28,6 +28,7 @@ _SOFT = 9  # pixels of the square over which the change fades
 _SLIGHT, _LARGE = 3.0, 12.0  # grey levels of change up to, and from, which detail stays, and goes
 _GREY = np.tile(np.array([0.299, 0.587, 0.114], np.float32), (3, 1))
 _TINT = 9  # pixels of the square over which changes of tint are averaged
+_BLOCKS = 16  # a side, in which it is told whether anything changes
 _LEAST = 8  # of 255: less doubt than this anywhere is not worth a look
 
 
@@ -38,29 +39,67 @@ class RefineEngine(Protocol):
         """Take `picture` (1, 3, 256, 256) and `masks` (1, 4, 256, 256); give `refined`."""
 
 
-class Repair(NamedTuple):
+class Change(NamedTuple):
     """What is to be changed in a region, squeezed to the network's square.
 
     Attributes:
-        more, less: (S, S, 3) uint8 grey levels to add, and to take away.
-        gone: (S, S) float32, how far detail finer than the square goes.
+        region: of the frame.
+        levels: (S, S, 3) float32 grey levels to add.
     """
 
+    region: Region
+    levels: np.ndarray
+
+    def averaged(self, before: Change, shift_px: np.ndarray) -> Change:
+        """Return the mean with an earlier change, so that neither flickers.
+
+        Args:
+            before: found for an earlier frame.
+            shift_px: (2,) by which the head has moved in the frame since then.
+        """
+        then = before.region
+        zoom = np.array([self.region.width / then.width, self.region.height / then.height])
+        corner = np.array(self.region[:2]) - shift_px - then[:2]
+        # Pixel centres are whole numbers to OpenCV.
+        first = corner * SIZE / (then.width, then.height) + 0.5 * (zoom - 1)
+        then_from_now = np.column_stack([np.diag(zoom), first])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        moved = cv2.warpAffine(before.levels, then_from_now, (SIZE, SIZE), flags=flags)
+        return Change(self.region, cv2.addWeighted(self.levels, 0.5, moved, 0.5, 0.0))
+
+
+class Repair(NamedTuple):
+    """A change at the frame's resolution, ready to be laid on.
+
+    Attributes:
+        region: of the frame.
+        more, less: (h, w, 3) uint8 grey levels to add, and to take away.
+        gone, kept: (h, w) float32, how far detail finer than the square goes and stays; sum is 1.
+        parts: rectangles of the region that hold all of the change.
+    """
+
+    region: Region
     more: np.ndarray
     less: np.ndarray
     gone: np.ndarray
+    kept: np.ndarray
+    parts: list[Region]
 
-    def moved(self, before: Region, now: Region) -> Repair:
-        """Return the same change for another region of the frame than it was found for."""
-        if before == now:
-            return self
-        zoom_x, zoom_y = now.width / before.width, now.height / before.height
-        shift_x = (now.x0 - before.x0) * SIZE / before.width + 0.5 * (zoom_x - 1)
-        shift_y = (now.y0 - before.y0) * SIZE / before.height + 0.5 * (zoom_y - 1)
-        before_from_now = np.array([[zoom_x, 0, shift_x], [0, zoom_y, shift_y]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return Repair(
-            *(cv2.warpAffine(part, before_from_now, (SIZE, SIZE), flags=flags) for part in self)
+    @classmethod
+    def of(cls, change: Change) -> Repair:
+        """Resample a change to the region that it is for."""
+        size = change.region.width, change.region.height
+        more, less = (
+            cv2.addWeighted(change.levels, sign, change.levels, 0.0, 0.0, dtype=cv2.CV_8U)
+            for sign in (1.0, -1.0)
+        )
+        red, green, blue = cv2.split(cv2.max(more, less))
+        most = cv2.max(cv2.max(red, green), blue)
+        gone = cv2.resize(_detail_that_goes(most), size)
+        # Detail goes beside a change, too.
+        parts = _parts(cv2.dilate(most, np.ones((5, 5), np.uint8)), size)
+        return cls(
+            change.region, cv2.resize(more, size), cv2.resize(less, size), gone, 1 - gone, parts
         )
 
 
@@ -74,19 +113,20 @@ class Refiner:
     def __init__(self, engine: RefineEngine) -> None:
         self._engine = engine
 
-    def repair(
-        self, drawn: np.ndarray, provenance: np.ndarray, unseen: np.ndarray
-    ) -> Repair | None:
+    def change(
+        self, drawn: np.ndarray, region: Region, provenance: np.ndarray, unseen: np.ndarray
+    ) -> Change | None:
         """Find what a region needs so that its guesses look right.
 
         Args:
             drawn: (h, w, 3) uint8 RGB, what `Warp.draw` gave; any size.
+            region: where it lies in the frame.
             provenance: (n, n, 3) uint8, what `Warp.provenance` says of it; half of the square's
                 side does.
             unseen: (256, 256) uint8, what `BackgroundPlate.unseen` says of its background.
 
         Returns:
-            The change, for `repaired`; None where nothing is to be repaired.
+            None where nothing is to be repaired.
         """
         masks = refine_masks(squeezed(provenance), unseen)
         weight = allowed(masks, cv2.compare(unseen, PIECED, cv2.CMP_GT))
@@ -94,26 +134,53 @@ class Refiner:
             return None
         picture = squeezed(drawn)
         refined = self._engine(picture=_planes(picture), masks=_planes(masks))["refined"][0]
-        return _change(picture, _wanted(picture, refined), weight)
+        return _change(region, picture, _wanted(picture, refined), weight)
 
 
-def repaired(drawn: np.ndarray, repair: Repair) -> np.ndarray:
-    """Return a region with its guesses repaired.
+def repaired(
+    drawn: np.ndarray, region: Region, repair: Repair, shift_px: tuple[int, int] = (0, 0)
+) -> np.ndarray:
+    """Return a region with its guesses repaired; only what changes takes time.
 
     Args:
-        drawn: (h, w, 3) uint8 RGB, any size; of the frame that the repair was found for, or of
-            the next one, in which the head has hardly moved.
+        drawn: (h, w, 3) uint8 RGB, of the frame that the repair was found for, or of one soon
+            after.
+        region: where it lies in that frame.
         repair: what is to be changed.
+        shift_px: by which the head has moved in the frame since the repair was found.
     """
-    size = drawn.shape[1::-1]
-    # In bytes, for resampling them takes a fifth of the time.
-    mended = cv2.add(drawn, cv2.resize(repair.more, size))
-    mended = cv2.subtract(mended, cv2.resize(repair.less, size))
-    if not repair.gone.any():
-        return mended
-    coarse = cv2.subtract(cv2.add(squeezed(drawn), repair.more), repair.less)
-    gone = cv2.resize(repair.gone, size)
-    return cv2.blendLinear(cv2.resize(coarse, size), mended, gone, 1 - gone)
+    mended = drawn.copy()
+    then = repair.region.shifted(*shift_px)
+    for part in repair.parts:
+        place = part.shifted(then.x0, then.y0).intersection(region)
+        if place.is_empty:
+            continue
+        own, found = place.moved_into(region), place.moved_into(then)
+        before, gone = own.crop(drawn), found.crop(repair.gone)
+        if cv2.countNonZero(gone):
+            coarse = _coarse(drawn, own, repair.region)
+            before = cv2.blendLinear(coarse, before, gone, found.crop(repair.kept))
+        before = cv2.add(before, found.crop(repair.more))
+        own.crop(mended)[:] = cv2.subtract(before, found.crop(repair.less))
+    return mended
+
+
+def _coarse(drawn: np.ndarray, part: Region, whole: Region) -> np.ndarray:
+    """Return a part of a picture without detail that is finer than the square.
+
+    Args:
+        drawn: (h, w, 3) uint8.
+        part: of it.
+        whole: what the square spans.
+    """
+    # As broad as the mean over a pixel of the square, resampled linearly.
+    sigma_x, sigma_y = (max(side / SIZE / 2, 0.3) for side in (whole.width, whole.height))
+    reach_x, reach_y = math.ceil(3 * sigma_x), math.ceil(3 * sigma_y)
+    around = Region(
+        part.x0 - reach_x, part.y0 - reach_y, part.x1 + reach_x, part.y1 + reach_y
+    ).clipped(drawn.shape[1], drawn.shape[0])
+    blurred = cv2.GaussianBlur(around.crop(drawn), (0, 0), sigma_x, sigmaY=sigma_y)
+    return part.moved_into(around).crop(blurred)
 
 
 def refine_masks(provenance: np.ndarray, unseen: np.ndarray) -> np.ndarray:
@@ -189,20 +256,35 @@ def _wanted(picture: np.ndarray, refined: np.ndarray) -> np.ndarray:
     return cv2.add(picture, calm, dtype=cv2.CV_8U)
 
 
-def _change(picture: np.ndarray, wanted: np.ndarray, weight: np.ndarray) -> Repair:
+def _change(region: Region, picture: np.ndarray, wanted: np.ndarray, weight: np.ndarray) -> Change:
     """Take of what is wanted as much as a weight says."""
     share = cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB)
-    more = cv2.multiply(cv2.subtract(wanted, picture), share, scale=1 / 255)
-    less = cv2.multiply(cv2.subtract(picture, wanted), share, scale=1 / 255)
-    return Repair(more, less, _detail_that_goes(cv2.max(more, less)))
+    levels = cv2.subtract(wanted, picture, dtype=cv2.CV_32F)
+    return Change(region, cv2.multiply(levels, share, scale=1 / 255, dtype=cv2.CV_32F))
 
 
-def _detail_that_goes(change: np.ndarray) -> np.ndarray:
+def _parts(some: np.ndarray, size: tuple[int, int]) -> list[Region]:
+    """Cover what is not 0 by rectangles, one or a few to a band of rows.
+
+    Args:
+        some: (S, S) uint8.
+        size: (width, height) that the square spans, in whose pixels the rectangles are given.
+    """
+    blocks = some.reshape(_BLOCKS, SIZE // _BLOCKS, _BLOCKS, SIZE // _BLOCKS).max(axis=(1, 3)) > 0
+    steps = np.diff(np.pad(blocks, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    x, y = (np.rint(np.arange(_BLOCKS + 1) * side / _BLOCKS).astype(int).tolist() for side in size)
+    return [
+        Region(x[first], y[row], x[last], y[row + 1])
+        for row, step in enumerate(steps)
+        for first, last in zip(np.flatnonzero(step > 0), np.flatnonzero(step < 0), strict=True)
+    ]
+
+
+def _detail_that_goes(most: np.ndarray) -> np.ndarray:
     """(S, S) float32, 0…1: 1 in and beside what changes much.
 
     Args:
-        change: (S, S, 3) uint8, how much.
+        most: (S, S) uint8, the largest change of a channel.
     """
-    most = cv2.max(cv2.max(*cv2.split(change)[:2]), cv2.extractChannel(change, 2))
     much = cv2.blur(cv2.dilate(most, np.ones((3, 3), np.uint8)), (3, 3)).astype(np.float32)
     return np.clip((much - _SLIGHT) / (_LARGE - _SLIGHT), 0, 1)

@@ -64,6 +64,10 @@ class Region(NamedTuple):
             self.x0 - outer.x0, self.y0 - outer.y0, self.x1 - outer.x0, self.y1 - outer.y0
         )
 
+    def shifted(self, x: int, y: int) -> "Region":
+        """Return the rectangle moved by so many pixels."""
+        return Region(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y)
+
     def union(self, other: "Region") -> "Region":
         """Return the smallest region that holds both."""
         return Region(

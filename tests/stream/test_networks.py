@@ -4,7 +4,7 @@ from engine_models import network
 from engines.errors import NotShippedError
 from engines.spec import SPECS
 from stream.errors import UserError
-from stream.networks import Networks, NetworkSettings
+from stream.networks import LIVE, Networks, NetworkSettings
 
 
 @pytest.fixture
@@ -47,6 +47,5 @@ def test_networks_that_run_beside_the_path_take_one_thread(weights, monkeypatch)
         raise NotShippedError(spec.name, "this is a test", "none is needed")
 
     monkeypatch.setattr("stream.networks.open_engine", opened)
-    Networks(NetworkSettings(), "auto", weights)
-    assert {name for name, threads in asked.items() if threads > 1} == {"refine"}
-    assert len(asked) == 4
+    Networks(NetworkSettings(), "auto", weights, needed=(*LIVE, "face_depth"))
+    assert asked == dict.fromkeys(LIVE, 1) | {"face_depth": 2}

@@ -19,6 +19,7 @@ from stream.refine import (
     REST,
     SIZE,
     UNKNOWN,
+    Change,
     Refiner,
     Repair,
     allowed,
@@ -59,8 +60,9 @@ def told(doubt=255):
 
 def repair(engine, picture, provenance, unseen):
     """Find what a picture needs, and do it."""
-    found = Refiner(engine).repair(picture, provenance, unseen)
-    return picture if found is None else repaired(picture, found)
+    whole = Region(0, 0, picture.shape[1], picture.shape[0])
+    found = Refiner(engine).change(picture, whole, provenance, unseen)
+    return picture if found is None else repaired(picture, whole, Repair.of(found))
 
 
 def drawn(height, width):
@@ -195,16 +197,23 @@ def test_the_plate_knows_what_it_put_together_of_pieces():
     assert (plate.unseen(whole, (320, 240))[:, 250:] == 0).all()
 
 
+def lighter(region, part, levels):
+    """A repair that adds grey levels to a part of a region."""
+    more = np.zeros((region.height, region.width, 3), np.uint8)
+    part.crop(more)[:] = levels
+    gone = np.zeros(more.shape[:2], np.float32)
+    return Repair(region, more, np.zeros_like(more), gone, 1 - gone, [part])
+
+
 class Recorder:
     """Stands for the refiner: whitens the region and remembers what it was told."""
 
     def __init__(self):
         self.told = []
 
-    def repair(self, drawn, provenance, unseen):
+    def change(self, drawn, region, provenance, unseen):
         self.told.append((provenance, unseen))
-        whole = np.full((SIZE, SIZE, 3), 255, np.uint8)
-        return Repair(whole, np.zeros_like(whole), np.zeros((SIZE, SIZE), np.float32))
+        return Change(region, np.full((SIZE, SIZE, 3), 255, np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -245,16 +254,63 @@ def test_a_repair_is_carried_to_the_next_frame(turned):
     assert len(told) == 2
 
 
-def test_a_repair_moves_with_the_frame_when_its_region_does():
-    more = np.zeros((SIZE, SIZE, 3), np.uint8)
-    more[96:160, 64:128] = 50
-    found = Repair(more, np.zeros_like(more), np.zeros((SIZE, SIZE), np.float32))
-    before, now = Region(100, 50, 612, 562), Region(68, 18, 628, 578)
-    old = repaired(np.zeros((before.height, before.width, 3), np.uint8), found)
-    new = repaired(np.zeros((now.height, now.width, 3), np.uint8), found.moved(before, now))
-    same = new[32 : 32 + 512, 32 : 32 + 512]
-    assert np.abs(same.astype(int) - old).mean() < 0.5
-    assert found.moved(before, before) is found
+def test_a_repair_stays_in_the_frame_when_its_region_goes_on():
+    before, now = Region(100, 50, 400, 350), Region(90, 70, 390, 370)
+    found = lighter(before, Region(40, 30, 60, 50), 50)
+    black = np.zeros((300, 300, 3), np.uint8)
+    after = repaired(black, now, found)
+    assert (after[10:30, 50:70] == 50).all()
+    assert np.count_nonzero(after) == 20 * 20 * 3
+
+
+def test_a_repair_goes_where_the_head_has_gone():
+    region = Region(100, 50, 400, 350)
+    found = lighter(region, Region(40, 30, 60, 50), 50)
+    black = np.zeros((300, 300, 3), np.uint8)
+    after = repaired(black, region, found, (3, -7))
+    assert (after[23:43, 43:63] == 50).all()
+    assert np.count_nonzero(after) == 20 * 20 * 3
+    gone = repaired(black, region, found, (0, -45))  # what is left of it at the border
+    assert np.count_nonzero(gone) == 5 * 20 * 3
+    assert not repaired(black, region, found, (0, -50)).any()
+
+
+def test_a_change_is_averaged_with_the_one_before_where_the_head_has_gone():
+    before, now = Region(100, 50, 356, 306), Region(90, 60, 602, 572)  # the latter twice as large
+    old, new = np.zeros((2, SIZE, SIZE, 3), np.float32)
+    old[40:80, 60:100] = 30.0
+    new[50:100, 50:100] = -10.0
+    mean = Change(now, new).averaged(Change(before, old), np.array([20.0, 10.0]))
+    assert mean.region == now
+    in_frame = old[40:80, 60:100].copy()
+    moved = np.zeros_like(new)  # it lies at 60 + 100 + 20 − 90 pixels, two to one of the square
+    moved[20:40, 45:65] = in_frame[::2, ::2]
+    inside = np.s_[22:38, 47:63]
+    np.testing.assert_allclose(mean.levels[inside], (moved + new)[inside] / 2)
+    assert np.abs(mean.levels - (moved + new) / 2).mean() < 0.1
+
+
+def test_of_a_change_what_is_less_is_taken_away():
+    whole = Region(0, 0, SIZE, SIZE)
+    levels = np.zeros((SIZE, SIZE, 3), np.float32)
+    levels[40:80, 60:100] = 20.4, -30.6, 0
+    found = Repair.of(Change(whole, levels))
+    after = repaired(np.full((SIZE, SIZE, 3), 100, np.uint8), whole, found)
+    assert after[60, 80].tolist() == [120, 69, 100]
+
+
+def test_only_where_something_changes_work_is_done():
+    whole = Region(30, 20, 670, 500)
+    found = Repair.of(Refiner(Engine(2)).change(drawn(480, 640), whole, told(), NOTHING))
+    assert found.more.shape == (480, 640, 3)
+    assert found.gone.shape == found.kept.shape == (480, 640)
+    covered = np.zeros((480, 640), np.uint8)
+    for part in found.parts:
+        assert not part.crop(covered).any()  # nothing is changed twice
+        part.crop(covered)[:] = 1
+    assert not found.more[covered == 0].any()
+    assert not found.gone[covered == 0].any()
+    assert covered.mean() < 0.15
 
 
 def test_low_quality_goes_without(turned):
