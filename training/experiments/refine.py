@@ -76,7 +76,7 @@ class RefineNet(nn.Module):
             masks: (N, 4, H, W) 0…1: cover, doubt, unknown background, rest.
         """
         found = self.smooth(self.body(torch.cat([picture - 0.45, masks - 0.3], dim=1)))
-        guess = functional.max_pool2d(torch.maximum(masks[:, 1:2], masks[:, 2:3]), 5, 1, 2)
+        guess = _around(torch.maximum(masks[:, 1:2], masks[:, 2:3]), 5)
         if self.merge:
             # Not compared with a threshold in half of a level: masks come as whole levels.
             out = picture + (guess > 0.1).to(picture.dtype) * found[:, :3]
@@ -262,10 +262,17 @@ def refined(
 def _importance(masks: torch.Tensor) -> torch.Tensor:
     """(N, 1, H, W) how much a pixel counts: most of what is unknown is room far from the head."""
     doubt = masks[:, DOUBT : DOUBT + 1].float() / 255
-    doubt = functional.max_pool2d(
-        functional.max_pool2d(doubt, (9, 1), 1, (4, 0)), (1, 9), 1, (0, 4)
-    )
-    return _BEHIND + (1 - _BEHIND) * doubt
+    return _BEHIND + (1 - _BEHIND) * _around(doubt, 9)
+
+
+def _around(values: torch.Tensor, side: int) -> torch.Tensor:
+    """Return the largest of (N, 1, H, W) values in a square of odd side around each pixel.
+
+    In rows, then in columns: at once it took nearly half of the network's time.
+    """
+    reach = side // 2
+    rows = functional.max_pool2d(values, (side, 1), 1, (reach, 0))
+    return functional.max_pool2d(rows, (1, side), 1, (0, reach))
 
 
 def _corner(weight: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from rich.progress import track
 from stream.media import open_source
 from stream.pose import PoseRequest
 from stream.refine import COVER, SIZE, squeezed
-from training.learn.refine_pairs import REAL, TURNED, CoarsePath, SetWriter
+from training.learn.refine_pairs import REAL, TURNED, CoarsePath, SetWriter, drawn_look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,9 +55,9 @@ def turned_heads(
     """
     frames = frames_of(source, count)
     height, width = frames[0].shape[:2]
-    with CoarsePath((width, height), still=True) as path:
+    with CoarsePath((width, height)) as path:
         for number in range(count):
-            path.forget()
+            path.forget(drawn_look(rng))
             angles = rng.normal(0, _TURN_DEG)
             if np.abs(angles).max() < _LEAST_DEG:
                 angles[0] = 2 * _LEAST_DEG

@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from stream.fill import pull_push
 from stream.frame import Face, Frame
 from stream.media.base import StreamInfo
 from stream.networks import NetworkSettings
-from stream.pipeline import Reposer
+from stream.pipeline import STILL_SAMPLES, Reposer
 from stream.plate import PlateSettings
 from stream.pose import PoseRequest
 from stream.refine import COVER, DOUBT, SIZE, UNKNOWN, allowed, refine_masks, squeezed
@@ -51,7 +52,7 @@ FIELDS: dict[str, tuple[tuple[int, ...], str]] = {
     "kind": ((), "uint8"),
 }
 _VIEWS = 3  # of a person; each is turned to each
-_FINISHED = 0.5  # share with the background fill that a stream has after a while
+_LOOKS = 0.5, 0.2, 0.3  # shares of pictures, streams that begin, and streams that have run on
 _TURN_DEG = (4.0, 45.0)
 _MOST_YAW_DEG = 55.0  # beyond, no tracker holds a face
 _NOISE_PX = (0.5, 1.2)  # of each tracked point, and of all together, at VIEW_SIZE
@@ -115,28 +116,42 @@ class _KeepingWarp(Warp):
         return drawn
 
 
+class Look(Enum):
+    """What a frame belongs to, which the live path draws differently."""
+
+    PICTURE = "picture"  # a finer mesh, several samples a pixel, the best background fill
+    BEGUN = "begun"  # a stream's first second: smooth colours behind the head
+    RUNNING = "running"  # later in a stream, when its better fill is there
+
+
+def drawn_look(rng: np.random.Generator) -> Look:
+    """Draw what a frame belongs to: half of them are pictures."""
+    return tuple(Look)[rng.choice(len(Look), p=_LOOKS)]
+
+
 class CoarsePath(Reposer):
     """The live path up to the warp.
 
     Args:
         size: (width, height) of the frames.
-        still: take the time that a picture has: a finer mesh and the best background fill.
     """
 
-    def __init__(self, size: tuple[int, int], still: bool = False) -> None:
-        plate = PlateSettings(completion="off")
-        super().__init__(
-            replace(Settings(), plate=plate, networks=NetworkSettings(refine=False)),
-            StreamInfo(*size, still=still),
-            StageTimer(),
-        )
-        self._warp = self._keeping = _KeepingWarp(self._warp.context)
+    def __init__(self, size: tuple[int, int]) -> None:
+        settings = replace(Settings(), networks=NetworkSettings(refine=False))
+        super().__init__(settings, StreamInfo(*size), StageTimer())
+        context = self._warp.context
+        self._video, self._picture = _KeepingWarp(context), _KeepingWarp(context, STILL_SAMPLES)
+        self._warp = self._keeping = self._picture
         self._given: Face | None = None
         self._number = 0
+        self.forget(Look.PICTURE)
 
-    def forget(self, still: bool | None = None) -> None:
-        """Begin with a new person; `still` as above, unchanged when absent."""
-        self._still = self._still if still is None else still
+    def forget(self, look: Look) -> None:
+        """Begin with a new person."""
+        self._still, self._look = look is Look.PICTURE, look
+        self._warp = self._keeping = self._picture if self._still else self._video
+        completion: Literal["inline", "off"] = "inline" if look is Look.RUNNING else "off"
+        self._settings = replace(self._settings, plate=PlateSettings(completion=completion))
         self._forget()
         self._heads.reset()
 
@@ -152,8 +167,10 @@ class CoarsePath(Reposer):
             None where there is no face, or it would not move.
         """
         self._given, self._keeping.kept = face, None
-        self._number += 1
-        self._process(Frame(pixels, self._number, self._number / 25), request)
+        # The better fill of a stream is made while the first frame is shown.
+        for _ in range(2 if self._look is Look.RUNNING and not self._followed else 1):
+            self._number += 1
+            self._process(Frame(pixels, self._number, self._number / 25), request)
         if self._keeping.kept is None:
             return None
         drawn, before, matte, region = self._keeping.kept
@@ -241,7 +258,7 @@ def pairs_of(
         Coarse picture, masks and truth, (256, 256, …) uint8.
     """
     for first in views:
-        path.forget(still=bool(rng.random() < _FINISHED))  # as a stream first shows it, and later
+        path.forget(drawn_look(rng))
         face = tracked(first.points_px, rng)
         for second in views:
             if second is first or not _fits(first, second):

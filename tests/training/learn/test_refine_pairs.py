@@ -5,6 +5,9 @@ import pytest
 pytest.importorskip("igl", reason="needs the extra train")
 
 from stream.frame import Frame
+from stream.governor import HIGH
+from stream.pipeline import STILL_SAMPLES
+from stream.plate_canvas import PIECED
 from stream.pose import PoseRequest
 from stream.refine import COVER, DOUBT, SIZE
 from tests.stream.videos import clip_frames
@@ -14,9 +17,11 @@ from training.learn.refine_pairs import (
     SYNTHETIC,
     TURNED,
     CoarsePath,
+    Look,
     SetWriter,
     View,
     aligned_truth,
+    drawn_look,
     pairs_of,
     tracked,
 )
@@ -88,7 +93,7 @@ def path():
 
 def test_the_live_path_turns_a_frame_and_tells_what_it_knows(path):
     coarse_path, pixels = path
-    coarse_path.forget()
+    coarse_path.forget(Look.RUNNING)
     coarse = coarse_path.turned(pixels, None, PoseRequest(yaw=25))
     height, width = coarse.region.height, coarse.region.width
     assert coarse.drawn.shape == coarse.before.shape == (height, width, 3)
@@ -99,6 +104,29 @@ def test_the_live_path_turns_a_frame_and_tells_what_it_knows(path):
     assert (doubt > 127).mean() > 0.01
     assert (unknown > 127).mean() > 0.01
     assert (cover + unknown + rest <= 256).all()
+
+
+def test_pictures_and_streams_are_drawn_as_the_live_path_draws_them(path):
+    coarse_path, pixels = path
+    drawn, fills = {}, {}
+    for look in Look:
+        coarse_path.forget(look)
+        coarse = coarse_path.turned(pixels, None, PoseRequest(yaw=25))
+        plate = next(iter(coarse_path._followed.values())).plate
+        fills[look] = set(np.unique(plate.unseen(coarse.region, (64, 64)))) - {0}
+        drawn[look] = coarse.drawn
+        nodes = max(coarse_path._keeping._drawn.mesh.sheets[0].depth_mm.shape)
+        assert nodes == (128 if look is Look.PICTURE else HIGH.nodes)
+        assert coarse_path._keeping._samples == (STILL_SAMPLES if look is Look.PICTURE else 0)
+    assert fills == {Look.PICTURE: {PIECED}, Look.BEGUN: {255}, Look.RUNNING: {PIECED}}
+    assert np.abs(drawn[Look.BEGUN].astype(int) - drawn[Look.RUNNING]).max() > 10
+
+
+def test_half_of_the_frames_are_pictures():
+    rng = np.random.default_rng(0)
+    looks = [drawn_look(rng) for _ in range(400)]
+    assert 0.4 < looks.count(Look.PICTURE) / 400 < 0.6
+    assert set(looks) == set(Look)
 
 
 def test_an_empty_frame_gives_nothing():
