@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from stream.far_side import FarSurface
-from stream.geometry import smoothstep
+from stream.frame import Head
+from stream.geometry import invert_rigid, smoothstep
 from stream.hair_depth import HeadDepth
 from stream.triangles import grid_triangles
 
@@ -94,6 +95,15 @@ class HeadMesh:
     def sheet(self, kind: SheetKind) -> Sheet:
         """Return the sheet of a kind; all but `worn`, `under` and `mirror` are always there."""
         return next(sheet for sheet in self.sheets if sheet.kind == kind)
+
+
+def nodes_in_head(sheet: Sheet, head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return x, y and z of a sheet's nodes in head space, each (rows, columns) float32, mm."""
+    head_from_camera = invert_rigid(head.camera_from_head).astype(np.float32)
+    centre, focal = head.camera[:2, 2].astype(np.float32), np.float32(head.camera[0, 0])
+    rays = (sheet.places_px - centre) / focal
+    x, y, z = ((rays @ row[:2] + row[2]) * sheet.depth_mm + row[3] for row in head_from_camera[:3])
+    return x, y, z
 
 
 @lru_cache(maxsize=8)

@@ -28,6 +28,7 @@ from stream.heads import HeadFinder
 from stream.matte import MatteState, head_matte, without_told_background
 from stream.mesh import build_mesh
 from stream.networks import Networks
+from stream.overhang import Overhang
 from stream.parting import Collar
 from stream.path import MEDIAPIPE, FramePath
 from stream.plate import BackgroundPlate
@@ -64,6 +65,7 @@ class _Followed:
         self.underlay = underlay
         self.matte = MatteState()
         self.collar = Collar()
+        self.overhang = Overhang()
         self.region: Region | None = None  # of the last frame
         self.glance: Future[Sight] | None = None  # of that region in this one, being made
         self.sight: Future[Sight] | None = None  # the same with labels
@@ -164,7 +166,9 @@ class Reposer(FramePath):
             with stage("pose"):
                 motion = self._poses.motion(head, request, like)
                 crop = region.crop(pixels)
-                mesh = with_mirror_half(mesh, crop, node_matte, head, motion)
+                mesh = with_mirror_half(
+                    mesh, crop, node_matte, head, motion, sight, followed.overhang
+                )
                 under = followed.underlay.sheet(crop, head, depth, node_matte, sight)
                 mesh = mended(mesh, under, node_matte, sight, head, motion, followed.collar)
                 moving = moving_region(mesh, motion, head.camera).intersection(region)

@@ -16,15 +16,18 @@ import numpy as np
 
 from stream.fill import pull_push
 from stream.geometry import invert_rigid, project, smoothstep, transform_points
-from stream.mesh import HeadMesh, Sheet
+from stream.mesh import HeadMesh, Sheet, nodes_in_head
+from stream.overhang import Overhang
 from stream.region import node_mm
 from stream.triangles import touched
 
 if TYPE_CHECKING:
     from stream.frame import Head
     from stream.hair_depth import HeadDepth
+    from stream.overhang import Kept
     from stream.pose import HeadMotion
     from stream.region import NodeGrid
+    from stream.sight import Sight
 
 _YAW = (4.0, 10.0)  # degrees: a head seen more frontally hides nothing that its mirror shows
 _TURN = (2.0, 8.0)  # degrees that the hidden side must come nearer
@@ -36,13 +39,16 @@ _SLOPE = (8.0, 20.0)  # depth over width, at which a node is seen too obliquely 
 _CARVE_SLACK_MM = 12.0  # halves are not quite alike: so far outside the outline is no contradiction
 _DARK, _GAINS = 12.0, (0.4, 2.0)  # grey levels that damp the ratio of dark colours; bounds of it
 _HUE_CHANGE, _LIGHT_CHANGE = 0.04, 0.35  # of log colour, from side to side, by light alone
+_SKULL_MM = (79.0, 69.0, 104.0)  # from the cranium's middle to its side, crown and back
+_OFF_MM = (18.0, 30.0)  # of it: a bun is there once, and would float beside the other half
 _SPOT_MM = 20.0  # what is smaller, of shown or left out, is chance
 _SURE = (0.5, 0.9)  # matte: what is not surely the head is not mirrored
 
 
 def with_mirror_half(
-    mesh: HeadMesh, picture: np.ndarray, matte: np.ndarray, head: Head, motion: HeadMotion
-) -> HeadMesh:
+    mesh: HeadMesh, picture: np.ndarray, matte: np.ndarray, head: Head, motion: HeadMotion,
+    sight: Sight | None = None, overhang: Overhang | None = None,
+) -> HeadMesh:  # fmt: skip
     """Put the mirrored near side where a motion shows what is missing or would be smeared.
 
     Args:
@@ -51,6 +57,8 @@ def with_mirror_half(
         matte: (rows, columns) float32 person matte at the nodes.
         head: the fitted head.
         motion: what is to be done with it.
+        sight: what the networks saw.
+        overhang: of the head, where frames follow each other.
 
     Returns:
         The mesh itself where nothing hidden comes into sight.
@@ -62,14 +70,20 @@ def with_mirror_half(
     places, mirrored_mm = mirrored_nodes(near, head)
     free = replace(near, share=depth.free_turn)  # it parts from cloth, which stays
     smeared = smeared_share(free, depth.grid, motion, head.camera)
-    opacity = _missing(places, mirrored_mm, matte, depth, smeared, head)
+    nodes, in_head = _on_the_grid(places, depth.grid), nodes_in_head(near, head)
+    kept = None
+    if sight is not None:
+        kept = (overhang or Overhang()).kept(in_head, matte, nodes, depth, head, sight)
     sure = smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
-    opacity *= sure
-    opacity *= revealed * (1 - smoothstep(_slope(depth, head), *_SLOPE))
-    opacity = _in_one_piece(opacity, node_mm(depth.grid, head))
+    opacity = _missing(nodes, mirrored_mm, matte, depth, smeared, head) * revealed * sure
+    opacity *= 1 - smoothstep(_slope(depth, head), *_SLOPE)
+    opacity *= 1 - smoothstep(_off_the_skull(*in_head), *_OFF_MM)
+    opacity = _in_one_piece(opacity, node_mm(depth.grid, head), kept)
+    if kept is not None:
+        smeared = smeared * (1 - kept.seen)
     triangles = np.concatenate([mesh.sheet("solid").triangles, near.triangles])
     triangles = triangles[touched(opacity > 0, triangles)]  # the rest shows nothing
-    gain = _light_of_the_other_side(picture, places, opacity, depth)
+    gain = _light_of_the_other_side(picture, nodes, opacity, depth)
     mirror = Sheet("mirror", places, mirrored_mm, free.share, near.colours_px, opacity,
                    np.full_like(opacity, _MIRROR_YIELD_MM), triangles,
                    gain)  # fmt: skip
@@ -109,6 +123,19 @@ def mirrored_nodes(near: Sheet, head: Head) -> tuple[np.ndarray, np.ndarray]:
     in_head[..., 0] *= -1
     mirrored = transform_points(head.camera_from_head, in_head)
     return project(mirrored, camera).astype(np.float32), mirrored[..., 2].astype(np.float32)
+
+
+def _off_the_skull(x_mm: np.ndarray, y_mm: np.ndarray, z_mm: np.ndarray) -> np.ndarray:
+    """Return how far nodes lie beside, above and behind a skull, mm; less than 0 within it."""
+    parts = x_mm, cv2.min(y_mm, 0.0), cv2.max(z_mm, 0.0)
+    squares = [(part / half) ** 2 for part, half in zip(parts, _SKULL_MM, strict=True)]
+    return np.asarray((np.sqrt(sum(squares)) - 1) * _SKULL_MM[0])
+
+
+def _on_the_grid(places_px: np.ndarray, grid: NodeGrid) -> np.ndarray:
+    """Return (rows, columns, 2) float32 (column, row) of places in the frame."""
+    affine = grid.nodes_from_frame.astype(np.float32)
+    return np.asarray(places_px @ affine[:, :2].T + affine[:, 2])
 
 
 def moved_nodes(
@@ -177,7 +204,7 @@ def _slope(depth: HeadDepth, head: Head) -> np.ndarray:
 
 
 def _missing(
-    places_px: np.ndarray, depth_mm: np.ndarray, matte: np.ndarray, depth: HeadDepth,
+    nodes: np.ndarray, depth_mm: np.ndarray, matte: np.ndarray, depth: HeadDepth,
     smeared: np.ndarray, head: Head,
 ) -> np.ndarray:  # fmt: skip
     """Return (rows, columns) 1 where the frame has nothing good for a mirrored node.
@@ -185,34 +212,38 @@ def _missing(
     It was hidden, or it is seen but the motion smears it; a node that would have been seen
     before the background does not exist.
     """
-    grid = depth.grid
-    nodes = places_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
-    x, y = nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32)
     slack = max(1, round(_CARVE_SLACK_MM / node_mm(depth.grid, head)))
     around = np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)
     near_person, within = cv2.dilate(matte, around), cv2.erode(matte, np.ones((3, 3), np.uint8))
     # At the outline, the model's error must not bring the hidden into sight.
     seen_mm = within * depth.front_mm + (1 - within) * cv2.erode(depth.front_mm, around)
-    person = cv2.remap(near_person, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    seen_mm = cv2.remap(seen_mm, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    smeared = cv2.remap(smeared, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    slope = cv2.remap(_slope(depth, head), x, y, cv2.INTER_LINEAR)
+    person = cv2.remap(near_person, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    seen_mm = cv2.remap(seen_mm, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    smeared = cv2.remap(smeared, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    slope = cv2.remap(_slope(depth, head), nodes, None, cv2.INTER_LINEAR)
     # Along the normal: where a surface is seen obliquely, depth alone overstates the distance.
     hidden = smoothstep((depth_mm - seen_mm) / np.sqrt(1 + slope * slope), *_HIDDEN_MM)
     return np.maximum(hidden, smeared) * smoothstep(person, 0.2, 0.7)
 
 
-def _in_one_piece(opacity: np.ndarray, between_mm: float) -> np.ndarray:
-    """Close holes of (rows, columns) opacity, then leave out islands: both would show as spots."""
+def _in_one_piece(opacity: np.ndarray, between_mm: float, kept: Kept | None) -> np.ndarray:
+    """Close holes of (rows, columns) opacity, then leave out islands: both would show as spots.
+
+    Args:
+        opacity: of the mirrored nodes.
+        between_mm: distance of neighbouring nodes.
+        kept: what they may not replace, or None.
+    """
     side = 2 * max(1, round(_SPOT_MM / between_mm / 2)) + 1
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return cv2.morphologyEx(
-        cv2.morphologyEx(opacity, cv2.MORPH_CLOSE, around), cv2.MORPH_OPEN, around
-    )
+    closed = cv2.morphologyEx(opacity, cv2.MORPH_CLOSE, around)
+    if kept is not None:
+        closed *= 1 - kept.mirrored
+    return cv2.morphologyEx(closed, cv2.MORPH_OPEN, around)
 
 
 def _light_of_the_other_side(
-    picture: np.ndarray, places_px: np.ndarray, opacity: np.ndarray, depth: HeadDepth
+    picture: np.ndarray, nodes: np.ndarray, opacity: np.ndarray, depth: HeadDepth
 ) -> np.ndarray:
     """Return (rows, columns, 3) gains that give mirrored colours the light of their new side.
 
@@ -222,9 +253,7 @@ def _light_of_the_other_side(
     grid = depth.grid
     colours = cv2.resize(picture, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)
     colours = cv2.GaussianBlur(colours.astype(np.float32), (0, 0), 1.5) + _DARK
-    nodes = places_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
-    x, y = nodes[..., 0].astype(np.float32), nodes[..., 1].astype(np.float32)
-    there = cv2.remap(colours, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    there = cv2.remap(colours, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     ratio = np.clip(there / colours, *_GAINS)
     known = np.clip(1 - opacity * 2, 0, 1) * depth.coverage * _alike(np.log(ratio))
     return np.exp(cv2.GaussianBlur(pull_push(np.log(ratio), known), (0, 0), 3.0))

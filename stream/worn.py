@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from stream.clean_edge import with_clean_edge
-from stream.geometry import invert_rigid, smoothstep
+from stream.geometry import smoothstep
+from stream.mesh import nodes_in_head
 from stream.parting import parted
 from stream.region import node_mm
 from stream.sight import BODY, HAIR
@@ -165,11 +166,7 @@ def _worn(
         head: whose.
         chin_drop_mm: how far below the fitted chin its own ends.
     """
-    head_from_camera = invert_rigid(head.camera_from_head).astype(np.float32)
-    rays = (near.places_px - head.camera[:2, 2].astype(np.float32)) / np.float32(head.camera[0, 0])
-    x_mm, y_mm = (
-        (rays @ row[:2] + row[2]) * near.depth_mm + row[3] for row in head_from_camera[:2]
-    )
+    x_mm, y_mm, _ = nodes_in_head(near, head)
     aside_mm = np.abs(x_mm)
     below = smoothstep(y_mm + JAW * aside_mm - chin_drop_mm, *_CHIN_MM)
     cheeks = smoothstep(y_mm, *_EYES_MM) * smoothstep(aside_mm, *_CHEEK_MM)

@@ -7,7 +7,7 @@ from stream.composite import matte_at_frame, moving_region, paste
 from stream.frame import Head
 from stream.geometry import pinhole_camera, rigid_transform, rotation_from_angles
 from stream.hair_depth import HeadDepth
-from stream.mesh import build_mesh
+from stream.mesh import build_mesh, nodes_in_head
 from stream.pose import HeadMotion
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.symmetry import hidden_half_share, mirrored_nodes, moved_nodes, with_mirror_half
@@ -130,6 +130,17 @@ def test_a_mirrored_node_that_would_have_been_seen_is_carved_away():
     matte[:, : 0 if left_of_nose else 15] = 1.0
     carved = with_mirror_half(mesh, PICTURE, matte, head, motion).sheet("mirror").opacity
     assert carved.sum() < 0.8 * hidden.sum()
+
+
+def test_what_stands_far_off_the_skull_is_not_mirrored():
+    mesh = build_mesh(mock_depth(), mock_matte(), CAMERA[0, 0])
+    head = mock_head(25)
+    mirror = with_mirror_half(mesh, PICTURE, mock_matte(), head, motion_of(0.4)).sheet("mirror")
+    x_mm, y_mm, _ = nodes_in_head(mesh.sheet("near"), head)
+    bun = y_mm < -110
+    assert bun.any()
+    assert mirror.opacity[bun].max() == 0
+    assert mirror.opacity[(y_mm > -60) & (np.abs(x_mm) < 60)].max() > 0.9
 
 
 def test_mesh_is_left_alone_when_nothing_hidden_comes_into_sight():
