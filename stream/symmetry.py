@@ -18,7 +18,7 @@ from stream.fill import pull_push
 from stream.geometry import invert_rigid, project, smoothstep, transform_points
 from stream.mesh import HeadMesh, Sheet, nodes_in_head
 from stream.overhang import Overhang
-from stream.region import node_mm
+from stream.region import node_mm, reduced
 from stream.triangles import touched
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ def with_mirror_half(
     if sight is not None:
         kept = (overhang or Overhang()).kept(in_head, matte, nodes, depth, head, sight)
     sure = smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
-    opacity = _missing(nodes, mirrored_mm, matte, depth, smeared, head) * revealed * sure
-    opacity *= 1 - smoothstep(_slope(depth, head), *_SLOPE)
+    slope = _slope(depth, head)
+    opacity = _missing(nodes, mirrored_mm, matte, depth, smeared, slope, head) * revealed * sure
+    opacity *= 1 - smoothstep(slope, *_SLOPE)
     opacity *= 1 - smoothstep(_off_the_skull(*in_head), *_OFF_MM)
     opacity = _in_one_piece(opacity, node_mm(depth.grid, head), kept)
     if kept is not None:
@@ -205,7 +206,7 @@ def _slope(depth: HeadDepth, head: Head) -> np.ndarray:
 
 def _missing(
     nodes: np.ndarray, depth_mm: np.ndarray, matte: np.ndarray, depth: HeadDepth,
-    smeared: np.ndarray, head: Head,
+    smeared: np.ndarray, slope: np.ndarray, head: Head,
 ) -> np.ndarray:  # fmt: skip
     """Return (rows, columns) 1 where the frame has nothing good for a mirrored node.
 
@@ -220,7 +221,7 @@ def _missing(
     person = cv2.remap(near_person, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     seen_mm = cv2.remap(seen_mm, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     smeared = cv2.remap(smeared, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    slope = cv2.remap(_slope(depth, head), nodes, None, cv2.INTER_LINEAR)
+    slope = cv2.remap(slope, nodes, None, cv2.INTER_LINEAR)
     # Along the normal: where a surface is seen obliquely, depth alone overstates the distance.
     hidden = smoothstep((depth_mm - seen_mm) / np.sqrt(1 + slope * slope), *_HIDDEN_MM)
     return np.maximum(hidden, smeared) * smoothstep(person, 0.2, 0.7)
@@ -251,7 +252,7 @@ def _light_of_the_other_side(
     is continued smoothly.
     """
     grid = depth.grid
-    colours = cv2.resize(picture, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)
+    colours = reduced(picture, (grid.columns, grid.rows))
     colours = cv2.GaussianBlur(colours.astype(np.float32), (0, 0), 1.5) + _DARK
     there = cv2.remap(colours, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     ratio = np.clip(there / colours, *_GAINS)
