@@ -53,8 +53,11 @@ _SCALP, _EAR, _NECK = 2, 3, 4  # labels of the head model
 _FOLD = np.radians(45.0)  # behind the outline, where the strip of hair ends, and is turned back
 _REFLECTED = 0.3  # how much of the way from the last hair is gone back into it
 _RAYS = np.linspace(0.5, 1.6, 56)  # of the skull's outline: where hair is looked for
-_HAIR = 0.7  # likelihood
-_LEAST_MM = 12.0  # less hair along a direction is chance
+_HAIR, _LEAST_MM = 0.7, 12.0  # likelihood; less of it along a direction is chance
+# The same of a head on which little such hair is seen, and its matte: shorn hair is half skin.
+_SHORN, _LEAST_SHORN_MM, _SHORN_SURE = 0.3, 5.0, 0.7
+_FEW = 22, 30  # directions with hair that is surely seen: fewer begin, and cease, to be too few
+_OUTERMOST = 0.8  # of the outline's radius: shorn hair ends outside of it, a moustache does not
 _RUN = 5  # directions beside each other: fewer with hair are chance
 _OUTER = 0.6  # of a strip: farther inwards skin shines through
 _EVEN = 2.5  # directions, over which a strip's ends are evened: looks for hair are coarse
@@ -137,6 +140,7 @@ class FarSide:
         self._scalp = np.flatnonzero(model.labels == _SCALP)
         self._skull = np.flatnonzero(model.labels != _NECK)
         self._neck_mm, self._joint_mm = neck_mm, model.neck_joint
+        self._shorn = False  # with inertia, so that its back does not flicker
 
     def surface(
         self, grown: np.ndarray, head: Head, grid: NodeGrid, matte: np.ndarray,
@@ -157,9 +161,8 @@ class FarSide:
         centre_px = project(pose[:3, 3], head.camera)
         offsets = project(grown, head.camera) - centre_px
         outline = outline_radius(offsets[self._skull])
-        sure = cv2.erode(matte, np.ones((3, 3), np.uint8))
-        strip = self._seen_strip(sure, outline, centre_px, head, grid, sight)
-        if strip is None or not strip.there.any():
+        strip = self._seen_strip(matte, outline, centre_px, head, grid, sight)
+        if strip is None:
             strip = self._likely_strip(offsets, grown, outline, person_px, head)
         points, off_mm = within_person(grown[self._vertices], matte, grid, head.camera)
         points, off_mm = self._finer @ points, self._finer @ off_mm
@@ -195,23 +198,24 @@ class FarSide:
         return FarSurface(place, mm, follow, colour, cover, outwards, hair.outside[:, ::-1])
 
     def _seen_strip(
-        self, sure: np.ndarray, outline_px: np.ndarray, centre_px: np.ndarray, head: Head,
+        self, matte: np.ndarray, outline_px: np.ndarray, centre_px: np.ndarray, head: Head,
         grid: NodeGrid, sight: Sight | None,
     ) -> Strip | None:  # fmt: skip
-        """Return the outermost hair along each direction, hats included; None without labels."""
+        """Return the outermost hair along each direction, hats included; None without any."""
         share = None if sight is None else sight.share(HAIR, OCCLUDER)
         if share is None:
             return None
-        hair = resample_to_nodes(share, grid)
-        radius = outline_px[:, None] * _RAYS
-        seen = along_rays(hair * (sure > SURE), grid, centre_px, radius) > _HAIR
-        before, last = outermost_run(seen)
-        bins = np.arange(ANGLES)
-        width = radius[bins, last] - radius[bins, np.maximum(before, 0)]
-        least_px = _LEAST_MM * head.camera[0, 0] / head.camera_from_head[2, 3]
-        there = (seen.any(axis=1) & (width > least_px)).astype(np.uint8)
-        there = cv2.morphologyEx(np.tile(there, 3)[None], cv2.MORPH_OPEN, np.ones((1, _RUN)))
-        return Strip(radius[bins, last], _OUTER * width, there[0, ANGLES : 2 * ANGLES] > 0)
+        hair, radius = resample_to_nodes(share, grid), outline_px[:, None] * _RAYS
+        px_a_mm = head.camera[0, 0] / head.camera_from_head[2, 3]
+        sure = cv2.erode(matte, np.ones((3, 3), np.uint8)) > SURE
+        seen = along_rays(hair * sure, grid, centre_px, radius) > _HAIR
+        strip = _outermost_strip(seen, radius, _LEAST_MM * px_a_mm)
+        self._shorn = bool(strip.there.sum() < _FEW[1 if self._shorn else 0])
+        if self._shorn:
+            seen = along_rays(hair * (matte > _SHORN_SURE), grid, centre_px, radius) > _SHORN
+            seen &= _RAYS > _OUTERMOST
+            strip = _outermost_strip(seen, radius, _LEAST_SHORN_MM * px_a_mm)
+        return strip if strip.there.any() else None
 
     def _likely_strip(
         self, offsets_px: np.ndarray, grown: np.ndarray, outline_px: np.ndarray,
@@ -225,6 +229,23 @@ class FarSide:
         from_crown = (middles() - np.arctan2(up[1], up[0]) + np.pi) % (2 * np.pi) - np.pi
         rim = np.minimum(outline_px, circular_least(person_px))
         return Strip(rim, width, np.abs(from_crown) < _HAIR_TO)
+
+
+def _outermost_strip(seen: np.ndarray, radius_px: np.ndarray, least_px: float) -> Strip:
+    """Return the outermost hair along each direction.
+
+    Args:
+        seen: (72, N) bool, where it is.
+        radius_px: (72, N) of those places.
+        least_px: how much of it there must be.
+    """
+    before, last = outermost_run(seen)
+    bins = np.arange(ANGLES)
+    width = radius_px[bins, last] - radius_px[bins, np.maximum(before, 0)]
+    there = (seen.any(axis=1) & (width > least_px)).astype(np.uint8)
+    there = cv2.morphologyEx(np.tile(there, 3)[None], cv2.MORPH_OPEN, np.ones((1, _RUN)))
+    there = there[0, ANGLES : 2 * ANGLES] > 0
+    return Strip(radius_px[bins, last], _OUTER * width, there)
 
 
 def _towards_hair(angle: np.ndarray, hairy: np.ndarray) -> np.ndarray:

@@ -118,6 +118,22 @@ def test_hair_that_is_seen_gives_the_colours(model, raster):
     assert unlabelled.source_px[0, drawn, 1].max() > crown_px + 6
 
 
+def test_shorn_hair_gives_them_though_labels_take_it_for_half_skin(model, raster):
+    centre = project(np.array([0.0, -40.0, 700.0]), mock_head(model).camera)
+    scale = np.array([GRID.region.width, GRID.region.height]) / 256
+    places = (np.stack(np.meshgrid(*[np.arange(256) + 0.5] * 2), axis=-1)) * scale
+    off = places + np.array(GRID.region[:2]) - centre
+    radius = np.linalg.norm(off, axis=-1)
+    moustache = (np.abs(off[..., 0]) < 30) & (np.abs(off[..., 1] - 50) < 8)
+    sight = sight_of(moustache)
+    shorn = (radius > 100) & (off[..., 1] < 20)
+    sight.labels[HAIR][shorn] = sight.labels[FACE][shorn] = 0.5
+    far = far_of(model, raster, sight=sight)
+    source = far.source_px[0, far.opacity[0] > 0] - centre
+    assert np.linalg.norm(source, axis=1).min() > 90
+    assert source[:, 1].max() < 30
+
+
 def test_without_any_hair_the_scalp_gives_them(model, raster):
     bald = far_of(model, raster, sight=sight_of(np.zeros((256, 256), bool)))
     np.testing.assert_allclose(bald.source_px, far_of(model, raster).source_px)
