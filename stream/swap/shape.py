@@ -2,7 +2,9 @@
 
 A drawn vertex is the projected vertex of the fitted head, moved by what the tracked points say
 beyond the fit, so that lids and lips lie on the real ones, and then by the difference between the
-heads of source and target, which is none at the lids: the eyes stay the target's.
+faces of source and target at rest: by twice the share that is asked for where brows, eyes, nose and
+mouth are, which make a person, and by less of the outline, which makes none. Eyes stay the
+target's; they are shifted, turned and made larger as a whole.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from scipy.spatial import cKDTree
 from stream.geometry import project, smoothstep, vertex_normals
 from stream.smooth import OneEuro, SmoothSettings
 from stream.swap.brows import RestingBrows, brow_heights, brow_lift, eyes_mm, raised_brows
+from stream.swap.resting import RestingFace, WholeEyes
 from stream.swap.texture_map import SameModel
 
 if TYPE_CHECKING:
@@ -29,8 +32,11 @@ SKIN, SCALP, EAR, NECK, MOUTH, EYES = range(1, 7)
 EYES_MM = 89.0  # distance of the outer corners of the eyes, roughly
 _TRACKED = 468  # points on the skin; the rest are irises
 _ALIGNED = np.r_[17:48, 48, 54]  # iBUG points by which two heads are laid over each other
-_LIDS = np.r_[36:48]
-_LIDS_MM = (2.0, 11.0)  # from the lids: nothing moves up to here, all from there
+_FEATURES, _FEATURES_MM = slice(17, 68), (8.0, 28.0)  # iBUG points; from them: theirs, outline
+_FEATURES_SHARE = 2.0  # of the share of the shape, up to all
+_MOST_CHANGED = 0.018  # of the distance of the eyes: mean over the face; more is no likeness
+_YOUNG, _EVERY = 40, 5  # frames; between two looks at a mean over more
+_SEEN = (0.15, 0.5)  # cosine to the camera: a point says nothing, and counts in full
 _FALL_MM = 45.0  # from the face: how far scalp and neck follow its outline
 _NEAREST = 6  # tracked points that a vertex listens to
 _REACH_MM = 5.0
@@ -73,8 +79,8 @@ class _Known:
         identity: (K,) of the target.
         neutral: (V, 3) mm, its head at rest.
         normals: (V, 3) of that.
-        difference: (V, 3) mm from there to the source's head, as far as vertices go there.
-        raised: (20,) how far that raises the brows; see `stream.swap.brows`.
+        other: (V, 3) mm, the source's head at rest.
+        points: (468, 3) mm, the tracked points on the target's head at rest.
         eyes_mm: distance of the outer corners of its eyes.
     """
 
@@ -82,8 +88,8 @@ class _Known:
     identity: np.ndarray
     neutral: np.ndarray
     normals: np.ndarray
-    difference: np.ndarray
-    raised: np.ndarray
+    other: np.ndarray
+    points: np.ndarray
     eyes_mm: float
 
 
@@ -98,8 +104,9 @@ class ShapeBlender:
         self._model = model
         self._static = _static(SameModel(model))
         self._smooth = OneEuro(_STILL)
-        self._rest = RestingBrows()
+        self._rest, self._brows = RestingFace(), RestingBrows()
         self._known: _Known | None = None
+        self._changed: tuple[_Known, float, np.ndarray] | None = None
 
     @property
     def follows(self) -> np.ndarray:
@@ -124,17 +131,19 @@ class ShapeBlender:
         own = known.neutral + _moved_by(model, head.expression)
         own_mm = own @ pose[:3, :3].T + pose[:3, 3]
         eyes_px = EYES_MM * camera[0, 0] / pose[2, 3]
-        own_px = project(own_mm, camera) + self._residual(face, own_mm, camera, eyes_px, time_s)
+        rays = own_mm / np.linalg.norm(own_mm, axis=1, keepdims=True)
+        facing = -((known.normals @ pose[:3, :3].T) * rays).sum(axis=1)
+        beyond = face.points_px[:_TRACKED, :2] - project(self._on_points(own_mm), camera)
+        own_px = project(own_mm, camera) + self._residual(beyond, eyes_px, time_s)
         other_mm = own_mm
         moved = np.zeros_like(own_px)
         if share > 0:
-            change = share * known.difference
-            change[:, 1] -= self._brows_rise(face, head, known, share)
+            self._learn(beyond, head, known, facing)
+            change = self._followed_change(known, share).copy()
+            change[:, 1] -= self._brows_rise(face, head, known, change, share)
             other_mm = own_mm + change @ pose[:3, :3].T
             moved = project(other_mm, camera) - project(own_mm, camera)
         drawn_px = own_px + moved
-        rays = other_mm / np.linalg.norm(other_mm, axis=1, keepdims=True)
-        facing = -((known.normals @ pose[:3, :3].T) * rays).sum(axis=1)
         points = np.einsum("nc,ncd->nd", model.points478_bary,
                            drawn_px[model.triangles[model.points478_triangle]])  # fmt: skip
         return FaceShape(
@@ -147,42 +156,72 @@ class ShapeBlender:
         known = self._known
         if known is None or known.source is not source or (known.identity != head.identity).any():
             neutral = self._model.shape(head.identity)
-            difference = self._difference(head.identity, neutral, source)
             normals = vertex_normals(neutral, self._model.triangles)
+            other = self._model.shape(source.identity) + source.offset_mm
             eyes = eyes_mm(self._model, head)
-            raised = raised_brows(self._model, difference) / eyes
             known = self._known = _Known(
-                source, head.identity, neutral, normals, difference, raised, eyes
-            )
+                source, head.identity, neutral, normals, other.astype(np.float32),
+                self._on_points(neutral), eyes,
+            )  # fmt: skip
         return known
 
-    def _difference(
-        self, identity: np.ndarray, neutral: np.ndarray, source: SourceFace
-    ) -> np.ndarray:
-        """Return (V, 3) mm from the target's neutral head to the source's, laid over it."""
+    def _on_points(self, vertices: np.ndarray) -> np.ndarray:
+        """Return the (468, C) values that vertices (V, C) have at the tracked points."""
         model = self._model
-        other = model.shape(source.identity) + source.offset_mm
-        corners = other[model.triangles[model.points68_triangle[_ALIGNED]]]
-        points = np.einsum("nc,ncd->nd", model.points68_bary[_ALIGNED], corners)
-        scale, rotation, shift = similarity(points, model.points68(identity)[_ALIGNED])
-        apart = scale * other @ rotation.T + shift - neutral
-        return (self._static.follows[:, None] * apart).astype(np.float32)
+        corners = vertices[model.triangles[model.points478_triangle[:_TRACKED]]]
+        return np.einsum("nc,ncd->nd", model.points478_bary[:_TRACKED], corners)
 
-    def _brows_rise(self, face: Face, head: Head, known: _Known, share: float) -> np.ndarray:
-        """Return (V,) mm by which vertices rise so that the brows rest where the source's do."""
-        rest = self._rest(brow_heights(self._model, head, face.points_px[:, :2]))
+    def _learn(self, beyond_px: np.ndarray, head: Head, known: _Known, facing: np.ndarray) -> None:
+        """Learn what the target is like while nothing moves it, from one more frame."""
+        pose, camera = head.camera_from_head, head.camera
+        mm_per_px = pose[2, 3] / camera[[0, 1], [0, 1]]
+        beyond_mm = (beyond_px * mm_per_px) @ pose[:2, :3]  # into head space: Rᵀ · d
+        seen = smoothstep(self._on_points(facing[:, None])[:, 0], *_SEEN)
+        self._rest(known.points + beyond_mm, seen)
+
+    def _followed_change(self, known: _Known, share: float) -> np.ndarray:
+        """Return `_change`, which a mean of many frames hardly moves, as often as it pays."""
+        last, frames = self._changed, self._rest.frames
+        again = frames < _YOUNG or frames % _EVERY == 0
+        if last is None or again or last[0] is not known or last[1] != share:
+            self._changed = last = known, share, self._change(known, share)
+        return last[2]
+
+    def _change(self, known: _Known, share: float) -> np.ndarray:
+        """Return (V, 3) mm from the target's head at rest towards the source's."""
+        beyond = self._rest.points_mm - known.points
+        rest = known.neutral + self._static.listens @ beyond.astype(np.float32)
+        model, static = self._model, self._static
+        source, target = (
+            np.einsum("nc,ncd->nd", model.points68_bary[_ALIGNED],
+                      one[model.triangles[model.points68_triangle[_ALIGNED]]])
+            for one in (known.other, rest)
+        )  # fmt: skip
+        scale, rotation, shift = similarity(source, target)
+        apart = scale * known.other @ rotation.T.astype(np.float32) + shift - rest
+        outline, inner = share**2, min(1.0, _FEATURES_SHARE * share)
+        change = (static.follows * (outline + (inner - outline) * static.inner))[:, None] * apart
+        static.eyes(change)
+        mean = float(np.linalg.norm(self._on_points(change[:, :2]), axis=1).mean())
+        most = _MOST_CHANGED * known.eyes_mm
+        return (change * min(1.0, most / max(mean, 1e-6))).astype(np.float32)
+
+    def _brows_rise(
+        self, face: Face, head: Head, known: _Known, change: np.ndarray, share: float
+    ) -> np.ndarray:
+        """Return (V,) mm by which vertices rise so that the brows rest where the source's do.
+
+        What the change (V, 3) raises them by counts.
+        """
+        rest = self._brows(brow_heights(self._model, head, face.points_px[:, :2]))
         most = min(1.0, _BROWS_SHARE * share)
-        rise = most * (known.source.brows - rest) - share * known.raised
-        return brow_lift(self._model) @ (known.eyes_mm * rise).astype(np.float32)
+        rise = known.eyes_mm * most * (known.source.brows - rest)
+        rise -= raised_brows(self._model, change)
+        return brow_lift(self._model) @ rise.astype(np.float32)
 
-    def _residual(
-        self, face: Face, own_mm: np.ndarray, camera: np.ndarray, eyes_px: float, time_s: float
-    ) -> np.ndarray:
+    def _residual(self, beyond_px: np.ndarray, eyes_px: float, time_s: float) -> np.ndarray:
         """Return (V, 2) px, what the tracked points say beyond the fit."""
-        model = self._model
-        corners = own_mm[model.triangles[model.points478_triangle[:_TRACKED]]]
-        fitted = np.einsum("nc,ncd->nd", model.points478_bary[:_TRACKED], corners)
-        rest = (face.points_px[:_TRACKED, :2] - project(fitted, camera)) / eyes_px
+        rest = beyond_px / eyes_px
         smooth = self._smooth(rest.ravel(), time_s).reshape(rest.shape).astype(np.float32)
         return self._static.listens @ (smooth * eyes_px)
 
@@ -215,16 +254,22 @@ class _Static:
     Attributes:
         listens: (V, 468) sparse, how a vertex follows what is left at the tracked points.
         follows: (V,) float32, how far a vertex goes from the target's shape to the source's.
+        inner: (V,) float32, 1 about brows, eyes, nose and mouth, 0 at the outline.
+        eyes: lets eyes go as a whole.
     """
 
     listens: sparse.csr_matrix
     follows: np.ndarray
+    inner: np.ndarray
+    eyes: WholeEyes
 
 
 @lru_cache(maxsize=2)
 def _static(key: SameModel) -> _Static:
     model = key.model
-    return _Static(_listens(model), _follows(model))
+    from_features = cKDTree(model.points68()[_FEATURES]).query(model.vertices)[0]
+    inner = (1 - smoothstep(from_features, *_FEATURES_MM)).astype(np.float32)
+    return _Static(_listens(model), _follows(model), inner, WholeEyes(model))
 
 
 def _listens(model: HeadModel) -> sparse.csr_matrix:
@@ -243,9 +288,7 @@ def _listens(model: HeadModel) -> sparse.csr_matrix:
 
 
 def _follows(model: HeadModel) -> np.ndarray:
-    lids = model.points68()[_LIDS]
-    from_lids = cKDTree(lids).query(model.vertices)[0]
     skin = model.vertices[model.labels == SKIN]
     from_face = cKDTree(skin).query(model.vertices)[0]
-    follows = smoothstep(from_lids, *_LIDS_MM)
-    return follows * np.where(model.labels == SKIN, 1, 1 - smoothstep(from_face, 0, _FALL_MM))
+    follows = np.where(model.labels == SKIN, 1, 1 - smoothstep(from_face, 0, _FALL_MM))
+    return follows.astype(np.float32)
