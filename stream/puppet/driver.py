@@ -1,8 +1,8 @@
-"""The driver: what is measured at his face, against his face at rest."""
+"""The driver: what is measured at his face."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from stream.frame import Face, Head
     from stream.head_model import HeadModel
 
-_REST_FRAMES, _EYES_FRAMES = 12, 75  # what is looked at to know a face, and how far its eyes open
-_OPEN_PERCENTILE = 75  # of the eyes: he may blink while he is looked at first
 _EYES = SmoothSettings(4.0, 20.0, 3.0)
 _MOUTH = SmoothSettings(3.0, 30.0, 6.0)
 _GAZE = SmoothSettings(1.5, 6.0, 2.0)
@@ -120,34 +118,3 @@ class MeasureSmoother:
         """Return the smoothed measure at a time."""
         calm = {name: one(getattr(raw, name), time_s) for name, one in self._filters.items()}
         return Measure(**calm)
-
-
-class Rest:
-    """What a driver's face is like at rest: the mean of its first good frames, or one chosen."""
-
-    def __init__(self) -> None:
-        self._seen: list[Measure] = []
-        self._rest: Measure | None = None
-        self._fixed = False
-
-    def reset(self) -> None:
-        """Forget it, as after a cut."""
-        self._seen, self._rest, self._fixed = [], None, False
-
-    def take(self, now: Measure) -> None:
-        """Take one measure as the rest."""
-        self._rest, self._fixed = now, True
-
-    def update(self, now: Measure) -> Measure:
-        """Return the rest, to which a good frame adds while it is young."""
-        if self._rest is not None and (self._fixed or len(self._seen) >= _EYES_FRAMES):
-            return self._rest
-        self._seen.append(now)
-        first = self._seen[:_REST_FRAMES]
-        middle = {
-            one.name: np.median([getattr(seen, one.name) for seen in first], axis=0)
-            for one in fields(Measure)
-        }
-        eyes = np.percentile([seen.eyes for seen in self._seen], _OPEN_PERCENTILE, axis=0)
-        self._rest = Measure(**{**middle, "eyes": eyes})
-        return self._rest

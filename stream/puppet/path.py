@@ -17,11 +17,12 @@ from stream.heads import HeadFinder
 from stream.networks import Networks
 from stream.path import MEDIAPIPE, FramePath
 from stream.puppet.acting import USUAL_YAW, Act, Director
-from stream.puppet.driver import MeasureSmoother, Rest, face_middle, measure
+from stream.puppet.driver import MeasureSmoother, face_middle, measure
 from stream.puppet.figure import Figure
 from stream.puppet.lips import BELIEVED, read_lips
 from stream.puppet.photo import read_photo
 from stream.puppet.portrait import Portrait, Studio
+from stream.puppet.rest import Rest
 from stream.raster import DepthRaster
 from stream.segment import PersonSegmenter
 

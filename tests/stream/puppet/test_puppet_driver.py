@@ -14,8 +14,9 @@ from stream.geometry import (
 )
 from stream.head_model import load_head_model
 from stream.puppet.acting import Director, head_motion, posed, unseen_limit
-from stream.puppet.driver import Measure, MeasureSmoother, Rest, face_middle, measure
+from stream.puppet.driver import Measure, MeasureSmoother, face_middle, measure
 from stream.puppet.lips import BELIEVED
+from stream.puppet.rest import Rest
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,50 @@ def test_rest_that_is_taken_stays(model):
     assert rest.update(one) is chosen
     rest.reset()
     assert rest.update(one).angles == pytest.approx(one.angles)
+
+
+def test_who_starts_turned_away_and_then_faces_the_camera_rests_there(model):
+    rest, turned = Rest(), measured(model, angles=(30.0, 0.0, 0.0), jawOpen=0.4)
+    facing = measured(model)
+    for _ in range(20):
+        now = rest.update(turned)
+    assert now.angles == pytest.approx(turned.angles)
+    steps = [now.angles[0]]
+    for _ in range(90):
+        now = rest.update(facing)
+        steps.append(now.angles[0])
+    assert now.angles == pytest.approx(facing.angles, abs=0.5)
+    assert now.units == pytest.approx(facing.units, abs=0.02)
+    assert np.abs(np.diff(steps)).max() < 4  # no jump
+
+
+def test_a_rest_is_not_left_for_one_that_moves_or_is_farther_from_the_camera(model):
+    facing, turned = measured(model), measured(model, angles=(25.0, 0.0, 0.0))
+    rest = Rest()
+    for _ in range(100):
+        now = rest.update(turned)
+    for number in range(100):  # looks to and fro before the camera
+        swung = replace(facing, angles=np.array([6.0 * (-1) ** (number // 8), 0.0, 0.0]))
+        now = rest.update(swung)
+    assert now.angles == pytest.approx(turned.angles)
+    other = Rest()
+    for one in [facing] * 20 + [turned] * 100:
+        now = other.update(one)
+    assert now.angles == pytest.approx(facing.angles, abs=1e-6)
+
+
+def test_eyes_that_were_shut_for_long_are_known_open_later(model):
+    rest, one = Rest(), measured(model)
+    shut = replace(one, eyes=one.eyes * 0.2)
+    for _ in range(120):
+        now = rest.update(shut)
+    assert now.eyes == pytest.approx(shut.eyes)
+    for _ in range(75):
+        now = rest.update(one)
+    assert now.eyes == pytest.approx(one.eyes)
+    for _ in range(150):
+        now = rest.update(shut)  # and stay so
+    assert now.eyes == pytest.approx(one.eyes)
 
 
 def test_smoother_calms_noise_and_follows_steps(model):
