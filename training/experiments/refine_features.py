@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from training.nets.unet import UNet
 
 _LEVELS = 3  # of the encoder, and bands of the pyramid
-_LACK = 0.3  # streaks and ragged edges are worse than softness
+_LACK = 0.7  # streaks and ragged edges are worse than softness
 _EDGES = 1.5  # weight of the pyramid's bands beside the encoder
 
 

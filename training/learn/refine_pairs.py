@@ -5,7 +5,7 @@
 The live path's own stages turn a synthetic person from one view to the pose of another, which is
 known. Views differ from what the path can give by more than its faults: by the light on the turned
 skin, and by a pixel or two where the fit is off. The truth is therefore laid onto the coarse
-picture where that is sure of itself, in place and in tone, before anything learns from it.
+picture (`learn.refine_truth`) before anything learns from it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ import numpy as np
 import tyro
 from rich.progress import track
 
-from stream.fill import pull_push
 from stream.frame import Face, Frame
 from stream.media.base import StreamInfo
 from stream.networks import NetworkSettings
 from stream.pipeline import STILL_SAMPLES, Reposer
 from stream.plate import PlateSettings
 from stream.pose import PoseRequest
-from stream.refine import COVER, DOUBT, SIZE, UNKNOWN, allowed, refine_masks, squeezed
+from stream.refine import SIZE, allowed, refine_masks, squeezed
 from stream.settings import Settings
 from stream.stats import StageTimer
 from stream.warp import Warp
+from training.learn.refine_truth import aligned_truth, in_tone
 from training.synthetic.dataset import Synthesiser
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from stream.region import Region
 
 SYNTHETIC, REAL, TURNED = range(3)  # kinds: a pair; a real frame; a real frame, turned
-VIEW_SIZE = 384
 FIELDS: dict[str, tuple[tuple[int, ...], str]] = {
     "coarse": ((SIZE, SIZE, 3), "uint8"),
     "masks": ((SIZE, SIZE, 4), "uint8"),
@@ -55,10 +54,7 @@ _VIEWS = 3  # of a person; each is turned to each
 _LOOKS = 0.5, 0.2, 0.3  # shares of pictures, streams that begin, and streams that have run on
 _TURN_DEG = (4.0, 45.0)
 _MOST_YAW_DEG = 55.0  # beyond, no tracker holds a face
-_NOISE_PX = (0.5, 1.2)  # of each tracked point, and of all together, at VIEW_SIZE
-_MOST_SHIFT = 12.0  # pixels of the square that the truth may lie off
-_DARK, _TONES = 16.0, (0.6, 1.7)
-_USUAL_TONE = 0.3  # logarithm; pixels that differ by more tell less of the light
+_NOISE = (0.0013, 0.0031)  # of each tracked point, and of all together, as shares of the view
 _MOST_ERROR = 14.0  # grey levels between what is sure and the truth: a failed fit
 _MOST_WRONG = 18.0  # the same of guesses: nothing that a repair could come near
 
@@ -186,67 +182,21 @@ class CoarsePath(Reposer):
 # --- synthetic pairs ----------------------------------------------------------------------------
 
 
-def tracked(points_px: np.ndarray, rng: np.random.Generator, number: int = 0) -> Face:
-    """Make a tracked face of exact points: each a little off, and all a little shifted."""
-    own, common = _NOISE_PX
+def tracked(points_px: np.ndarray, side_px: int, rng: np.random.Generator, number: int = 0) -> Face:
+    """Make a tracked face of exact points: each a little off, and all a little shifted.
+
+    Args:
+        points_px: (478, 3) as `Face` has them.
+        side_px: of the view.
+        rng: draws how far they are off.
+        number: of the face.
+    """
+    own, common = (share * side_px for share in _NOISE)
     noisy = points_px + rng.normal(0, own, points_px.shape) * [1, 1, 2]
     noisy[:, :2] += rng.normal(0, common / 2, 2)
     middle = noisy[:, :2].mean(axis=0)
     noisy[:, :2] = middle + (noisy[:, :2] - middle) * (1 + rng.normal(0, 0.006))
     return Face(number, noisy.astype(np.float32))
-
-
-def aligned_truth(coarse: np.ndarray, masks: np.ndarray, truth: np.ndarray,
-                  alpha: np.ndarray) -> tuple[np.ndarray, float]:  # fmt: skip
-    """Lay the truth onto a coarse picture, in place and tone, by what the latter is sure of.
-
-    Args:
-        coarse: (S, S, 3) uint8.
-        masks: (S, S, 4) uint8.
-        truth: (S, S, 3) uint8, the other view.
-        alpha: (S, S) uint8, the person in it.
-
-    Returns:
-        (S, S, 3) uint8, and how far both still differ where the coarse picture is sure of the
-        head: mean grey levels.
-    """
-    share = masks.astype(np.float32) / 255
-    sure = cv2.erode(share[..., COVER] * (1 - share[..., DOUBT]), np.ones((5, 5), np.uint8))
-    seen = cv2.erode((1 - share[..., COVER]) * (1 - share[..., UNKNOWN]), np.ones((5, 5), np.uint8))
-    flow = _flow(coarse, truth, sure)
-    grid = np.dstack(np.meshgrid(*[np.arange(SIZE, dtype=np.float32)] * 2))
-    place = grid + flow
-    moved = cv2.remap(truth, place, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    person = cv2.remap(alpha, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    person = (person.astype(np.float32) / 255)[..., None]
-    now, then = (cv2.GaussianBlur(p.astype(np.float32), (0, 0), 4) + _DARK for p in (coarse, moved))
-    ratio = np.log(np.clip(now / then, *_TONES))
-    alike = np.exp(-((np.abs(ratio).max(axis=-1) / _USUAL_TONE) ** 2))
-    places = sure * person[..., 0] * alike, seen * (1 - person[..., 0]) * alike
-    head, behind = (_spread(ratio, known, 10.0) for known in places)
-    toned = moved * np.exp(person * head + (1 - person) * behind)
-    toned = np.clip(toned, 0, 255).astype(np.uint8)
-    off = np.abs(cv2.blur(toned, (5, 5)).astype(np.float32) - cv2.blur(coarse, (5, 5))).mean(-1)
-    return toned, float((off * sure).sum() / max(float(sure.sum()), 1.0))
-
-
-def _flow(coarse: np.ndarray, truth: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """Return (S, S, 2) where each sure pixel of the head lies in the truth, continued smoothly."""
-    greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (coarse, truth)]
-    finder = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow = np.nan_to_num(finder.calc(*greys, None))
-    likely = (np.linalg.norm(flow, axis=-1) < _MOST_SHIFT).astype(np.float32)
-    # The room does not move; beyond the head the shift fades.
-    away = np.exp(-cv2.distanceTransform((sure < 0.2).astype(np.uint8), cv2.DIST_L2, 3) / 24)
-    return _spread(flow, sure * likely, 3.0) * away[..., None]
-
-
-def _spread(values: np.ndarray, known: np.ndarray, blur: float) -> np.ndarray:
-    """Continue what is known smoothly; 0 where nothing is."""
-    if known.max() < 0.05:
-        return np.zeros_like(values)
-    filled = pull_push(values.astype(np.float32), np.clip(known, 0, 1))
-    return cv2.GaussianBlur(filled, (0, 0), blur)
 
 
 def pairs_of(
@@ -259,11 +209,12 @@ def pairs_of(
     """
     for first in views:
         path.forget(drawn_look(rng))
-        face = tracked(first.points_px, rng)
+        side = first.pixels.shape[1]
+        face = tracked(first.points_px, side, rng)
         for second in views:
             if second is first or not _fits(first, second):
                 continue
-            request = PoseRequest(like=tracked(second.points_px, rng))
+            request = PoseRequest(like=tracked(second.points_px, side, rng))
             coarse = path.turned(first.pixels, face, request)
             if coarse is None or min(coarse.drawn.shape[:2]) < SIZE // 3:
                 continue
@@ -272,7 +223,7 @@ def pairs_of(
             alpha = cv2.resize(coarse.region.crop(second.alpha), (SIZE, SIZE))
             truth, error = aligned_truth(picture, coarse.masks, truth, alpha)
             if error < _MOST_ERROR and guess_error(picture, coarse.masks, truth) < _MOST_WRONG:
-                yield picture, coarse.masks, truth
+                yield picture, coarse.masks, in_tone(picture, coarse.masks, truth)
 
 
 def guess_error(coarse: np.ndarray, masks: np.ndarray, truth: np.ndarray) -> float:
@@ -298,9 +249,9 @@ def _fits(first: View, second: View) -> bool:
 _state: dict[str, tuple[Synthesiser, int, bool]] = {}
 
 
-def _begin(data_dir: Path, seed: int, held_out: bool) -> None:
+def _begin(data_dir: Path, size: int, seed: int, held_out: bool) -> None:
     cv2.setNumThreads(1)
-    _state["own"] = Synthesiser(data_dir, VIEW_SIZE), seed, held_out
+    _state["own"] = Synthesiser(data_dir, size), seed, held_out
 
 
 def _views(index: int) -> list[View]:
@@ -354,7 +305,7 @@ class SetWriter:
 
 def make(
     out: tyro.conf.Positional[Path], *, data: Path = Path("../shared/data"), count: int = 5000,
-    seed: int = 11, held_out: bool = False, workers: int = 1,
+    size: int = 512, seed: int = 11, held_out: bool = False, workers: int = 1,
 ) -> None:  # fmt: skip
     """Turn synthetic people and keep what comes of it beside the truth.
 
@@ -362,16 +313,17 @@ def make(
         out: folder of the set.
         data: the data folder.
         count: pairs.
+        size: side of the views; regions of heads are about half of it, and squeezed.
         seed: of the set.
         held_out: skins and hair that training never sees.
         workers: processes that draw people.
     """
     writer, rng = SetWriter(out, count), np.random.default_rng([seed, 5])
     cv2.setNumThreads(1)
-    settings = (data, seed, held_out)
+    settings = (data, size, seed, held_out)
     with (
         multiprocessing.get_context("spawn").Pool(workers, _begin, settings) as pool,
-        CoarsePath((VIEW_SIZE, VIEW_SIZE)) as path,
+        CoarsePath((size, size)) as path,
     ):
         pairs = (
             pair

@@ -6,7 +6,7 @@ pytest.importorskip("torch", reason="needs the extra train")
 import torch
 
 from stream.refine import COVER, DOUBT, SIZE, UNKNOWN
-from training.experiments.refine import Refine, RefineNet, refined, tolerant
+from training.experiments.refine import Refine, RefineNet, agreement, refined, tolerant
 from training.learn.experiment import Config
 from training.learn.loop import collated
 from training.learn.prepared import PreparedSet
@@ -28,6 +28,18 @@ def pairs(kinds):
     coarse[(slice(None), *GUESS)] = 220
     fields = {"coarse": coarse, "masks": masks, "truth": truth, "kind": np.uint8(kinds)}
     return PreparedSet(len(kinds), SIZE, {"seed": 0}, fields)
+
+
+def test_what_another_view_disputes_counts_less_than_what_it_shades():
+    picture = torch.full((1, 3, 64, 64), 0.5)
+    truth = picture.clone()
+    truth[..., 32:] *= 0.9  # another light
+    truth[..., 40:56, 40:56] = 0.05  # another thing
+    counts = agreement(picture, truth)
+    assert counts.shape == (1, 1, 64, 64)
+    assert counts[..., 20].min() > 0.999
+    assert counts[0, 0, 20, 48] > 0.85
+    assert counts[0, 0, 48, 48] < 0.3
 
 
 def batch_of(data, kinds=None):
@@ -57,6 +69,15 @@ class Keeper(Painter):
 
     def forward(self, picture, masks):
         return picture
+
+
+def test_only_of_drawn_people_disputed_pixels_count_less():
+    data = pairs([SYNTHETIC] * 2)
+    data["coarse"][:, 90:110] = data["truth"][:, 90:110]  # half of the guess is right
+    batches = [batch_of(data, [kind] * 2) for kind in (SYNTHETIC, REAL)]
+    # A real picture that was spoilt is the truth itself, and counts in full.
+    drawn, real = (float(Refine().loss(Keeper(), batch)["colour"].detach()) for batch in batches)
+    assert 0 < drawn < 0.6 * real
 
 
 @pytest.mark.parametrize("variant", Refine.variants)
