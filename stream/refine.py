@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from stream.plate_canvas import PIECED
-from stream.region import Region
+from stream.region import Region, halved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ class Repair(NamedTuple):
     Attributes:
         region: of the frame.
         more, less: (h, w, 3) uint8 grey levels to add, and to take away.
-        gone, kept: (h, w) float32, how far detail finer than the square goes and stays; sum is 1.
+        gone, kept: (h, w, 3) uint8, how far detail finer than the square goes and stays, of 255.
         parts: rectangles of the region that hold all of the change.
     """
 
@@ -95,12 +95,11 @@ class Repair(NamedTuple):
         )
         red, green, blue = cv2.split(cv2.max(more, less))
         most = cv2.max(cv2.max(red, green), blue)
-        gone = cv2.resize(_detail_that_goes(most), size)
+        more, less, gone = (cv2.resize(m, size) for m in (more, less, _detail_that_goes(most)))
+        gone = cv2.cvtColor(gone, cv2.COLOR_GRAY2RGB)
         # Detail goes beside a change, too.
         parts = _parts(cv2.dilate(most, np.ones((5, 5), np.uint8)), size)
-        return cls(
-            change.region, cv2.resize(more, size), cv2.resize(less, size), gone, 1 - gone, parts
-        )
+        return cls(change.region, more, less, gone, cv2.bitwise_not(gone), parts)
 
 
 class Refiner:
@@ -157,9 +156,10 @@ def repaired(
             continue
         own, found = place.moved_into(region), place.moved_into(then)
         before, gone = own.crop(drawn), found.crop(repair.gone)
-        if cv2.countNonZero(gone):
-            coarse = _coarse(drawn, own, repair.region)
-            before = cv2.blendLinear(coarse, before, gone, found.crop(repair.kept))
+        if cv2.norm(gone, cv2.NORM_INF) > 0:
+            coarse = cv2.multiply(_coarse(drawn, own, repair.region), gone, scale=1 / 255)
+            fine = cv2.multiply(before, found.crop(repair.kept), scale=1 / 255)
+            before = cv2.add(coarse, fine)
         before = cv2.add(before, found.crop(repair.more))
         own.crop(mended)[:] = cv2.subtract(before, found.crop(repair.less))
     return mended
@@ -173,14 +173,21 @@ def _coarse(drawn: np.ndarray, part: Region, whole: Region) -> np.ndarray:
         part: of it.
         whole: what the square spans.
     """
-    # As broad as the mean over a pixel of the square, resampled linearly.
-    sigma_x, sigma_y = (max(side / SIZE / 2, 0.3) for side in (whole.width, whole.height))
-    reach_x, reach_y = math.ceil(3 * sigma_x), math.ceil(3 * sigma_y)
+    sides = _mean_side(whole.width / SIZE), _mean_side(whole.height / SIZE)
     around = Region(
-        part.x0 - reach_x, part.y0 - reach_y, part.x1 + reach_x, part.y1 + reach_y
+        part.x0 - sides[0], part.y0 - sides[1], part.x1 + sides[0], part.y1 + sides[1]
     ).clipped(drawn.shape[1], drawn.shape[0])
-    blurred = cv2.GaussianBlur(around.crop(drawn), (0, 0), sigma_x, sigmaY=sigma_y)
-    return part.moved_into(around).crop(blurred)
+    mean = cv2.blur(cv2.blur(around.crop(drawn), sides), sides)
+    return part.moved_into(around).crop(mean)
+
+
+def _mean_side(px_a_pixel: float) -> int:
+    """Return the odd side of a mean that, taken twice, is as broad as a pixel of the square.
+
+    As broad, that is, as the mean over one, resampled linearly, whose variance is a quarter of the
+    pixel's square; that of a mean over k pixels is (k² − 1) / 12.
+    """
+    return 2 * round((math.sqrt(1.5 * px_a_pixel**2 + 1) - 1) / 2) + 1
 
 
 def refine_masks(provenance: np.ndarray, unseen: np.ndarray) -> np.ndarray:
@@ -234,6 +241,8 @@ def allowed(masks: np.ndarray, blurred: np.ndarray | None = None) -> np.ndarray:
 
 def squeezed(picture: np.ndarray) -> np.ndarray:
     """Resample a region to the network's square: (256, 256, 3) uint8."""
+    while min(picture.shape[:2]) >= 2 * SIZE:  # means by halves are quick
+        picture = halved(picture)
     small = picture.shape[0] <= SIZE and picture.shape[1] <= SIZE
     way = cv2.INTER_LINEAR if small else cv2.INTER_AREA
     return cv2.resize(picture, (SIZE, SIZE), interpolation=way)
@@ -281,10 +290,11 @@ def _parts(some: np.ndarray, size: tuple[int, int]) -> list[Region]:
 
 
 def _detail_that_goes(most: np.ndarray) -> np.ndarray:
-    """(S, S) float32, 0…1: 1 in and beside what changes much.
+    """Return (S, S) uint8, 255 in and beside what changes much, 0 where little does.
 
     Args:
         most: (S, S) uint8, the largest change of a channel.
     """
-    much = cv2.blur(cv2.dilate(most, np.ones((3, 3), np.uint8)), (3, 3)).astype(np.float32)
-    return np.clip((much - _SLIGHT) / (_LARGE - _SLIGHT), 0, 1)
+    much = cv2.blur(cv2.dilate(most, np.ones((3, 3), np.uint8)), (3, 3))
+    slope = 255 / (_LARGE - _SLIGHT)
+    return cv2.addWeighted(much, slope, much, 0.0, -slope * _SLIGHT)

@@ -201,8 +201,8 @@ def lighter(region, part, levels):
     """A repair that adds grey levels to a part of a region."""
     more = np.zeros((region.height, region.width, 3), np.uint8)
     part.crop(more)[:] = levels
-    gone = np.zeros(more.shape[:2], np.float32)
-    return Repair(region, more, np.zeros_like(more), gone, 1 - gone, [part])
+    nothing = np.zeros_like(more)
+    return Repair(region, more, nothing, nothing, 255 - nothing, [part])
 
 
 class Recorder:
@@ -303,7 +303,7 @@ def test_only_where_something_changes_work_is_done():
     whole = Region(30, 20, 670, 500)
     found = Repair.of(Refiner(Engine(2)).change(drawn(480, 640), whole, told(), NOTHING))
     assert found.more.shape == (480, 640, 3)
-    assert found.gone.shape == found.kept.shape == (480, 640)
+    assert found.gone.shape == found.kept.shape == (480, 640, 3)
     covered = np.zeros((480, 640), np.uint8)
     for part in found.parts:
         assert not part.crop(covered).any()  # nothing is changed twice
