@@ -2,9 +2,10 @@
 
 A drawn vertex is the projected vertex of the fitted head, moved by what the tracked points say
 beyond the fit, so that lids and lips lie on the real ones, and then by the difference between the
-faces of source and target at rest: by twice the share that is asked for where brows, eyes, nose and
-mouth are, which make a person, and by less of the outline, which makes none. Eyes stay the
-target's; they are shifted, turned and made larger as a whole.
+faces of source and target at rest: by twice the share that is asked for where brows, eyes and nose
+are, which make a person, by less of the outline, which makes none, and by the share itself of lips,
+whose rest a photo that smiles does not show. Eyes stay the target's; they are shifted, turned and
+made larger as a whole.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ EYES_MM = 89.0  # distance of the outer corners of the eyes, roughly
 _TRACKED = 468  # points on the skin; the rest are irises
 _ALIGNED = np.r_[17:48, 48, 54]  # iBUG points by which two heads are laid over each other
 _FEATURES, _FEATURES_MM = slice(17, 68), (8.0, 28.0)  # iBUG points; from them: theirs, outline
+_LIPS, _LIPS_MM = slice(48, 68), (4.0, 18.0)  # likewise
 _FEATURES_SHARE = 2.0  # of the share of the shape, up to all
-_MOST_CHANGED = 0.018  # of the distance of the eyes: mean over the face; more is no likeness
+_MOST_CHANGED = 0.019  # of the distance of the eyes: mean over the face; more is no likeness
 _YOUNG, _EVERY = 40, 5  # frames; between two looks at a mean over more
 _SEEN = (0.15, 0.5)  # cosine to the camera: a point says nothing, and counts in full
 _FALL_MM = 45.0  # from the face: how far scalp and neck follow its outline
@@ -200,7 +202,9 @@ class ShapeBlender:
         scale, rotation, shift = similarity(source, target)
         apart = scale * known.other @ rotation.T.astype(np.float32) + shift - rest
         outline, inner = share**2, min(1.0, _FEATURES_SHARE * share)
-        change = (static.follows * (outline + (inner - outline) * static.inner))[:, None] * apart
+        towards = outline + (inner - outline) * static.inner
+        towards -= static.lips * (towards - share)
+        change = (static.follows * towards)[:, None] * apart
         static.eyes(change)
         mean = float(np.linalg.norm(self._on_points(change[:, :2]), axis=1).mean())
         most = _MOST_CHANGED * known.eyes_mm
@@ -255,21 +259,28 @@ class _Static:
         listens: (V, 468) sparse, how a vertex follows what is left at the tracked points.
         follows: (V,) float32, how far a vertex goes from the target's shape to the source's.
         inner: (V,) float32, 1 about brows, eyes, nose and mouth, 0 at the outline.
+        lips: (V,) float32, 1 about the mouth.
         eyes: lets eyes go as a whole.
     """
 
     listens: sparse.csr_matrix
     follows: np.ndarray
     inner: np.ndarray
+    lips: np.ndarray
     eyes: WholeEyes
 
 
 @lru_cache(maxsize=2)
 def _static(key: SameModel) -> _Static:
     model = key.model
-    from_features = cKDTree(model.points68()[_FEATURES]).query(model.vertices)[0]
-    inner = (1 - smoothstep(from_features, *_FEATURES_MM)).astype(np.float32)
-    return _Static(_listens(model), _follows(model), inner, WholeEyes(model))
+    inner, lips = _near(model, _FEATURES, _FEATURES_MM), _near(model, _LIPS, _LIPS_MM)
+    return _Static(_listens(model), _follows(model), inner, lips, WholeEyes(model))
+
+
+def _near(model: HeadModel, part: slice, reach_mm: tuple[float, float]) -> np.ndarray:
+    """Return (V,) float32, 1 near iBUG points, falling to 0 between two distances."""
+    away = cKDTree(model.points68()[part]).query(model.vertices)[0]
+    return (1 - smoothstep(away, *reach_mm)).astype(np.float32)
 
 
 def _listens(model: HeadModel) -> sparse.csr_matrix:

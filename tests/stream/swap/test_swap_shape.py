@@ -48,6 +48,16 @@ def test_a_person_of_another_form_moves_features_only_so_far():
         assert np.delete(apart, brows).mean() < 0.025 * shape.eyes_px
 
 
+def test_lips_are_taken_over_by_half_where_noses_are_whole():
+    person = other_identity()
+    half, whole = (shaped(share=share, person=person)[0] for share in (0.5, 1.0))
+    moved = [np.linalg.norm(one.points_px - one.tracked_px, axis=1) for one in (half, whole)]
+    lips, nose = [0, 17, 61, 291], [1, 4, 98, 327]
+    assert moved[0][lips].sum() / moved[1][lips].sum() < 0.75 * (
+        moved[0][nose].sum() / moved[1][nose].sum()
+    )
+
+
 def test_what_a_target_is_like_beyond_its_fit_is_left_for_the_source():
     one, person = head(), other_identity()
     face = face_of(replace(one, identity=person))  # fitted as a mean face all the same
