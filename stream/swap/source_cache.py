@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stream.swap.source_photo import PhotoSpec
 
 _log = logging.getLogger("voltface")
-_VERSION = 34  # of what is stored and how it is made
+_VERSION = 35  # of what is stored and how it is made
 _MADE_WITH = (
     "head_model.npz",
     "texture_map.npz",

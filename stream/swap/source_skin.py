@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from stream.swap.glasses import Glasses
 from stream.swap.source_quality import Quality, judge
 from stream.swap.source_shape import residual_offset
 from stream.swap.texture_light import (
+    display_from_linear,
     estimate_light,
     linear_from_display,
     shading,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from stream.swap.source_photo import SourcePhoto
 
 _SKIN, _EAR, _NECK, _MOUTH = 1, 3, 4, 5
+_GREY = 8.0  # grey levels between the channels: hues less than this are none
+_LUMA = np.array([0.3, 0.59, 0.11], np.float32)
 _SHOWN = (FACE, EAR, NECK, MOUTH, EYES)  # what the networks may call a texel that is kept
 _SURE = (0.55, 0.95)  # share of those
 _CORNER_MM, _CORNER_SHARE = (3.0, 9.0), 0.8  # from the corners of the mouth
@@ -96,6 +99,8 @@ def photo_skin(photo: SourcePhoto, model: HeadModel, size: int) -> PhotoSkin:
     kept = kept_share(photo, grid, model)
     seen = flat.seen * kept * beside_glasses(photo, grid)
     expected = expected_albedo(photo, model, size)
+    if is_grey(photo):
+        flat = replace(flat, colours=tinted(flat.colours, expected))
     normals = ray_normals(vertices, head.camera_from_head, model, size)
     albedo, usable = _unlit(flat, seen, expected, normals, model)
     albedo = without_creases(albedo, seen, _mouth_corners(SameModel(model), size))
@@ -108,6 +113,20 @@ def photo_skin(photo: SourcePhoto, model: HeadModel, size: int) -> PhotoSkin:
     share = float((seen * front).sum() / max(float(front.sum()), 1.0))
     bright = float(np.median(flat.colours[usable])) / 255 if usable.any() else 0.0
     return PhotoSkin(albedo, seen, expected * level, level, offset, judge(photo, share, bright))
+
+
+def is_grey(photo: SourcePhoto) -> bool:
+    """Return whether a photo has no hues: its red lips would be black ones."""
+    points = photo.face.points_px[:, :2]
+    (x0, y0), (x1, y1) = points.min(axis=0).astype(int).clip(0), points.max(axis=0).astype(int)
+    face = photo.pixels[y0:y1, x0:x1].reshape(-1, 3).astype(int)
+    return len(face) > 0 and float(np.percentile(np.ptp(face, axis=1), 98)) < _GREY
+
+
+def tinted(colours: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return colours (S, S, 3), 0…255, as bright as they were, in the hues of an albedo."""
+    hue = expected / np.maximum(expected @ _LUMA, 1e-4)[..., None]
+    return display_from_linear(linear_from_display(colours) * hue)
 
 
 def fitted_vertices(photo: SourcePhoto, model: HeadModel) -> tuple[np.ndarray, np.ndarray]:

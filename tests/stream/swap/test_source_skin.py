@@ -11,7 +11,14 @@ from stream.geometry import pinhole_camera, project
 from stream.head_model import load_head_model
 from stream.region import Region
 from stream.sight import FACE, HAIR, OCCLUDER, Sight
-from stream.swap.source_skin import beside_glasses, beside_tips, front_of_face, kept_share
+from stream.swap.source_skin import (
+    beside_glasses,
+    beside_tips,
+    front_of_face,
+    is_grey,
+    kept_share,
+    tinted,
+)
 from stream.swap.texture_map import label_map, texel_map
 
 SIZE = 256
@@ -113,3 +120,20 @@ def test_tips_that_hang_from_a_fringe_are_hair_and_brows_are_not():
     assert found[hairs] > 0.95
     kept[:] = 1
     assert beside_tips(albedo, kept, model).min() > 0.999
+
+
+def test_a_photo_without_hues_is_told_from_a_pale_one():
+    face = face_of(head())
+    grey = np.random.default_rng(1).integers(40, 220, (*PHOTO_SIZE[::-1], 1)).repeat(3, 2)
+    pale = grey + np.array([6, 0, -6])
+    photos = [SimpleNamespace(pixels=one.astype(np.uint8), face=face) for one in (grey, pale)]
+    assert [is_grey(photo) for photo in photos] == [True, False]
+
+
+def test_grey_lips_become_as_red_as_lips_are_and_stay_as_dark():
+    grey = np.full((2, 2, 3), 90.0, np.float32)
+    lips = np.broadcast_to(np.float32([0.3, 0.12, 0.1]), (2, 2, 3))
+    red = tinted(grey, lips)
+    assert red[0, 0, 0] > 1.3 * red[0, 0, 1]
+    linear = (red / 255) ** 2.2 @ np.array([0.3, 0.59, 0.11])
+    assert np.allclose(linear, (90 / 255) ** 2.2, rtol=0.02)
