@@ -38,7 +38,8 @@ def puppet(
     """Make a photo move as the person in a video, a picture or a camera's stream does.
 
     Args:
-        photo: picture of the person who shall move; shown at up to 1080 rows.
+        photo: picture of the person who shall move, shown at up to 1080 rows; photo.jpg#2 takes
+            the second face from the left.
         input: the driver: camera, camera:1, /dev/video0, a video file, a picture, or a URL.
         output: a video file, a picture, camera (virtual), camera:NAME, window, null, or a URL.
         common: options of every such command.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +24,7 @@ from stream.puppet.portrait import Portrait, Studio
 from stream.puppet.rest import Rest
 from stream.raster import DepthRaster
 from stream.segment import PersonSegmenter
+from stream.swap.source_photo import PhotoSpec
 
 if TYPE_CHECKING:
     from stream.frame import Face, Frame, Head
@@ -54,7 +54,7 @@ class Puppeteer(FramePath):
     """Drives a photo by the frames of a stream.
 
     Args:
-        photo: path of the picture.
+        photo: path of the picture; ``photo.jpg#2`` takes the second face from the left.
         options: how it is driven.
         settings: of the path.
         info: the stream that comes in.
@@ -72,11 +72,12 @@ class Puppeteer(FramePath):
         keep_freed_memory()
         self._stage = timer.stage
         self._model = load_head_model()
-        pixels = read_photo(photo)
+        spec = PhotoSpec.parse(photo)
+        pixels = read_photo(str(spec.path))
         self._context = create_context()
         self._networks = Networks(settings.networks, settings.engine)
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
-        self._portrait = self._taken_apart(pixels, Path(photo).name, settings)
+        self._portrait = self._taken_apart(pixels, spec, settings)
         self._figure = Figure(self._context, self._model, self._portrait)
         # A single picture has no rest that it could be compared with.
         options = replace(options, absolute=options.absolute or info.still)
@@ -94,12 +95,12 @@ class Puppeteer(FramePath):
             info, width=width, height=height, alpha=None, pixel_aspect=Fraction(1)
         )
 
-    def _taken_apart(self, pixels: np.ndarray, name: str, settings: Settings) -> Portrait:
+    def _taken_apart(self, pixels: np.ndarray, spec: PhotoSpec, settings: Settings) -> Portrait:
         model = self._model
         raster = DepthRaster(self._context, model.triangles, model.triangles_of(1, 2, 3, 4))
         with PersonSegmenter() as segmenter:
             studio = Studio(model, settings, self._networks, segmenter, raster)
-            portrait = studio.portrait(pixels, name)
+            portrait = studio.portrait(pixels, spec)
         raster.release()
         return portrait
 

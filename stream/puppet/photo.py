@@ -13,6 +13,7 @@ from stream.frame import Face, Frame, Head
 from stream.media import read_picture
 from stream.pose import seen_angles
 from stream.puppet.topology import LEFT_EYE, MOUTH, RIGHT_EYE, Opening
+from stream.swap.source_photo import PhotoSpec, choose_face
 from stream.swap.source_quality import sharpness
 
 if TYPE_CHECKING:
@@ -51,18 +52,18 @@ def read_photo(path: str) -> np.ndarray:
     return np.ascontiguousarray(pixels[:height, :width])
 
 
-def find_face(finder: HeadFinder, pixels: np.ndarray, name: str) -> tuple[Face, Head]:
-    """Find the face of a photo and fit the head to it; of several, the largest.
+def find_face(finder: HeadFinder, pixels: np.ndarray, spec: PhotoSpec) -> tuple[Face, Head]:
+    """Find the face of a photo and fit the head to it; of several, the one named or the largest.
 
     Args:
         finder: made for still pictures.
         pixels: (H, W, 3) uint8 RGB.
-        name: of the photo, for messages.
+        spec: the photo as the user named it.
 
     Raises:
         UserError: if there is none, or it is too small, turned too far or on its side.
     """
-    frame = Frame(pixels)
+    frame, name = Frame(pixels), spec.path.name
     faces = finder.track(frame)
     if not faces:
         raise UserError(
@@ -70,9 +71,13 @@ def find_face(finder: HeadFinder, pixels: np.ndarray, name: str) -> tuple[Face, 
             "there must be one that can be moved",
             "Give a photo in which a face is seen from the front and not too small",
         )
-    face = max(faces, key=_eyes_px)
-    if len(faces) > 1:
-        _log.warning("%s holds %d faces; the largest is moved", name, len(faces))
+    if spec.number is not None:
+        face = choose_face(faces, spec)
+    else:
+        face = max(faces, key=_eyes_px)
+        if len(faces) > 1:
+            _log.warning("%s holds %d faces; the largest is moved (%s#1 names the first from the "
+                         "left)", name, len(faces), name)  # fmt: skip
     if _eyes_px(face) < _LEAST_EYES_PX:
         raise UserError(
             f"the face in the photo {name} is too small",

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from stream.segment import PersonSegmenter
     from stream.settings import Settings
     from stream.sight import Sight
+    from stream.swap.source_photo import PhotoSpec
 
 _NODES = 128
 # Between the eyes, above, below and beside them: where glasses lie.
@@ -129,12 +130,12 @@ class Studio:
         self._networks = networks
         self._sight = HeadSight(segmenter, networks.get("head_segmentation"))
 
-    def portrait(self, pixels: np.ndarray, name: str) -> Portrait:
+    def portrait(self, pixels: np.ndarray, spec: PhotoSpec) -> Portrait:
         """Take a photo apart.
 
         Args:
             pixels: (H, W, 3) uint8 RGB.
-            name: for messages.
+            spec: the photo as the user named it.
 
         Raises:
             UserError: if it holds no face that can be moved.
@@ -145,7 +146,7 @@ class Studio:
             ThreadPoolExecutor(1) as beside,
             HeadFinder(self._model, settings, network, beside, still=True) as finder,
         ):
-            face, head = find_face(finder, pixels, name)
+            face, head = find_face(finder, pixels, spec)
         size = pixels.shape[1], pixels.shape[0]
         region = head_region(head, size)
         grid = NodeGrid.over(region, _NODES)

@@ -268,10 +268,16 @@ def test_largest_of_two_faces_is_moved_and_said(tmp_path, caplog):
     both = np.full((face.shape[0], face.shape[1] + small.shape[1], 3), 128, np.uint8)
     both[: small.shape[0], : small.shape[1]] = small
     both[:, small.shape[1] :] = face
-    with caplog.at_level(logging.WARNING, "voltface"), opened(write(tmp_path, both)) as path:
+    photo = write(tmp_path, both)
+    with caplog.at_level(logging.WARNING, "voltface"), opened(photo) as path:
         nose = path._portrait.face.points_px[1]
     assert "2 faces" in caplog.text
     assert nose[0] > small.shape[1]
+    with opened(f"{photo}#1") as path:
+        nose = path._portrait.face.points_px[1]
+    assert nose[0] < small.shape[1]
+    with pytest.raises(UserError, match="no face number 3"):
+        opened(f"{photo}#3")
 
 
 def test_large_photo_is_scaled_down_and_said(tmp_path, caplog):
