@@ -12,6 +12,11 @@ _STRETCH = "1.6, 4.0"  # magnification from which a colour begins, and has come,
 _TORN = "1.4, 3.0"  # the same across a depth step, which a turn opens
 _FOLLOWS = "0.45, 0.85"  # share of the motion from which a colour may be, and fully is, a guess
 
+# What a sheet tells of a pixel that it covers; alpha gathers how far any does.
+TELL = f"""
+    guessed *= smoothstep({_FOLLOWS}, follows);
+    colour = vec4(guessed * covered, 0.0, 0.0, covered);
+"""
 _HEAD = f"""
 #version 330
 uniform sampler2D layer;     // α is its fourth channel
@@ -31,10 +36,7 @@ float stretch() {{                                   // greatest magnification o
     return 1.0 / max(least, 1e-3);
 }}
 void tell(float covered, float guessed) {{
-    if (covered < 0.002) discard;
-    guessed *= smoothstep({_FOLLOWS}, follows);
-    colour = vec4(guessed * covered, 0.0, 0.0, covered);
-}}
+    if (covered < 0.002) discard;{TELL}}}
 """
 _SEEN = f"void main() {{ tell(alpha(source_px), smoothstep({_STRETCH}, stretch())); }}"
 _NEAR = f"void main() {{ tell(cover * alpha(source_px), smoothstep({_STRETCH}, stretch())); }}"

@@ -25,6 +25,7 @@ from training.experiments.refine_features import Likeness
 from training.learn.augment import recoloured
 from training.learn.loop import channels_last
 from training.learn.prepared import PreparedSet, open_set
+from training.learn.refine_guesses import widened
 from training.learn.refine_pairs import REAL, SYNTHETIC, TURNED
 from training.nets.patch_discriminator import PatchDiscriminator, judge_loss, maker_loss
 from training.nets.unet import UNet
@@ -134,6 +135,7 @@ class Refine:
         coarse, masks, truth = (np.asarray(data[n][index]) for n in ("coarse", "masks", "truth"))
         kind = int(data["kind"][index])
         if rng is not None:
+            masks = widened(masks, np.asarray(data["guesses"][index]), rng)
             both = recoloured(np.vstack([coarse, truth]), rng, 0.8)
             coarse, truth = both[:SIZE], both[SIZE:]
             if kind == REAL:

@@ -46,12 +46,12 @@ def _bounded(pixels: np.ndarray) -> np.ndarray:
 
 def turned_heads(
     source: Path, count: int, rng: np.random.Generator
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Turn the head of a clip or picture by random angles.
 
     Yields:
-        Kind, coarse picture, masks and truth, as `refine_pairs.SetWriter.add` takes them: the
-        frame with its matte as cover (`REAL`), and the turned head beside the frame (`TURNED`).
+        Kind, coarse picture, masks, guesses and truth, as `refine_pairs.SetWriter.add` takes them:
+        the frame with its matte as cover (`REAL`), and the turned head beside the frame (`TURNED`).
     """
     frames = frames_of(source, count)
     height, width = frames[0].shape[:2]
@@ -69,8 +69,8 @@ def turned_heads(
             before = squeezed(coarse.before)
             masks = np.zeros((SIZE, SIZE, 4), np.uint8)
             masks[..., COVER] = squeezed(coarse.matte)
-            yield REAL, before, masks, before
-            yield TURNED, squeezed(coarse.drawn), coarse.masks, before
+            yield REAL, before, masks, np.zeros_like(before), before
+            yield TURNED, squeezed(coarse.drawn), coarse.masks, coarse.guesses, before
 
 
 def make(

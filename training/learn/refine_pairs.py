@@ -31,7 +31,7 @@ from stream.pose import PoseRequest
 from stream.refine import SIZE, allowed, refine_masks, squeezed
 from stream.settings import Settings
 from stream.stats import StageTimer
-from stream.warp import Warp
+from training.learn.refine_guesses import TellingWarp
 from training.learn.refine_truth import aligned_truth, in_tone
 from training.synthetic.dataset import Synthesiser
 
@@ -47,6 +47,7 @@ SYNTHETIC, REAL, TURNED = range(3)  # kinds: a pair; a real frame; a real frame,
 FIELDS: dict[str, tuple[tuple[int, ...], str]] = {
     "coarse": ((SIZE, SIZE, 3), "uint8"),
     "masks": ((SIZE, SIZE, 4), "uint8"),
+    "guesses": ((SIZE, SIZE, 3), "uint8"),
     "truth": ((SIZE, SIZE, 3), "uint8"),
     "kind": ((), "uint8"),
 }
@@ -69,6 +70,7 @@ class Coarse:
         matte: (h, w) uint8, the person in the frame there.
         region: where that is.
         masks: (256, 256, 4) uint8, see `stream.refine.refine_masks`.
+        guesses: (256, 256, 3) uint8, see `learn.refine_guesses`.
     """
 
     drawn: np.ndarray
@@ -76,6 +78,7 @@ class Coarse:
     matte: np.ndarray
     region: Region
     masks: np.ndarray
+    guesses: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class View:
     yaw_deg: float
 
 
-class _KeepingWarp(Warp):
+class _KeepingWarp(TellingWarp):
     """Keeps what it draws: the region drawn, the frame and the matte there, and where it is."""
 
     kept: tuple[np.ndarray, np.ndarray, np.ndarray, Region] | None = None
@@ -173,7 +176,7 @@ class CoarsePath(Reposer):
         plate = next(reversed(self._followed.values())).plate
         unseen = plate.unseen(region, (SIZE, SIZE))
         masks = refine_masks(self._keeping.provenance(SIZE), unseen)
-        return Coarse(drawn, before, matte, region, masks)
+        return Coarse(drawn, before, matte, region, masks, self._keeping.guesses())
 
     def _track(self, frame: Frame) -> list[Face]:
         return super()._track(frame) if self._given is None else [self._given]
@@ -201,11 +204,11 @@ def tracked(points_px: np.ndarray, side_px: int, rng: np.random.Generator, numbe
 
 def pairs_of(
     path: CoarsePath, views: Sequence[View], rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Turn each view of a person to each other one.
 
     Yields:
-        Coarse picture, masks and truth, (256, 256, …) uint8.
+        Coarse picture, masks, guesses and truth, (256, 256, …) uint8.
     """
     for first in views:
         path.forget(drawn_look(rng))
@@ -223,7 +226,7 @@ def pairs_of(
             alpha = cv2.resize(coarse.region.crop(second.alpha), (SIZE, SIZE))
             truth, error = aligned_truth(picture, coarse.masks, truth, alpha)
             if error < _MOST_ERROR and guess_error(picture, coarse.masks, truth) < _MOST_WRONG:
-                yield picture, coarse.masks, in_tone(picture, coarse.masks, truth)
+                yield picture, coarse.masks, coarse.guesses, in_tone(picture, coarse.masks, truth)
 
 
 def guess_error(coarse: np.ndarray, masks: np.ndarray, truth: np.ndarray) -> float:
@@ -286,11 +289,15 @@ class SetWriter:
             for name, (shape, kind) in FIELDS.items()
         }
 
-    def add(self, kind: int, coarse: np.ndarray, masks: np.ndarray, truth: np.ndarray) -> None:
-        """Write one example."""
-        values = {"coarse": coarse, "masks": masks, "truth": truth, "kind": kind}
+    def add(
+        self, kind: int, coarse: np.ndarray, masks: np.ndarray, guesses: np.ndarray,
+        truth: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Write one example; arrays as `FIELDS` has them."""
+        values = {"coarse": coarse, "masks": masks, "guesses": guesses, "truth": truth}
         for name, value in values.items():
             self._fields[name][self.count] = value
+        self._fields["kind"][self.count] = kind
         self.count += 1
 
     def close(self, recipe: dict[str, int | bool]) -> None:

@@ -26,15 +26,17 @@ def examples():
 
 def test_each_frame_comes_as_it_is_and_turned(examples):
     assert [kind for kind, *_ in examples] == [REAL, TURNED] * 2
-    for kind, coarse, masks, truth in examples:
+    for kind, coarse, masks, guesses, truth in examples:
         assert coarse.shape == truth.shape == (SIZE, SIZE, 3)
         assert masks.shape == (SIZE, SIZE, 4)
         assert 0.1 < (masks[..., COVER] > 127).mean() < 0.95
         if kind == REAL:
             np.testing.assert_array_equal(coarse, truth)
             assert not masks[..., 1:].any()
+            assert not guesses.any()
         else:
             assert np.abs(coarse.astype(int) - truth).mean() > 2
+            assert guesses.any()
 
 
 def test_a_set_is_made_of_pictures(tmp_path, capsys):

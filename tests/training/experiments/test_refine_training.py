@@ -27,6 +27,7 @@ def pairs(kinds):
     coarse = truth.copy()
     coarse[(slice(None), *GUESS)] = 220
     fields = {"coarse": coarse, "masks": masks, "truth": truth, "kind": np.uint8(kinds)}
+    fields["guesses"] = np.zeros_like(truth)
     return PreparedSet(len(kinds), SIZE, {"seed": 0}, fields)
 
 

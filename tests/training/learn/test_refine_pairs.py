@@ -36,10 +36,10 @@ def test_a_set_can_be_opened_once_it_is_closed(tmp_path):
     writer = SetWriter(tmp_path, 5)
     picture = textured(2)
     masks = np.dstack([picture, picture[..., 0]])
-    writer.add(SYNTHETIC, picture, masks, textured(3))
+    writer.add(SYNTHETIC, picture, masks, textured(6), textured(3))
     assert not (tmp_path / "set.json").exists()
     writer.close({"seed": 4})
-    writer.add(TURNED, textured(4), masks, picture)
+    writer.add(TURNED, textured(4), masks, textured(6), picture)
     assert open_set(tmp_path).count == 1
     writer.close({"seed": 4})
     data = open_set(tmp_path)
@@ -47,6 +47,7 @@ def test_a_set_can_be_opened_once_it_is_closed(tmp_path):
     np.testing.assert_array_equal(data["coarse"][0], picture)
     np.testing.assert_array_equal(data["truth"][1], picture)
     np.testing.assert_array_equal(data["masks"][1], masks)
+    np.testing.assert_array_equal(data["guesses"][1], textured(6))
     assert data["kind"][:2].tolist() == [SYNTHETIC, TURNED]
 
 
@@ -70,6 +71,11 @@ def test_the_live_path_turns_a_frame_and_tells_what_it_knows(path):
     assert (doubt > 127).mean() > 0.01
     assert (unknown > 127).mean() > 0.01
     assert (cover + unknown + rest <= 256).all()
+    guess, far, hidden = np.moveaxis(coarse.guesses.astype(int), -1, 0)
+    # All that the live path calls a guess is among them; a part of hidden skin is the rest.
+    assert (guess + 0.3 * hidden - doubt).min() > -20
+    assert (guess + far + hidden <= cover + 3).all()
+    assert (far > 127).any()
 
 
 def test_pictures_and_streams_are_drawn_as_the_live_path_draws_them(path):
@@ -119,8 +125,8 @@ def test_views_of_a_person_are_turned_to_each_other(monkeypatch):
         assert list(pairs_of(coarse_path, [view(0), view(60)], rng)) == []  # too far
         found = list(pairs_of(coarse_path, [view(0), view(15)], rng))
         assert len(found) == 2
-        for picture, masks, truth in found:
-            assert picture.shape == truth.shape == (SIZE, SIZE, 3)
+        for picture, masks, guesses, truth in found:
+            assert picture.shape == guesses.shape == truth.shape == (SIZE, SIZE, 3)
             assert masks.shape == (SIZE, SIZE, 4)
             # Both views are the same picture here, so that little is to be turned.
             assert np.abs(picture.astype(int) - truth).mean() < 12
