@@ -25,6 +25,8 @@ __all__ = ["KnownBackground", "MatteSettings", "MatteState", "head_matte"]
 _DOUBT = 2.5  # times what a matte lacks to be sure is taken off it where labels tell background
 _SHAPE_SIZE = 128  # longest side at which components and holes are looked for
 
+_PIT = np.ones((5, 5), np.uint8)  # pixels of the matte
+_AROUND_PITS, _WITHIN = (7, 7), 204  # mean matte · 255 there: a notch between curls stays open
 _SPECK = 0.002  # holes smaller than this share of the crop are noise
 
 
@@ -277,7 +279,21 @@ def _refine(
     mask = cv2.blur(cv2.resize(probability, size), (3, 3))
     alpha = _decide(mask, evidence, _share(near, size), settings)
     alpha *= _share(_rooted(alpha, reach, sure), size)
-    return cv2.max(alpha, _share(sure, size))
+    return without_pits(cv2.max(alpha, _share(sure, size)))
+
+
+def without_pits(alpha: np.ndarray) -> np.ndarray:
+    """Return a (h, w) float32 matte without specks inside the person.
+
+    A bright lock before a bright room is no hole; moved with the head, it would be a dark speck.
+    """
+    grey = cv2.convertScaleAbs(alpha, alpha=255.0)
+    closed = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, _PIT)
+    within = cv2.compare(cv2.blur(grey, _AROUND_PITS), _WITHIN, cv2.CMP_GT)
+    closed = cv2.bitwise_and(closed, within)
+    if not cv2.countNonZero(cv2.subtract(closed, grey)):
+        return alpha
+    return cv2.max(alpha, closed.astype(np.float32) * np.float32(1 / 255))
 
 
 def _share(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -9,6 +9,7 @@ from stream.matte import (
     MatteSettings,
     MatteState,
     head_matte,
+    without_pits,
     without_told_background,
 )
 from stream.matte_colour import colour_evidence, on_grid
@@ -236,3 +237,17 @@ def test_what_labels_tell_from_the_person_is_left_out_but_nothing_that_is_sure()
     assert (kept[:, 60:] == 1).all()
     assert (kept[32:] == alpha[32:]).all()
     assert without_told_background(alpha, None) is alpha
+
+
+def test_a_speck_in_hair_is_no_hole_but_a_curl_at_its_edge_stays_open():
+    alpha = np.zeros((64, 64), np.float32)
+    alpha[10:50, 10:50] = 1
+    alpha[30:33, 30:33] = 0.4  # a bright lock
+    alpha[38:48, 16:26] = 0.0  # the room through an arm
+    alpha[10:14, 40:43] = 0.2  # between curls
+    filled = without_pits(alpha)
+    assert filled[30:33, 30:33].min() == 1
+    assert filled[40:46, 18:24].max() == 0
+    assert filled[10:12, 40:43].max() < 0.3
+    np.testing.assert_array_equal(filled[:10], alpha[:10])
+    assert without_pits(filled) is filled
