@@ -10,7 +10,8 @@ in, and both are compared: opening of mouth and eyes (correlation), angles (corr
 gain), the tracked points against where the driver's expression should put them (percent of the
 distance between the outer eye corners), flicker (second differences of the points over time, out
 over in; beside it that of the points as they were drawn, to which the tracker adds its own noise,
-and that of the skin's colours), and whose identity the fit sees. A clip ends at its first cut:
+that of the picture itself by optical flow, which needs no tracker, and that of the skin's
+colours), and whose identity the fit sees. A clip ends at its first cut:
 after it the driver's rest is another.
 """
 
@@ -36,6 +37,7 @@ from stream.puppet.photo import read_photo
 from stream.settings import Settings
 from stream.stats import StageTimer
 from training.evaluate_swap.measures import colour_courses, jerk
+from training.flow import Flow, unsteadiness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,12 +73,14 @@ class Row:
         before, after: what is seen in the driver, and in what came out.
         wanted_px: (468, 2) where the tracked points should lie in what came out.
         colours: (2, N, 3) mean colours of steady skin in both, 0…255.
+        flow: (2, 468, 2) how far the pixels went since the last frame; see `training.flow`.
     """
 
     before: Seen
     after: Seen
     wanted_px: np.ndarray
     colours: np.ndarray
+    flow: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class Score:
         points: mean error of the tracked points, % of the distance of the eye corners.
         flicker: of the points, out over in, both over the distance of the eye corners.
         drawn: the same of the points as they were drawn.
+        flow: flicker of the picture itself: mean change of its optical flow, out over in.
         colour: flicker of the skin's colours, out over in.
         identity: share of frames whose fitted identity is nearer to the photo's.
     """
@@ -106,6 +111,7 @@ class Score:
     points: float
     flicker: float
     drawn: float
+    flow: float
     colour: float
     identity: float
 
@@ -151,6 +157,7 @@ def driven(photo: Path, clip: Path, most: int) -> Iterator[Row]:
     with open_source(str(clip)) as source:
         looks = Looker(settings), Looker(settings)
         path = Puppeteer(str(photo), PuppetOptions(), settings, source.info, StageTimer())
+        flows: list[Flow] = []
         try:
             for frame in source:
                 if frame.index >= most:
@@ -161,9 +168,17 @@ def driven(photo: Path, clip: Path, most: int) -> Iterator[Row]:
                     break
                 if before is not None and after is not None and frame.index >= _WARM_UP:
                     wanted = path.expected_points_px()
-                    places = [before.points_px, wanted]
-                    colours = colour_courses([frame.pixels, shown.pixels], places)
-                    yield Row(before, after, wanted, colours)
+                    pictures = [frame.pixels, shown.pixels]
+                    places = [before.points_px[:_INNER, :2], wanted]
+                    flows = flows or [Flow(_eyes_px(one)) for one in places]
+                    flow = [
+                        follow(*one) for follow, *one in zip(flows, pictures, places, strict=True)
+                    ]
+                    colours = colour_courses(pictures, places)
+                    yield Row(before, after, wanted, colours, np.stack(flow))
+                else:
+                    for follow in flows:
+                        follow.reset()
         finally:
             path.close()
             for look in looks:
@@ -174,11 +189,15 @@ def score(rows: list[Row], photo_identity: np.ndarray) -> Score:
     """Compare what went in with what came out."""
     before, after, wanted = ([getattr(row, name) for row in rows]
                              for name in ("before", "after", "wanted_px"))  # fmt: skip
-    colours = [np.stack([row.colours[number] for row in rows]) for number in (0, 1)]
+    colours, flows = (
+        [np.stack([getattr(row, name)[number] for row in rows]) for number in (0, 1)]
+        for name in ("colours", "flow")
+    )
     angles = (np.stack([one.measure.angles for one in seen]).T for seen in (before, after))
     pairs = list(zip(*angles, strict=True))
     errors = [
-        np.linalg.norm(seen.points_px[:_INNER, :2] - points, axis=1).mean() / _eyes_px(seen)
+        np.linalg.norm(seen.points_px[:_INNER, :2] - points, axis=1).mean()
+        / _eyes_px(seen.points_px)
         for seen, points in zip(after, wanted, strict=True)
     ]
     driver = np.mean([one.identity for one in before], axis=0)
@@ -196,13 +215,14 @@ def score(rows: list[Row], photo_identity: np.ndarray) -> Score:
         points=100 * float(np.mean(errors)),
         flicker=_flicker(_tracked(after)) / _flicker(_tracked(before)),
         drawn=_flicker(np.stack(wanted)) / _flicker(_tracked(before)),
+        flow=unsteadiness(flows[1]) / unsteadiness(flows[0]),
         colour=jerk(colours[1]) / jerk(colours[0]),
         identity=float(np.mean(nearer)),
     )
 
 
-def _eyes_px(seen: Seen) -> float:
-    left, right = seen.points_px[list(_EYE_CORNERS), :2]
+def _eyes_px(points_px: np.ndarray) -> float:
+    left, right = points_px[list(_EYE_CORNERS), :2]
     return float(np.linalg.norm(left - right))
 
 

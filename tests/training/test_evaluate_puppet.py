@@ -31,7 +31,8 @@ def course(count=12, shake_px=0.0, gain=1.0, off_px=0.0, blink=1.0):
         after = seen((yaw, gain * pitch, 1.0), gap, 0.3, shake * shake_px)
         wanted = after.points_px[:468, :2] + np.array([off_px, 0.0])
         colours = 100 + shake * np.multiply.outer((1.0, blink), np.ones((15, 3)))
-        rows.append(Row(before, after, wanted, colours))
+        flow = shake * np.multiply.outer((0.02, 0.01), np.ones((468, 2)))
+        rows.append(Row(before, after, wanted, colours, flow))
     return rows
 
 
@@ -59,6 +60,7 @@ def test_flicker_is_out_over_in():
         assert result.flicker == pytest.approx(shake_px)
         assert result.drawn == pytest.approx(shake_px)
     assert score(course(blink=0.7), PHOTO).colour == pytest.approx(0.7)
+    assert score(course(), PHOTO).flow == pytest.approx(0.5)
 
 
 def test_identity_counts_frames_nearer_to_the_photo():
