@@ -36,7 +36,7 @@ _ALIGNED = np.r_[17:48, 48, 54]  # iBUG points by which two heads are laid over 
 _FEATURES, _FEATURES_MM = slice(17, 68), (8.0, 28.0)  # iBUG points; from them: theirs, outline
 _LIPS, _LIPS_MM = slice(48, 68), (4.0, 18.0)  # likewise
 _FEATURES_SHARE = 2.0  # of the share of the shape, up to all
-_MOST_CHANGED = 0.019  # of the distance of the eyes: mean over the face; more is no likeness
+_MOST_CHANGED = 0.038  # of the eyes' distance: mean over the face, at a share of 1; less by less
 _YOUNG, _EVERY = 40, 5  # frames; between two looks at a mean over more
 _SEEN = (0.15, 0.5)  # cosine to the camera: a point says nothing, and counts in full
 _FALL_MM = 45.0  # from the face: how far scalp and neck follow its outline
@@ -207,7 +207,7 @@ class ShapeBlender:
         change = (static.follows * towards)[:, None] * apart
         static.eyes(change)
         mean = float(np.linalg.norm(self._on_points(change[:, :2]), axis=1).mean())
-        most = _MOST_CHANGED * known.eyes_mm
+        most = _MOST_CHANGED * share * known.eyes_mm
         return (change * min(1.0, most / max(mean, 1e-6))).astype(np.float32)
 
     def _brows_rise(
