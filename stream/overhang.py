@@ -28,6 +28,9 @@ _HEIGHT_MM, _ASIDE_MM = (40.0, 110.0), 30.0  # below and beside the cranium's mi
 _EAR_MM = (-25.0, -10.0)  # behind that middle: ears begin there, which hair before them hides
 _OVER = (0.07, 0.11)  # share of a cheek under hair, below which none hangs there, and above which
 _LEAST_MM2 = 200.0  # seen of a side: less tells nothing
+# What must be seen of it, of what is seen of the other side, for each radian that it is turned by:
+# of less no hair can be drawn, and a head has nothing but the mirror.
+_ENOUGH = (0.45, 0.7)
 _MEMORY = 0.95  # of what was seen, from frame to frame
 _CHANGE = 0.15  # a frame, so that the picture does not jump
 _HAIR, _BLUR_NODES = (0.3, 0.7), 1.0  # likelihood, of what begins to be kept, and is
@@ -75,7 +78,7 @@ class Overhang:
 
     def kept(
         self, in_head: tuple[np.ndarray, ...], matte: np.ndarray, nodes: np.ndarray,
-        depth: HeadDepth, head: Head, sight: Sight,
+        depth: HeadDepth, head: Head, sight: Sight, angle: float,
     ) -> Kept | None:  # fmt: skip
         """Return what the mirror half of a head may not replace, or None for no such thing.
 
@@ -86,16 +89,20 @@ class Overhang:
             depth: of the head.
             head: the fitted head.
             sight: what the networks saw.
+            angle: that the head is turned by, radians.
         """
         if sight.labels is None:
             return None
         x_mm, y_mm, z_mm = in_head
         away = -np.sign(invert_rigid(head.camera_from_head)[0, 3])
-        there = matte * (away * x_mm > _ASIDE_MM) * (y_mm > _HEIGHT_MM[0]) * (y_mm < _HEIGHT_MM[1])
         hair, skin = seen_as(sight, depth, HAIR), seen_as(sight, depth, FACE, EAR, EYES)
+        cheeks = matte * (hair + skin) * ((y_mm > _HEIGHT_MM[0]) & (y_mm < _HEIGHT_MM[1]))
+        there = cheeks * (away * x_mm > _ASIDE_MM)
         other = cv2.remap(skin, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        over = np.array([(there * hair * other).sum(), (there * (hair + skin)).sum()])
+        over = np.array([(there * hair * other).sum(), there.sum()])
+        near = float((cheeks * (away * x_mm < -_ASIDE_MM)).sum())
         strength = self.sides[int(away > 0)].look(*over * node_mm(depth.grid, head) ** 2)
+        strength *= float(smoothstep(over[1] / max(near * angle, 1e-3), *_ENOUGH))
         if strength == 0:
             return None
         beyond = cv2.GaussianBlur(hair + seen_as(sight, depth, BACKGROUND), (0, 0), _BLUR_NODES)

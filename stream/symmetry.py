@@ -73,7 +73,9 @@ def with_mirror_half(
     nodes, in_head = _on_the_grid(places, depth.grid), nodes_in_head(near, head)
     kept = None
     if sight is not None:
-        kept = (overhang or Overhang()).kept(in_head, matte, nodes, depth, head, sight)
+        angle = float(np.linalg.norm(motion.axis_angle))
+        side = overhang or Overhang()
+        kept = side.kept(in_head, matte, nodes, depth, head, sight, angle)
     sure = smoothstep(cv2.erode(matte, np.ones((3, 3), np.uint8)), *_SURE)
     slope = _slope(depth, head)
     opacity = _missing(nodes, mirrored_mm, matte, depth, smeared, slope, head) * revealed * sure

@@ -25,11 +25,11 @@ def mock_sight(hair_from=1.0, hair_to=1.0):
     return Sight(np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32), labels)
 
 
-def mirror_of(sight, overhang=None, curved=0.0):
+def mirror_of(sight, overhang=None, curved=0.0, angle=0.4):
     """The nose of the head points to the right: its right side is the one that hides."""
     round_mm = 600 + (GRID.positions_px[..., 0] - 100) ** 2 * curved
     mesh = build_mesh(mock_depth(round_mm), mock_matte(), CAMERA[0, 0])
-    head, motion = mock_head(25), motion_of(0.4)
+    head, motion = mock_head(25), motion_of(angle)
     return with_mirror_half(mesh, PICTURE, mock_matte(), head, motion, sight, overhang)
 
 
@@ -70,6 +70,13 @@ def test_what_hangs_is_told_with_inertia_and_comes_and_goes_softly():
     assert not away.hangs
     assert 0 < away.strength < 1
     assert overhang.sides[0].strength is None  # of the other side nothing was seen
+
+
+def test_of_a_side_of_which_little_is_seen_a_wide_turn_shows_the_mirror():
+    narrow, wide = (mirror_of(mock_sight(0.75), angle=angle) for angle in (0.4, 1.7))
+    plain = mirror_of(None, angle=1.7).sheet("mirror").opacity
+    np.testing.assert_array_equal(wide.sheet("mirror").opacity, plain)
+    assert narrow.sheet("mirror").opacity.sum() < 0.9 * plain.sum()
 
 
 def test_without_labels_nothing_is_kept():
