@@ -57,6 +57,12 @@ class DrawTarget:
         width, height = self._size
         return np.frombuffer(self._shown.read(components=4), np.uint8).reshape(height, width, 4)
 
+    def read_depth(self) -> np.ndarray:
+        """Return (h, w) uint32 from near to far; only with one sample a pixel."""
+        width, height = self._size
+        depth = self._drawn.read(attachment=-1, components=1, dtype="u4")
+        return np.frombuffer(depth, np.uint32).reshape(height, width)
+
     def release(self) -> None:
         """Give back its buffers."""
         for part in self._parts:

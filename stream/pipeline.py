@@ -40,6 +40,7 @@ from stream.refine_over_time import RefineOverTime, drawn_place
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight, Sight
+from stream.still_outline import show_beside
 from stream.symmetry import with_mirror_half
 from stream.underlay import Underlay
 from stream.warp import Warp
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from stream.frame import Face, Frame, Head
     from stream.hair_depth import HeadDepth
     from stream.media import StreamInfo
-    from stream.pose import PoseRequest
+    from stream.pose import HeadMotion, PoseRequest
     from stream.settings import Settings
     from stream.stats import StageTimer
 
@@ -157,7 +158,6 @@ class Reposer(FramePath):
                 matte, sight = self._matte(pixels, head, region, grid, followed)
             # The background is found while the head's geometry is, and learns while that is drawn.
             behind = self._beside.submit(self._background, followed, pixels, region, matte)
-            learnt = behind if self._still else self._beside.submit(followed.plate.learn)
             with stage("hair depth"):
                 node_matte = resample_to_nodes(matte, grid)
                 depth = self._depth(head, node_matte, grid, sight, followed)
@@ -166,6 +166,8 @@ class Reposer(FramePath):
             with stage("pose"):
                 motion = self._poses.motion(head, request, like)
                 crop = region.crop(pixels)
+                behind = self._beside.submit(_fitted, behind, crop, depth, motion, head.camera)
+                learnt = behind if self._still else self._beside.submit(followed.plate.learn)
                 mesh = with_mirror_half(
                     mesh, crop, node_matte, head, motion, sight, followed.overhang
                 )
@@ -307,3 +309,16 @@ class Reposer(FramePath):
         every = self.quality.hair_every
         strict = every == HIGH.hair_every
         return followed.depth.at(head, node_matte, grid, sight, every, strict=strict)
+
+
+def _fitted(
+    behind: Future[tuple[np.ndarray, np.ndarray]],
+    crop: np.ndarray,
+    depth: HeadDepth,
+    motion: HeadMotion,
+    camera: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return plate and matte of a region, the plate as the frame shows it beside shoulders."""
+    plate, alpha = behind.result()
+    show_beside(crop, alpha, plate, depth, motion, camera)
+    return plate, alpha

@@ -23,7 +23,7 @@ from stream.plate_fill import (
     fill_gaps,
     worth_completing,
 )
-from stream.plate_rim import fitted_to_rim
+from stream.plate_rim import RIM_STEP, fitted_to_rim
 from stream.plate_view import PlateView, look
 from stream.region import Region
 from stream.side_job import SideJob
@@ -224,9 +224,10 @@ class BackgroundPlate:
         share = cv2.cvtColor(hidden, cv2.COLOR_GRAY2RGB)
         shown = cv2.multiply(target, cv2.bitwise_not(share), scale=1 / 255)
         if not self._canvas.still:  # else it was made for what shows around it
-            guessed = cv2.compare(self._canvas.trust_at(part, size), 0, cv2.CMP_EQ)
-            guessed = cv2.bitwise_and(guessed, hidden)
-            shows = cv2.compare(hidden, 0, cv2.CMP_EQ)
+            coarse = hidden[::RIM_STEP, ::RIM_STEP]
+            trust = self._canvas.trust_at(part, (coarse.shape[1], coarse.shape[0]))
+            guessed = cv2.bitwise_and(cv2.compare(trust, 0, cv2.CMP_EQ), coarse)
+            shows = cv2.compare(coarse, 0, cv2.CMP_EQ)
             behind = fitted_to_rim(behind, guessed, target, shows)
         cv2.add(cv2.multiply(behind, share, scale=1 / 255), shown, dst=target)
         return plate

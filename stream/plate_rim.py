@@ -11,7 +11,7 @@ import numpy as np
 
 from stream.fill import pull_push
 
-_STEP = 8  # pixels between those that are looked at
+RIM_STEP = 8  # pixels between those that are looked at
 _AROUND = (7, 7)  # of these, in which both sides of the edge are looked for
 _SOME = 0.04  # of them must belong to either side
 _DARK = 8.0  # grey levels that count as light in any case
@@ -31,9 +31,9 @@ def fitted_to_rim(
 
     Args:
         behind: (h, w, 3) uint8.
-        guessed: (h, w) uint8, 255 where that is a guess and is needed.
+        guessed: 255 where that is a guess and is needed; uint8, of every `RIM_STEP`-th pixel.
         picture: (h, w, 3) uint8, the frame.
-        shows: (h, w) uint8, 255 where it shows the background.
+        shows: 255 where it shows the background; likewise.
 
     Returns:
         (h, w, 3) uint8; ``behind`` itself where nothing is to be changed.
@@ -46,16 +46,16 @@ def fitted_to_rim(
     if np.abs(step).max() < _LEAST:
         return behind
     away = cv2.distanceTransform((edge == 0).astype(np.uint8), cv2.DIST_L2, 3)
-    fading = np.exp(-away / (_REACH * max(edge.shape))) * (guessed[::_STEP, ::_STEP] > 0)
+    fading = np.exp(-away / (_REACH * max(edge.shape))) * (guessed > 0)
     gain = np.rint(_UNIT * np.exp(pull_push(step, edge) * fading)).astype(np.uint8)
-    gain = cv2.cvtColor(cv2.resize(gain, guessed.shape[::-1]), cv2.COLOR_GRAY2RGB)
+    gain = cv2.cvtColor(cv2.resize(gain, behind.shape[1::-1]), cv2.COLOR_GRAY2RGB)
     return cv2.multiply(behind, gain, scale=1 / _UNIT)
 
 
 def _around(picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean brightness, share and variance of what is marked around coarse places."""
-    weight = mask[::_STEP, ::_STEP].astype(np.float32) / 255
-    grey = cv2.cvtColor(np.ascontiguousarray(picture[::_STEP, ::_STEP]), cv2.COLOR_RGB2GRAY)
+    weight = mask.astype(np.float32) / 255
+    grey = cv2.cvtColor(np.ascontiguousarray(picture[::RIM_STEP, ::RIM_STEP]), cv2.COLOR_RGB2GRAY)
     marked = grey * weight
     share = cv2.blur(weight, _AROUND)
     mean, squares = (

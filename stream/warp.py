@@ -13,7 +13,9 @@ import moderngl
 import numpy as np
 
 from stream.draw_target import DrawTarget
+from stream.geometry import smoothstep
 from stream.mesh import HeadMesh, Sheet
+from stream.outlines import smoothed
 from stream.pose import HeadMotion
 from stream.provenance import FRAGMENTS as PROVENANCE
 from stream.region import NodeGrid, Region, halved
@@ -43,8 +45,9 @@ def premultiplied_layer(picture: np.ndarray, matte: np.ndarray, plate: np.ndarra
 
 _REACH_MM = 800.0  # half the depth of any head with its hair, and what sheets yield
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
-_BESIDE = np.array([[-1], [0], [1]])  # pixels
-_HARD_EDGE = 40  # grey levels between a pixel's cover and the mean around it
+_SMOOTH_FROM = 0.07  # radians
+_FARTHEST = 2**32  # of the depth that is drawn
+_OUTLINE_MM = 8.0  # of depth, by which a pixel of a head ends before the next one
 _UNTURNED = "cw"  # winding of the mesh's triangles in a framebuffer whose y runs down
 
 
@@ -110,9 +113,16 @@ class Warp:
         self._drawn = _Drawn(mesh, motion, camera, region, self._sheets(mesh, presence))
         self._render(self._programs, self._drawn, (1.0, 1.0))
         drawn = self._target.read()
+        colours = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
         if self._samples:
-            return cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
-        return antialiased(drawn, resting)
+            return colours
+        # At rest the picture's own outlines are drawn, which are smooth.
+        angle = presence * float(np.linalg.norm(motion.axis_angle))
+        strength = float(smoothstep(angle, 0.0, _SMOOTH_FROM))
+        if not strength:
+            return colours
+        least = _OUTLINE_MM * _FARTHEST / (2 * _slack_mm(motion))
+        return smoothed(colours, self._target.read_depth(), least, resting, strength)
 
     def provenance(self, size: int = 256) -> np.ndarray:
         """Return what is known of the pixels that were last drawn, squeezed to a square.
@@ -270,7 +280,7 @@ class _Drawn:
 def motion_uniforms(motion: HeadMotion, camera: np.ndarray, region: Region) -> dict[str, Any]:
     """Return what the shaders of `stream.warp_shaders` want to know of a motion."""
     middle = motion.pivot_mm[2] + motion.translation_mm[2] / 2
-    slack = _REACH_MM + abs(motion.translation_mm[2])
+    slack = _slack_mm(motion)
     return {
         "camera": (camera[0, 0], camera[1, 1], camera[0, 2], camera[1, 2]),
         "region": (region.x0, region.y0, region.width, region.height),
@@ -279,6 +289,11 @@ def motion_uniforms(motion: HeadMotion, camera: np.ndarray, region: Region) -> d
         "shift": tuple(motion.translation_mm),
         "depth_range": (middle - slack, middle + slack),
     }
+
+
+def _slack_mm(motion: HeadMotion) -> float:
+    """Return how far before and behind a head there is room for depth."""
+    return _REACH_MM + abs(float(motion.translation_mm[2]))
 
 
 def _set_uniforms(program: moderngl.Program, values: dict[str, Any]) -> None:
@@ -330,41 +345,6 @@ def _background(picture: np.ndarray, plate: np.ndarray, resting: np.ndarray) -> 
     background = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA)
     cv2.insertChannel(resting, background, 3)
     return background
-
-
-def antialiased(drawn: np.ndarray, resting: np.ndarray) -> np.ndarray:
-    """Soften outlines where the drawn head ends within one pixel, as folds of a surface do.
-
-    Args:
-        drawn: (h, w, 4) uint8, RGB and how far the head covers a pixel.
-        resting: (h, w) uint8, 255 where the frame shows; left alone, with its border.
-
-    Returns:
-        (h, w, 3) uint8. Edges that the matte made soft stay as they are.
-    """
-    colours, cover = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB), cv2.extractChannel(drawn, 3)
-    jump = cv2.compare(cv2.absdiff(cover, cv2.blur(cover, (3, 3))), _HARD_EDGE, cv2.CMP_GT)
-    whole = cv2.compare(cv2.absdiff(cover, 127), 127, cv2.CMP_GE)  # 0, 254 or 255
-    outline = cv2.bitwise_and(jump, whole)
-    found = cv2.findNonZero(outline)
-    if found is None:
-        return colours
-    column, row = found[:, 0].T  # few: blurring the whole picture would take much longer
-    rows, columns = (
-        _mirrored(places + _BESIDE, length)
-        for places, length in zip((row, column), outline.shape, strict=True)
-    )
-    around = rows[:, None], columns[None]
-    moves = ~resting[around].any(axis=(0, 1))
-    soft = (colours[around].sum(axis=(0, 1), dtype=np.uint16) + 4) // 9  # rounded
-    colours[row[moves], column[moves]] = soft[moves]
-    return colours
-
-
-def _mirrored(places: np.ndarray, length: int) -> np.ndarray:
-    """Return places just beyond the ends of so many pixels, mirrored in the last pixels."""
-    last = length - 1
-    return np.asarray(last - np.abs(last - np.abs(places)))
 
 
 def resting_mask(mesh: HeadMesh, region: Region, size: tuple[int, int] | None = None) -> np.ndarray:

@@ -9,11 +9,12 @@ import cv2
 import moderngl
 import numpy as np
 
+from stream.outlines import antialiased
 from stream.puppet.grain import grained_background, skin_grain
 from stream.puppet.shaders import EDGE, FACE, MIRROR, PATCH, SLOPE, UNDER, VERTEX
 from stream.puppet.sheets import drawn_sheets
 from stream.puppet.topology import grid_triangles
-from stream.warp import antialiased, motion_uniforms, resting_mask
+from stream.warp import motion_uniforms, resting_mask
 from stream.warp_shaders import FRAGMENTS
 
 if TYPE_CHECKING:

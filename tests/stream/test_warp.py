@@ -11,16 +11,18 @@ from stream.hair_depth import HeadDepth
 from stream.mesh import build_mesh
 from stream.pose import HeadMotion
 from stream.region import NodeGrid, Region
-from stream.warp import Warp, antialiased
+from stream.warp import Warp
 from tests.stream.far_surfaces import far_surface
 
 SIZE = (150, 131)
 REGION = Region(20, 10, 116, 122)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def warp():
-    return Warp(create_context())
+    warp = Warp(create_context())  # of the newest context, which is the one that is drawn in
+    yield warp
+    warp.release()
 
 
 def _smooth_picture(height, width, channels, seed):
@@ -70,7 +72,8 @@ def _outline(mask):
     return (mask ^ np.roll(mask, 1, axis=0)) | (mask ^ np.roll(mask, 1, axis=1))
 
 
-def test_matches_the_numpy_twin_within_one_grey_level_away_from_edges(warp):
+def test_matches_the_numpy_twin_within_one_grey_level_away_from_edges(warp, monkeypatch):
+    monkeypatch.setattr("stream.warp.smoothed", lambda colours, *_: colours)
     camera, mesh, picture, plate = _scene()
     got = warp.draw(*picture, plate, REGION, mesh, _motion(), camera).astype(float)
     want, covered = draw(*picture, plate, REGION, mesh, _motion(), camera)
@@ -99,8 +102,8 @@ def test_a_head_at_rest_gives_back_the_frame(samples):
     assert np.abs(got.astype(int) - picture[0]).max() <= 1
 
 
-@pytest.mark.parametrize(("samples", "smooth"), [(0, False), (4, True)])
-def test_several_samples_smooth_the_outline_of_a_jaw_before_its_neck(samples, smooth):
+@pytest.mark.parametrize("samples", [0, 4])
+def test_the_outline_of_a_jaw_before_its_neck_is_smooth(samples):
     camera, mesh, (picture, matte), plate = _scene()
     picture = np.zeros_like(picture)
     picture[:, picture.shape[1] // 2 :] = 255
@@ -122,7 +125,7 @@ def test_several_samples_smooth_the_outline_of_a_jaw_before_its_neck(samples, sm
     assert (shown == 0).mean() > 0.2
     assert (shown == 255).mean() > 0.2
     greys = ((shown > 20) & (shown < 235)).sum()
-    assert (greys > 0.5 * REGION.height) == smooth
+    assert greys > 0.5 * REGION.height
 
 
 def test_a_lamp_behind_the_soft_edge_does_not_fly_along(warp):
@@ -165,21 +168,3 @@ def test_names_the_package_when_no_context_can_be_made(monkeypatch):
     monkeypatch.setattr("stream.gl.sys.platform", "linux")
     with pytest.raises(UserError, match=r"libEGL\.so\.1.*apt-get install libegl1"):
         create_context()
-
-
-def test_hard_outlines_are_softened_and_soft_ones_left():
-    drawn = np.zeros((20, 40, 4), np.uint8)
-    drawn[:, 10:20] = (200, 100, 50, 255)  # ends within a pixel
-    ramp = np.linspace(1, 0, 12)[None, :, None]
-    drawn[:, 20:32] = np.round(ramp * (200, 100, 50, 255))
-    out = antialiased(drawn, np.zeros((20, 40), np.uint8))
-    assert 0 < out[10, 9, 0] < 200
-    assert 0 < out[10, 10, 0] < 200
-    np.testing.assert_array_equal(out[:, 12:], drawn[:, 12:, :3])
-    np.testing.assert_array_equal(out[:, :8], drawn[:, :8, :3])
-
-
-def test_a_picture_without_an_outline_stays_as_it_is():
-    drawn = np.random.default_rng(4).integers(0, 255, (20, 40, 4), dtype=np.uint8)
-    drawn[..., 3] = 255  # all head
-    np.testing.assert_array_equal(antialiased(drawn, np.zeros((20, 40), np.uint8)), drawn[..., :3])
