@@ -2,8 +2,10 @@
 
 import functools
 import io
+import sys
 from collections import Counter
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from engines.spec import NetSpec, Precision
 _ELEMENT = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 _NAMES: dict[str, Precision] = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
 _INT8 = {"i8", "u8"}
+# Python raises ImportError for a module that stands as None.
+_TELEMETRY, _NOT_THERE = "openvino_telemetry", cast("ModuleType", None)
 # The layers that nearly all of the work is in.
 _HEAVY = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}
 
@@ -46,6 +50,8 @@ class OpenVinoBackend(Backend):
             onnx = with_precision(onnx, precision, spec, frames)
         model = _core().read_model(onnx)
         _check(spec, model)
+        # With a free batch size, what joins the convolutions takes longer than they do.
+        model.reshape({tensor.name: list(tensor.sized(1)) for tensor in spec.inputs})
         stream = io.BytesIO()
         _core().compile_model(model, "CPU", _options(precision, None)).export_model(stream)
         return stream.getvalue()
@@ -60,11 +66,13 @@ class OpenVinoBackend(Backend):
     ) -> Engine:
         """See Backend."""
         compiled = _core().import_model(built, "CPU", _options(precision, threads))
-        _check(spec, compiled)
+        _check(spec, compiled, batch=1)
         return _OpenVinoEngine(spec, self, precision, compiled)
 
 
 class _OpenVinoEngine(Engine):
+    max_batch = 1
+
     def __init__(
         self,
         spec: NetSpec,
@@ -89,9 +97,22 @@ class _OpenVinoEngine(Engine):
 
 @functools.cache
 def _core() -> Any:  # noqa: ANN401 - a Core
-    import openvino  # noqa: PLC0415
+    return _imported().Core()
 
-    return openvino.Core()
+
+def _imported() -> ModuleType:
+    """Import OpenVINO without its telemetry.
+
+    Each import would report itself to an analytics service, with an identity kept in the user's
+    home; where the module that does it cannot be imported, OpenVINO does nothing of the kind.
+    """
+    hidden = sys.modules.setdefault(_TELEMETRY, _NOT_THERE) is _NOT_THERE
+    try:
+        import openvino  # noqa: PLC0415
+    finally:
+        if hidden:
+            del sys.modules[_TELEMETRY]
+    return openvino
 
 
 def _options(precision: Precision, threads: int | None) -> dict[str, object]:
@@ -106,9 +127,17 @@ def _options(precision: Precision, threads: int | None) -> dict[str, object]:
     return options
 
 
-def _check(spec: NetSpec, model: Any) -> None:  # noqa: ANN401 - a Model or a CompiledModel
+def _check(
+    spec: NetSpec,
+    model: Any,  # noqa: ANN401 - a Model or a CompiledModel
+    batch: int | None = None,
+) -> None:
+    """Refuse a network whose tensors are not those of its spec, but for a batch size fixed here."""
     inputs = _shapes(model.inputs, {tensor.name for tensor in spec.inputs})
     outputs = _shapes(model.outputs, {tensor.name for tensor in spec.outputs})
+    for shape in (*inputs.values(), *outputs.values()):
+        if batch is not None and shape[:1] == [batch]:
+            shape[0] = "N"
     check_signature(spec, inputs, outputs)
 
 

@@ -129,6 +129,15 @@ def test_the_number_of_threads_is_taken(weights):
             assert engine.threads == threads
 
 
+def test_openvino_is_used_without_its_telemetry():
+    ready("openvino")
+    code = (
+        "import sys, engines.openvino_backend as backend; backend.OpenVinoBackend().device(); "
+        "sys.exit(any(name.startswith('openvino_telemetry') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_openvino_reports_what_really_computes(weights):
     backend = ready("openvino")
     with open_engine(SPECS["refine"], "openvino", weights=weights) as engine:
