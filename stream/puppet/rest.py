@@ -21,7 +21,7 @@ _OPEN_PERCENTILE = 75  # of the eyes: he may blink while he is looked at first
 _CALM_FRAMES = 30  # so long he holds still
 _STILL_DEG, _STILL_MM, _STILL_UNITS = 2.5, 10.0, 0.2  # deviation of him who does
 _TURNED_DEG = np.array([12.0, 24.0, 12.0])  # yaw, pitch, roll that are as far from rest as …
-_GRIMACE = 1.5  # … so much of all face units together; cameras stand higher or lower than eyes
+_GRIMACE = 3.0  # … so much of all face units together, which a fit finds to be 3 to 6 at rest
 _BETTER = 1.0  # by so much a later rest must be nearer
 _GOES_OVER = 0.12  # of the way, a frame
 
