@@ -18,6 +18,7 @@ _BESIDE = np.array([[-1], [0], [1]])  # pixels
 _HARD_EDGE = 40  # grey levels between a pixel's cover and the mean around it
 _PAIR = np.ones((2, 2), np.uint8)
 _QUAD = np.array([0, 0, 1, 1])[:, None], np.array([0, 1, 0, 1])[:, None]
+_UNSEEN = 8  # grey levels by which the two sides of an outline may differ
 _SPARE_BITS = 8  # of a depth, for single precision to hold the rest exactly
 _LONGEST = 48  # pixels of a step; longer ones are straight lines along the grid of pixels
 
@@ -38,7 +39,7 @@ def smoothed(
     Returns:
         ``colours``.
     """
-    across, down = _outlines(depth, least_step)
+    across, down = _outlines(depth, least_step, colours)
     _blend(colours, down, _Crossing(across, depth.shape), resting, strength)
     turned = _Crossing(down.turned(), depth.shape[::-1])
     _blend(colours.swapaxes(0, 1), across.turned(), turned, resting.T, strength)
@@ -74,15 +75,12 @@ class _Crossing:
         return self._there[row, column] - self._there[row + 1, column]  # column -1 holds none
 
 
-def _outlines(depth: np.ndarray, least: float) -> tuple[_Edges, _Edges]:
-    """Return the edges towards the next pixel of the row, and of the column."""
+def _outlines(depth: np.ndarray, least: float, colours: np.ndarray) -> tuple[_Edges, _Edges]:
+    """Return the edges towards the next pixel of the row, and of the column, that can be seen."""
     # Every other pixel tells where to look.
     some = (depth[::2, ::2] >> _SPARE_BITS).astype(np.float32)
-    high, low = (
-        grown(some, _PAIR, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
-        for grown in (cv2.dilate, cv2.erode)
-    )
-    steps = cv2.subtract(high, low) > least / 2**_SPARE_BITS
+    green = np.ascontiguousarray(colours[::2, ::2, 1])
+    steps = (_range(some) > least / 2**_SPARE_BITS) & (_range(green) > _UNSEEN)
     row, column = np.divmod(np.flatnonzero(steps), some.shape[1])
     row, column = (2 * row + _QUAD[0]).ravel(), (2 * column + _QUAD[1]).ravel()
     row, column = np.divmod(np.sort(row * depth.shape[1] + column), depth.shape[1])
@@ -94,6 +92,15 @@ def _outlines(depth: np.ndarray, least: float) -> tuple[_Edges, _Edges]:
         edge = np.abs(far - near) > least
         found.append(_Edges(here[0][edge], here[1][edge]))
     return found[0], found[1]
+
+
+def _range(layer: np.ndarray) -> np.ndarray:
+    """Return how far the values of each pixel and of the next ones lie apart."""
+    high, low = (
+        grown(layer, _PAIR, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+        for grown in (cv2.dilate, cv2.erode)
+    )
+    return cv2.subtract(high, low)
 
 
 def _blend(
