@@ -59,8 +59,10 @@ def show_beside(
     step_px = np.multiply(depth.grid.step_px, _EVERY)
     stays = cv2.compare(_between_nodes(cv2.erode(still, _NEXT), step_px, box), 127, cv2.CMP_GT)
     fringe = np.ones((2 * round(reach_px) + 1,) * 2, np.uint8)
-    shows = stays & cv2.compare(cv2.dilate(alpha, fringe), 0, cv2.CMP_EQ)
-    _continue_plain(plate, picture, shows, stays, coarse_px)
+    near = cv2.dilate(alpha, fringe)
+    shows = stays & cv2.compare(near, 0, cv2.CMP_EQ)
+    mixed = stays & cv2.compare(cv2.dilate(near, fringe), 0, cv2.CMP_GT)
+    _continue_plain(plate, picture, shows, mixed, coarse_px)
     _mix(plate, picture, cv2.addWeighted(cv2.blur(shows, fringe.shape), 2, shows, 0, -255))
 
 
@@ -104,9 +106,12 @@ def _continue_plain(
     share = cv2.blur(known, _REACH)
     mean = cv2.blur(seen.astype(np.float32), _REACH) / np.maximum(share, 1e-3)[..., None]
     plain = (share > _LEAST_SHARE) & (_variance(seen, known == 1) < _PLAIN**2)
-    plain = cv2.resize(plain.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    colours = cv2.resize(cv2.convertScaleAbs(mean), (width, height))
-    cv2.copyTo(colours, cv2.bitwise_and(within, 255 * plain), guess)
+    plain = cv2.dilate(plain.astype(np.uint8) * 255, _NEXT)
+    plain = cv2.blur(plain, _NEXT.shape)  # its blocks would show
+    colours, share = (
+        cv2.resize(part, (width, height)) for part in (cv2.convertScaleAbs(mean), plain)
+    )
+    _mix(guess, colours, cv2.bitwise_and(within, share))
 
 
 def _variance(colours: np.ndarray, marked: np.ndarray) -> np.ndarray:
