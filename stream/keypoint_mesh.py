@@ -7,6 +7,7 @@ from scipy.spatial import Delaunay, QhullError
 
 from stream.errors import UserError
 from stream.head_model import load_head_model
+from stream.triangles import within
 
 # Points of the 68 that the 66-point sets (3DFAW) leave out: inner corners of the mouth.
 LEFT_OUT_OF_66 = (60, 64)
@@ -73,7 +74,7 @@ def _places(count: int) -> np.ndarray:
     model = load_head_model()
     triangle = model.points478_triangle if count == 478 else model.points68_triangle
     bary = model.points478_bary if count == 478 else model.points68_bary
-    return np.einsum("nk,nkd->nd", bary, model.uv[model.triangles[triangle]]).astype(np.float64)
+    return within(model.uv, model.triangles[triangle], bary).astype(np.float64)
 
 
 def _height(corners: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from stream.plate_fill import (
 )
 from stream.plate_rim import RIM_STEP, fitted_to_rim
 from stream.plate_view import PlateView, look
-from stream.region import Region
+from stream.region import Region, mix_in
 from stream.side_job import SideJob
 
 _LEAST_SIDE = 8
@@ -221,15 +221,13 @@ class BackgroundPlate:
         size = part.width, part.height
         behind = self._exposure.now(self._canvas.colour_at(part, size))
         target = part.moved_into(region).crop(plate)
-        share = cv2.cvtColor(hidden, cv2.COLOR_GRAY2RGB)
-        shown = cv2.multiply(target, cv2.bitwise_not(share), scale=1 / 255)
         if not self._canvas.still:  # else it was made for what shows around it
             coarse = hidden[::RIM_STEP, ::RIM_STEP]
             trust = self._canvas.trust_at(part, (coarse.shape[1], coarse.shape[0]))
             guessed = cv2.bitwise_and(cv2.compare(trust, 0, cv2.CMP_EQ), coarse)
             shows = cv2.compare(coarse, 0, cv2.CMP_EQ)
             behind = fitted_to_rim(behind, guessed, target, shows)
-        cv2.add(cv2.multiply(behind, share, scale=1 / 255), shown, dst=target)
+        mix_in(target, behind, hidden)
         return plate
 
     def unseen(self, region: Region, size: tuple[int, int]) -> np.ndarray:

@@ -141,6 +141,13 @@ def reduced(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
+def mix_in(picture: np.ndarray, other: np.ndarray, share: np.ndarray) -> None:
+    """Let so much, (h, w) uint8 of 255, of another picture into one; both (h, w, 3) uint8."""
+    much = cv2.cvtColor(share, cv2.COLOR_GRAY2RGB)
+    rest = cv2.multiply(picture, cv2.bitwise_not(much), scale=1 / 255)
+    cv2.add(cv2.multiply(other, much, scale=1 / 255), rest, dst=picture)
+
+
 @lru_cache(maxsize=16)
 def _node_places(shape: tuple[int, int], columns: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Return x and y, (rows, columns) float32, of the nodes in a picture of the grid's region."""

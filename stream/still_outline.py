@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from stream.region import Region
+from stream.region import Region, mix_in
 from stream.symmetry import moved_nodes
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def show_beside(
     shows = stays & cv2.compare(near, 0, cv2.CMP_EQ)
     mixed = stays & cv2.compare(cv2.dilate(near, fringe), 0, cv2.CMP_GT)
     _continue_plain(plate, picture, shows, mixed, coarse_px)
-    _mix(plate, picture, cv2.addWeighted(cv2.blur(shows, fringe.shape), 2, shows, 0, -255))
+    mix_in(plate, picture, cv2.addWeighted(cv2.blur(shows, fringe.shape), 2, shows, 0, -255))
 
 
 def _outline_box(alpha: np.ndarray, still: np.ndarray, step_px: int) -> Region:
@@ -111,7 +111,7 @@ def _continue_plain(
     colours, share = (
         cv2.resize(part, (width, height)) for part in (cv2.convertScaleAbs(mean), plain)
     )
-    _mix(guess, colours, cv2.bitwise_and(within, share))
+    mix_in(guess, colours, cv2.bitwise_and(within, share))
 
 
 def _variance(colours: np.ndarray, marked: np.ndarray) -> np.ndarray:
@@ -124,10 +124,3 @@ def _variance(colours: np.ndarray, marked: np.ndarray) -> np.ndarray:
         for part in (some, colours * some)
     )
     return np.where(share > 1e-3, (squares - mean**2).max(axis=2), np.inf)
-
-
-def _mix(picture: np.ndarray, other: np.ndarray, share: np.ndarray) -> None:
-    """Take so much, (h, w) uint8, of another picture, in place."""
-    much = cv2.cvtColor(share, cv2.COLOR_GRAY2RGB)
-    rest = cv2.multiply(picture, cv2.bitwise_not(much), scale=1 / 255)
-    cv2.add(cv2.multiply(other, much, scale=1 / 255), rest, dst=picture)

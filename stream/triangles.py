@@ -26,6 +26,17 @@ def touched(nodes: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return np.asarray(a | b | c)
 
 
+def within(values: np.ndarray, corners: np.ndarray, bary: np.ndarray) -> np.ndarray:
+    """Return the (N, C) values inside triangles, of values (V, C) at their corners.
+
+    Args:
+        values: at the nodes.
+        corners: (N, 3) node numbers.
+        bary: (N, 3) barycentric weights of the corners.
+    """
+    return np.asarray(np.einsum("nc,ncd->nd", bary, values[corners]))
+
+
 def edges_of(triangles: np.ndarray) -> np.ndarray:
     """Return (3T, 2) the edges of (T, 3) triangles, 01 of each, then 12, then 20."""
     return np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])

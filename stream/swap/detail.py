@@ -23,6 +23,7 @@ from stream.flatten import texture_uv
 from stream.geometry import smoothstep
 from stream.swap.shape import SKIN
 from stream.swap.texture_map import SameModel, texel_map
+from stream.triangles import within
 
 if TYPE_CHECKING:
     from stream.head_model import HeadModel
@@ -99,7 +100,7 @@ def _eyes_apart(key: SameModel) -> float:
     """Return the distance of the outer corners of the eyes in the texture, of its side."""
     model = key.model
     corners = model.triangles[model.points68_triangle[[36, 45]]]
-    places = np.einsum("nc,ncd->nd", model.points68_bary[[36, 45]], texture_uv(model)[corners])
+    places = within(texture_uv(model), corners, model.points68_bary[[36, 45]])
     return float(np.linalg.norm(places[1] - places[0]))
 
 

@@ -23,6 +23,7 @@ from stream.smooth import OneEuro, SmoothSettings
 from stream.swap.brows import RestingBrows, brow_heights, brow_lift, eyes_mm, raised_brows
 from stream.swap.resting import RestingFace, WholeEyes
 from stream.swap.texture_map import SameModel
+from stream.triangles import within
 
 if TYPE_CHECKING:
     from stream.frame import Face, Head
@@ -146,8 +147,7 @@ class ShapeBlender:
             other_mm = own_mm + change @ pose[:3, :3].T
             moved = project(other_mm, camera) - project(own_mm, camera)
         drawn_px = own_px + moved
-        points = np.einsum("nc,ncd->nd", model.points478_bary,
-                           drawn_px[model.triangles[model.points478_triangle]])  # fmt: skip
+        points = within(drawn_px, model.triangles[model.points478_triangle], model.points478_bary)
         return FaceShape(
             own_px, drawn_px, other_mm[:, 2], facing, points,
             face.points_px[:, :2], float(eyes_px),
@@ -170,8 +170,8 @@ class ShapeBlender:
     def _on_points(self, vertices: np.ndarray) -> np.ndarray:
         """Return the (468, C) values that vertices (V, C) have at the tracked points."""
         model = self._model
-        corners = vertices[model.triangles[model.points478_triangle[:_TRACKED]]]
-        return np.einsum("nc,ncd->nd", model.points478_bary[:_TRACKED], corners)
+        corners = model.triangles[model.points478_triangle[:_TRACKED]]
+        return within(vertices, corners, model.points478_bary[:_TRACKED])
 
     def _learn(self, beyond_px: np.ndarray, head: Head, known: _Known, facing: np.ndarray) -> None:
         """Learn what the target is like while nothing moves it, from one more frame."""
@@ -194,11 +194,10 @@ class ShapeBlender:
         beyond = self._rest.points_mm - known.points
         rest = known.neutral + self._static.listens @ beyond.astype(np.float32)
         model, static = self._model, self._static
+        corners = model.triangles[model.points68_triangle[_ALIGNED]]
         source, target = (
-            np.einsum("nc,ncd->nd", model.points68_bary[_ALIGNED],
-                      one[model.triangles[model.points68_triangle[_ALIGNED]]])
-            for one in (known.other, rest)
-        )  # fmt: skip
+            within(one, corners, model.points68_bary[_ALIGNED]) for one in (known.other, rest)
+        )
         scale, rotation, shift = similarity(source, target)
         apart = scale * known.other @ rotation.T.astype(np.float32) + shift - rest
         outline, inner = share**2, min(1.0, _FEATURES_SHARE * share)
