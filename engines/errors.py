@@ -12,6 +12,9 @@ class UserError(Exception):
         super().__init__(f"{what}: {why}. {remedy}")
         self.what, self.why, self.remedy = what, why, remedy
 
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, str, str]]:
+        return type(self), (self.what, self.why, self.remedy)  # for errors of other processes
+
 
 class EngineAbsentError(UserError):
     """An engine whose package or driver is not here."""

@@ -101,13 +101,17 @@ def measure_floor(spec: str, frames_max: int) -> Floor:
 
 
 def peak_memory_mb() -> float:
-    """Return the most memory that this process has held so far, in MB."""
+    """Return the most memory that this process and its largest helper have held so far, in MB.
+
+    Helpers count when they have ended.
+    """
     if sys.platform == "win32":
         return _peak_memory_windows_mb()
     import resource  # noqa: PLC0415  not on Windows
 
     unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+    both = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    return round(sum(resource.getrusage(who).ru_maxrss for who in both) * unit / 1e6, 1)
 
 
 def _peak_memory_windows_mb() -> float:

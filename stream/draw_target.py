@@ -28,7 +28,8 @@ class DrawTarget:
         self._colour = context.texture(size, 4)
         self._depth = context.depth_renderbuffer(size, samples=samples)
         self._depth_alone = context.framebuffer(depth_attachment=self._depth)
-        self._parts = [self._colour, self._depth, self._depth_alone]
+        self._other = context.framebuffer(context.renderbuffer((1, 1), 4))
+        self._parts = [self._colour, self._depth, self._depth_alone, self._other]
         if samples:
             many = context.renderbuffer(size, 4, samples=samples)
             self._shown = context.framebuffer(self._colour)
@@ -49,6 +50,14 @@ class DrawTarget:
         if self._samples:
             self._context.copy_framebuffer(self._drawn, self._shown)
         self._drawn.use()
+
+    def hurry(self) -> None:
+        """Have what was asked for drawn now, and not when it is read.
+
+        OpenGL's own word for it is not in moderngl; software renderers take another target for it.
+        """
+        self._other.use()
+        self._other.clear()
 
     def read(self) -> np.ndarray:
         """Return (h, w, 4) uint8, what was drawn; not to be written to."""

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from stream.governor import Governor
     from stream.interrupt import Interruption
     from stream.media import Sink, Source
-    from stream.path import FramePath
+    from stream.path import Begun, FramePath
     from stream.pose import PoseRequest
     from stream.stats import Stats
+
+
+# What took so long already is finished at once: waiting for the next frame's beginning makes more
+# frames a second, but each of them later.
+_LATE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +72,17 @@ def run(
     Raises:
         UserError: if a picture holds no face, or from the source and the sink.
     """
-    stats, governor = watch.stats, watch.governor
-    controls = Controls()
+    stats = watch.stats
     dropped_before = source.dropped
     stats.start_s = time.perf_counter()
+    passage = _Passage(source, sink, path, watch)
     try:
-        for frame in _frames(source, watch):
-            for key in (*sink.poll_keys(), *watch.hotkeys()):
-                controls.press(key)
-                path.press(key)
-            if controls.quit:
+        for frame in _frames(source, watch, passage.finish):
+            passage.poll_keys()
+            if passage.controls.quit:
                 break
-            begun_s = time.perf_counter()
-            request = controls.applied(request_at(frame.time_s))
-            bypass = controls.bypassed
-            shown = path.bypassed(frame) if bypass else path.process(frame, request)
-            _require_face(source, path)
-            spent_s = time.perf_counter() - begun_s
-            with stats.timer.stage("sink"):
-                sink.write(_mirrored(shown) if controls.mirrored else shown)
-            stats.frame_done(frame.captured_s)
-            if not controls.bypassed:
-                path.quality = governor.update(spent_s)
-            watch.report(stats)
+            passage.begin(frame, request_at(frame.time_s))
+        passage.finish()
     except KeyboardInterrupt:
         stats.interrupted = True
     finally:
@@ -99,13 +92,67 @@ def run(
         stats.frames_in += stats.frames_dropped
         stats.faces_tracked = path.faces_tracked
         stats.engines = path.engines
-        stats.governor = governor.changes
+        stats.governor = watch.governor.changes
 
 
-def _frames(source: Source, watch: Watch) -> Iterator[Frame]:
-    """Give the source's frames, counted and timed, until the limit or an interruption."""
+class _Passage:
+    """The way of the frames through the path; the end of one overlaps the beginning of the next."""
+
+    def __init__(self, source: Source, sink: Sink, path: FramePath, watch: Watch) -> None:
+        self._source, self._sink, self._path, self._watch = source, sink, path, watch
+        self._last: tuple[Frame, Begun | None] | None = None
+        self._spent_s = 0.0  # on the last frame
+        self.controls = Controls()
+
+    def poll_keys(self) -> None:
+        """Take the keys that were pressed."""
+        for key in (*self._sink.poll_keys(), *self._watch.hotkeys()):
+            self.controls.press(key)
+            self._path.press(key)
+
+    def begin(self, frame: Frame, request: PoseRequest) -> None:
+        """Begin with a frame, and finish the one before."""
+        begun_s = time.perf_counter()
+        request = self.controls.applied(request)
+        begun = None if self.controls.bypassed else self._path.begin(frame, request)
+        looked_s = time.perf_counter() - begun_s
+        self.finish()
+        begun_s = time.perf_counter()
+        if begun is not None:
+            begun.go_on()
+        self._last, self._spent_s = (frame, begun), looked_s + time.perf_counter() - begun_s
+        if time.perf_counter() - frame.captured_s > _LATE_S:
+            self.finish()
+
+    def finish(self) -> None:
+        """Finish the frame that was begun with last, if any, and give it to the sink."""
+        if self._last is None:
+            return
+        (frame, begun), self._last = self._last, None
+        begun_s, stats, path = time.perf_counter(), self._watch.stats, self._path
+        shown = path.bypassed(frame) if begun is None else begun.finish()
+        _require_face(self._source, path)
+        self._spent_s += time.perf_counter() - begun_s
+        with stats.timer.stage("sink"):
+            self._sink.write(_mirrored(shown) if self.controls.mirrored else shown)
+        stats.frame_done(frame.captured_s)
+        if begun is not None:
+            path.quality = self._watch.governor.update(self._spent_s)
+        self._watch.report(stats)
+
+
+def _frames(source: Source, watch: Watch, before_wait: Callable[[], None]) -> Iterator[Frame]:
+    """Give the source's frames, counted and timed, until the limit or an interruption.
+
+    Args:
+        source: gives them.
+        watch: counts and times them.
+        before_wait: called where the next one is not there yet.
+    """
     stats, frames = watch.stats, iter(source)
     while not watch.interruption.requested and stats.frames_in != watch.frames_max:
+        if not source.is_ready:
+            before_wait()
         with watch.interruption.waiting(), stats.timer.stage("capture"):
             frame = next(frames, None)
         if frame is None:

@@ -74,6 +74,7 @@ class Settings:
         engine: what runs the networks that voltface itself brings.
         faces: turn the largest head, or every head.
         quality: fixed at ``low`` or ``high``, or left to the governor (``auto``).
+        helper: what needs no geometry is done in a second process (POSIX systems; of videos).
         seed: where given, a run gives the same result every time.
         limits: how far heads may be turned.
         networks: which networks take the place of analytic stages.
@@ -87,6 +88,7 @@ class Settings:
     engine: EngineName = "auto"
     faces: FacesName = "largest"
     quality: QualityName = "auto"
+    helper: bool = True
     seed: int | None = None
     limits: PoseLimits = field(default_factory=PoseLimits)
     networks: NetworkSettings = field(default_factory=NetworkSettings)

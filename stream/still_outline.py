@@ -7,7 +7,7 @@ band, and a guess would only spoil it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,45 +18,66 @@ from stream.symmetry import moved_nodes
 if TYPE_CHECKING:
     from stream.hair_depth import HeadDepth
     from stream.pose import HeadMotion
+    from stream.region import NodeGrid
 
 _HARDLY_MOVED = 0.004  # of the longer side of a head's region
 _LOOSELY = 0.4  # share of the motion; what follows more has an outline that turns away
 _EVERY, _NEXT = 2, np.ones((3, 3), np.uint8)  # nodes
+_SOME = np.s_[::_EVERY, ::_EVERY]
 _COARSE = 1 / 136  # of the longer side of a region: steps in which it is looked at
 _AROUND, _REACH = np.ones((7, 7), np.uint8), (5, 5)  # of these: the band, and what goes on into it
 _LEAST_SHARE = 0.1  # of these; fewer tell nothing
 _PLAIN = 12.0  # grey levels of standard deviation
 
 
+class Turning(NamedTuple):
+    """How the parts of a head's region follow its motion, at some of its nodes.
+
+    Attributes:
+        grid: of all nodes.
+        depth_mm: (rows, columns) float32 of every other node of every other row.
+        share: (rows, columns) float32 of the motion that these follow.
+        motion: the motion.
+        camera: (3, 3) intrinsics.
+    """
+
+    grid: NodeGrid
+    depth_mm: np.ndarray
+    share: np.ndarray
+    motion: HeadMotion
+    camera: np.ndarray
+
+    @classmethod
+    def of(cls, depth: HeadDepth, motion: HeadMotion, camera: np.ndarray) -> Turning:
+        """Return how a head follows a motion."""
+        front_mm, turn = (np.ascontiguousarray(of[_SOME]) for of in (depth.front_mm, depth.turn))
+        return cls(depth.grid, front_mm, turn, motion, camera)
+
+
 def show_beside(
-    picture: np.ndarray, alpha: np.ndarray, plate: np.ndarray, depth: HeadDepth,
-    motion: HeadMotion, camera: np.ndarray,
-) -> None:  # fmt: skip
+    picture: np.ndarray, alpha: np.ndarray, plate: np.ndarray, turning: Turning
+) -> None:
     """Let the frame itself show beside what hardly moves, in place of a guess.
 
     Args:
         picture: (h, w, 3) uint8, the region of a head.
         alpha: (h, w) uint8 matte there, 255 inside.
         plate: (h, w, 3) uint8 background there, changed in place.
-        depth: geometry of the head in that region.
-        motion: its motion.
-        camera: (3, 3) intrinsics.
+        turning: how the head in that region turns.
     """
-    region = depth.grid.region
-    longest = max(region.width, region.height)
+    grid, depth_mm, share, motion, camera = turning
+    longest = max(grid.region.width, grid.region.height)
     reach_px, coarse_px = _HARDLY_MOVED * longest, max(2, round(_COARSE * longest))
-    some = np.s_[::_EVERY, ::_EVERY]
-    places = depth.grid.positions_px[some]
-    moved = moved_nodes(places, depth.front_mm[some], depth.turn[some], motion, camera) - places
+    places = grid.positions_px[_SOME]
+    moved = moved_nodes(places, depth_mm, share, motion, camera) - places
     still = cv2.inRange(moved, (-reach_px, -reach_px), (reach_px, reach_px))
-    share = np.ascontiguousarray(depth.turn[some])
     still &= cv2.compare(share, _LOOSELY, cv2.CMP_LT)
     moves = cv2.compare(share, 0, cv2.CMP_GT)  # else the frame itself shows
     box = _outline_box(alpha, cv2.bitwise_and(still, moves), coarse_px)
     if box.is_empty:
         return
     picture, alpha, plate = (box.crop(part) for part in (picture, alpha, plate))
-    step_px = np.multiply(depth.grid.step_px, _EVERY)
+    step_px = np.multiply(grid.step_px, _EVERY)
     stays = cv2.compare(_between_nodes(cv2.erode(still, _NEXT), step_px, box), 127, cv2.CMP_GT)
     fringe = np.ones((2 * round(reach_px) + 1,) * 2, np.uint8)
     near = cv2.dilate(alpha, fringe)

@@ -85,7 +85,19 @@ class Warp:
         self, picture: np.ndarray, matte: np.ndarray, plate: np.ndarray, region: Region,
         mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray, presence: float = 1.0,
     ) -> np.ndarray:  # fmt: skip
-        """Return the region with the head at its new pose.
+        """Return the region with the head at its new pose; arguments as of `begin`.
+
+        Returns:
+            (h, w, 3) uint8 RGB.
+        """
+        self.begin(picture, matte, plate, region, mesh, motion, camera, presence)
+        return self.finish()
+
+    def begin(
+        self, picture: np.ndarray, matte: np.ndarray, plate: np.ndarray, region: Region,
+        mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray, presence: float = 1.0,
+    ) -> None:  # fmt: skip
+        """Have a region drawn with the head at its new pose, while the caller goes on.
 
         Args:
             picture: (h, w, 3) uint8 RGB of the frame in the region.
@@ -96,9 +108,6 @@ class Warp:
             motion: the motion of the head.
             camera: (3, 3) intrinsics of the frame.
             presence: share of the motion, 0…1.
-
-        Returns:
-            (h, w, 3) uint8 RGB.
         """
         self._forget()
         self._fit_buffers(region, mesh.depth.grid)
@@ -110,19 +119,33 @@ class Warp:
         behind = cv2.dilate(resting, _NEIGHBOURS) if self._samples else resting
         self._target.begin(_background(picture, plate, behind))
         self._state()
-        self._drawn = _Drawn(mesh, motion, camera, region, self._sheets(mesh, presence))
+        sheets = self._sheets(mesh, presence)
+        self._drawn = _Drawn(mesh, motion, camera, region, presence, resting, sheets)
         self._render(self._programs, self._drawn, (1.0, 1.0))
-        drawn = self._target.read()
-        colours = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
+        self._target.hurry()
+
+    def finish(self) -> np.ndarray:
+        """Return the region that was begun last.
+
+        Returns:
+            (h, w, 3) uint8 RGB.
+
+        Raises:
+            ValueError: before anything was begun.
+        """
+        done = self._drawn
+        if done is None:
+            raise ValueError("Warp.finish: nothing was begun")
+        colours = cv2.cvtColor(self._target.read(), cv2.COLOR_RGBA2RGB)
         if self._samples:
             return colours
         # At rest the picture's own outlines are drawn, which are smooth.
-        angle = presence * float(np.linalg.norm(motion.axis_angle))
+        angle = done.presence * float(np.linalg.norm(done.motion.axis_angle))
         strength = float(smoothstep(angle, 0.0, _SMOOTH_FROM))
         if not strength:
             return colours
-        least = _OUTLINE_MM * _FARTHEST / (2 * _slack_mm(motion))
-        return smoothed(colours, self._target.read_depth(), least, resting, strength)
+        least = _OUTLINE_MM * _FARTHEST / (2 * _slack_mm(done.motion))
+        return smoothed(colours, self._target.read_depth(), least, done.resting, strength)
 
     def provenance(self, size: int = 256) -> np.ndarray:
         """Return what is known of the pixels that were last drawn, squeezed to a square.
@@ -274,6 +297,8 @@ class _Drawn:
     motion: HeadMotion
     camera: np.ndarray
     region: Region
+    presence: float
+    resting: np.ndarray
     sheets: list[_SheetBuffers]
 
 

@@ -125,6 +125,11 @@ class Source(Closing, ABC):
         """Frames that a live source skipped so far; 0 for files."""
         return 0
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next frame can be had without a wait."""
+        return False
+
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames.

@@ -39,6 +39,11 @@ class Handoff(Generic[T]):
         self._error: BaseException | None = None
         self.dropped = 0
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether an item is there to be taken."""
+        return bool(self._items)
+
     def put(self, item: T) -> bool:
         """Give one item, waiting for room unless only the newest counts.
 
@@ -108,6 +113,11 @@ class ThreadedSource(Source):
         self._handoff: Handoff[Frame] = Handoff(queue_frames, newest_only=info.live)
         self._thread: threading.Thread | None = None
         self._done = threading.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next frame can be had without a wait."""
+        return self._handoff.is_ready
 
     @abstractmethod
     def _read(self) -> Iterator[Frame]:

@@ -15,6 +15,7 @@ from stream.errors import UserError
 from stream.frame import Frame
 from stream.governor import Governor
 from stream.interrupt import Interruption
+from stream.path import Begun
 from stream.pose import PoseRequest
 from stream.progress import ProgressReport
 from stream.run import Watch, run
@@ -23,9 +24,9 @@ from stream.stats import Stats
 
 
 class FakeSource:
-    def __init__(self, count=5, still=False, dropped=0):
+    def __init__(self, count=5, still=False, dropped=0, is_ready=False):
         self.info = SimpleNamespace(still=still, name="in.png", fps=25.0, live=False)
-        self.count, self.dropped = count, dropped
+        self.count, self.dropped, self.is_ready = count, dropped, is_ready
 
     def __iter__(self):
         for index in range(self.count):
@@ -50,15 +51,26 @@ class FakeReposer:
         self.faces_tracked = self.last_faces = faces
         self.engines = {"face_mesh": {"backend": "mediapipe"}}
         self.quality, self.requests, self.on_frame = None, [], on_frame
-        self.pressed = []
+        self.pressed, self.steps = [], []
 
     def press(self, key):
         self.pressed.append(key)
 
-    def process(self, frame, request):
+    def begin(self, frame, request):
         self.requests.append(request)
+        return Begun(self.parts(frame), self.failed)
+
+    def failed(self, error):
+        raise error
+
+    def parts(self, frame):
+        self.steps.append((frame.index, "looked"))
+        yield
         if self.on_frame:
             self.on_frame(frame)
+        self.steps.append((frame.index, "drawn"))
+        yield
+        self.steps.append((frame.index, "shown"))
         return frame
 
     def bypassed(self, frame):
@@ -77,9 +89,11 @@ def go(source=None, sink=None, reposer=None, request_at=None, report=None, frame
     return stats, sink, reposer
 
 
-def test_every_frame_passes_in_order_and_is_counted():
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_every_frame_passes_in_order_and_is_counted(is_ready):
     seen = []
-    stats, sink, reposer = go(report=lambda stats: seen.append(stats.frames_out))
+    source = FakeSource(is_ready=is_ready)
+    stats, sink, reposer = go(source, report=lambda stats: seen.append(stats.frames_out))
     assert [frame.index for frame in sink.frames] == [0, 1, 2, 3, 4]
     assert (stats.frames_in, stats.frames_out, stats.frames_dropped) == (5, 5, 0)
     assert seen == [1, 2, 3, 4, 5]
@@ -229,3 +243,24 @@ def test_quiet_progress_says_nothing(monkeypatch):
     with ProgressReport(90, quiet=True, console=Console(file=stream)) as report:
         report.update(Stats(frames_out=30, start_s=1.0, end_s=2.0))
     assert stream.getvalue() == ""
+
+
+def test_the_next_frame_is_looked_at_while_one_is_drawn():
+    _, _, reposer = go(FakeSource(3, is_ready=True))
+    assert reposer.steps == [
+        (0, "looked"), (0, "drawn"), (1, "looked"), (0, "shown"), (1, "drawn"),
+        (2, "looked"), (1, "shown"), (2, "drawn"), (2, "shown"),
+    ]  # fmt: skip
+
+
+def test_no_frame_waits_for_one_that_is_not_there():
+    _, _, reposer = go(FakeSource(2))
+    assert reposer.steps == [
+        (frame, part) for frame in range(2) for part in ("looked", "drawn", "shown")
+    ]
+
+
+def test_what_is_late_does_not_wait_for_the_next():
+    late = FakeReposer(on_frame=lambda frame: time.sleep(0.06))
+    _, _, reposer = go(FakeSource(2, is_ready=True), reposer=late)
+    assert [frame for frame, _ in reposer.steps] == [0, 0, 0, 1, 1, 1]

@@ -6,7 +6,7 @@ from stream.geometry import pinhole_camera
 from stream.hair_depth import HeadDepth
 from stream.pose import HeadMotion
 from stream.region import NodeGrid, Region
-from stream.still_outline import show_beside
+from stream.still_outline import Turning, show_beside
 from tests.stream.far_surfaces import far_surface
 
 WIDTH, HEIGHT = 320, 400
@@ -41,7 +41,7 @@ def _shown(scene, share, yaw=0.3):
     picture, alpha, plate = scene
     plate = plate.copy()
     motion = HeadMotion(np.array([0.0, 0.0, 700.0]), np.array([0.0, yaw, 0.0]), np.zeros(3))
-    show_beside(picture, alpha, plate, _depth(share), motion, CAMERA)
+    show_beside(picture, alpha, plate, Turning.of(_depth(share), motion, CAMERA))
     return plate
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -25,6 +26,7 @@ from rich.progress import track
 from stream.frame import Face, Frame
 from stream.media.base import StreamInfo
 from stream.networks import NetworkSettings
+from stream.outlook import Outlook
 from stream.pipeline import STILL_SAMPLES, Reposer
 from stream.plate import PlateSettings
 from stream.pose import PoseRequest
@@ -105,13 +107,18 @@ class _KeepingWarp(TellingWarp):
 
     kept: tuple[np.ndarray, np.ndarray, np.ndarray, Region] | None = None
 
-    def draw(
+    def begin(
         self, picture: np.ndarray, matte: np.ndarray, plate: np.ndarray, region: Region,
         mesh: HeadMesh, motion: HeadMotion, camera: np.ndarray, presence: float = 1.0,
-    ) -> np.ndarray:  # fmt: skip
+    ) -> None:  # fmt: skip
         """Draw as the live path does."""
-        drawn = super().draw(picture, matte, plate, region, mesh, motion, camera, presence)
-        self.kept = drawn, picture.copy(), matte, region
+        super().begin(picture, matte, plate, region, mesh, motion, camera, presence)
+        self._before = picture.copy(), matte, region
+
+    def finish(self) -> np.ndarray:
+        """Finish as the live path does."""
+        drawn = super().finish()
+        self.kept = drawn, *self._before
         return drawn
 
 
@@ -136,7 +143,7 @@ class CoarsePath(Reposer):
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
-        settings = replace(Settings(), networks=NetworkSettings(refine=False))
+        settings = replace(Settings(), networks=NetworkSettings(refine=False), helper=False)
         super().__init__(settings, StreamInfo(*size), StageTimer())
         context = self._warp.context
         self._video, self._picture = _KeepingWarp(context), _KeepingWarp(context, STILL_SAMPLES)
@@ -169,14 +176,19 @@ class CoarsePath(Reposer):
         # The better fill of a stream is made while the first frame is shown.
         for _ in range(2 if self._look is Look.RUNNING and not self._followed else 1):
             self._number += 1
-            self._process(Frame(pixels, self._number, self._number / 25), request)
+            parts = self._parts(Frame(pixels, self._number, self._number / 25), request)
+            deque(parts, maxlen=0)  # does them all
         if self._keeping.kept is None:
             return None
         drawn, before, matte, region = self._keeping.kept
-        plate = next(reversed(self._followed.values())).plate
-        unseen = plate.unseen(region, (SIZE, SIZE))
+        unseen = self.unseen(region, (SIZE, SIZE))
         masks = refine_masks(self._keeping.provenance(SIZE), unseen)
         return Coarse(drawn, before, matte, region, masks, self._keeping.guesses())
+
+    def unseen(self, region: Region, size: tuple[int, int]) -> np.ndarray:
+        """Tell where the background of the last head is a guess; see `BackgroundPlate.unseen`."""
+        last = next(reversed(self._followed))
+        return self._outlook.call(Outlook.unseen, last, region, size).result()
 
     def _track(self, frame: Frame) -> list[Face]:
         return super()._track(frame) if self._given is None else [self._given]

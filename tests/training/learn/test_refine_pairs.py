@@ -84,8 +84,7 @@ def test_pictures_and_streams_are_drawn_as_the_live_path_draws_them(path):
     for look in Look:
         coarse_path.forget(look)
         coarse = coarse_path.turned(pixels, None, PoseRequest(yaw=25))
-        plate = next(iter(coarse_path._followed.values())).plate
-        fills[look] = set(np.unique(plate.unseen(coarse.region, (64, 64)))) - {0}
+        fills[look] = set(np.unique(coarse_path.unseen(coarse.region, (64, 64)))) - {0}
         drawn[look] = coarse.drawn
         nodes = max(coarse_path._keeping._drawn.mesh.sheets[0].depth_mm.shape)
         assert nodes == (128 if look is Look.PICTURE else HIGH.nodes)

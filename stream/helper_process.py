@@ -1,0 +1,114 @@
+"""What runs in a helper's process: it builds one object and calls its methods as it is told."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import sys
+import traceback
+from typing import IO, TYPE_CHECKING, Any
+
+import cv2
+
+from stream.allocator import keep_freed_memory
+from stream.mailbox import Mailbox, Message
+
+if TYPE_CHECKING:
+    from stream.closing import Closing
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged until it is sent on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.msg, record.args = record.getMessage(), None  # what it names may not be picklable
+        if record.exc_info is not None:
+            record.msg += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+            record.exc_info = None
+        self._records.append(record)
+
+    def taken(self) -> list[logging.LogRecord]:
+        """Return what was logged since the last time."""
+        records, self._records = self._records, []
+        return records
+
+
+def serve(requests_file: int, answers_file: int, room: int) -> None:
+    """Answer requests from standard input on standard output, until the first of them ends.
+
+    Args:
+        requests_file: descriptor of the memory that arrays come through.
+        answers_file: the same of those that go back.
+        room: bytes of each.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner hears it, too, and ends this process
+    keep_freed_memory()
+    cv2.setNumThreads(1)
+    requests, answers = Mailbox(requests_file, room), Mailbox(answers_file, room)
+    pipe = _private_output()
+    kept, log = _Kept(), logging.getLogger("voltface")
+    log.addHandler(kept)
+    log.propagate = False
+    worker = _Worker()
+    sent = 0
+    while True:
+        try:
+            message, received = pickle.load(sys.stdin.buffer)  # noqa: S301  from our owner
+        except EOFError:
+            break
+        if received == sent:
+            answers.empty()
+        answer = worker.answered(*requests.unpacked(Message(*message)))
+        try:
+            pickle.dump((tuple(answers.packed(answer)), kept.taken()), pipe, protocol=5)
+            pipe.flush()
+        except BrokenPipeError:
+            break
+        sent += 1
+    worker.close()
+
+
+def _private_output() -> IO[bytes]:
+    """Return standard output, and have all that prints there print to standard error."""
+    pipe = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return pipe
+
+
+class _Worker:
+    """Holds the object."""
+
+    def __init__(self) -> None:
+        self._object: Closing | None = None
+
+    def answered(self, name: str, *request: Any) -> tuple[Any, BaseException | None]:  # noqa: ANN401
+        """Do what is asked for; return what came of it, or the error."""
+        try:
+            if not name:
+                build, args = request
+                self._object = build(*args)
+                return None, None
+            args, kwargs = request
+            return getattr(self._object, name)(*args, **kwargs), None
+        except Exception as error:  # noqa: BLE001  raised again by the owner
+            return None, _told(error)
+
+    def close(self) -> None:
+        """Close the object."""
+        if self._object is not None:
+            self._object.close()
+
+
+def _told(error: Exception) -> Exception:
+    """Return an error as it can be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  just made
+    except Exception:  # noqa: BLE001  errors of libraries can be anything
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
