@@ -231,7 +231,8 @@ def open_helper(room: int, build: Callable[..., T], *args: object) -> Helper[T]:
         build: makes the object; can be pickled.
         args: of `build`.
     """
-    if os.name == "posix":
+    # A frozen program is not its interpreter: it would start itself.
+    if os.name == "posix" and sys.executable and not getattr(sys, "frozen", False):
         try:
             return ProcessHelper(room, build, *args)
         except OSError as error:

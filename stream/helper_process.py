@@ -47,7 +47,8 @@ def serve(requests_file: int, answers_file: int, room: int) -> None:
         answers_file: the same of those that go back.
         room: bytes of each.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner hears it, too, and ends this process
+    for number in (signal.SIGINT, signal.SIGTERM):  # the owner hears them, too, and ends this
+        signal.signal(number, signal.SIG_IGN)
     keep_freed_memory()
     cv2.setNumThreads(1)
     requests, answers = Mailbox(requests_file, room), Mailbox(answers_file, room)

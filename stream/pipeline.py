@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from stream.sight import Sight
     from stream.stats import StageTimer
 
+_log = logging.getLogger("voltface")
 _STILL_NODES, STILL_SAMPLES = 128, 4
 _OTHER_ROOM = 64 << 20  # bytes on their way to and from the helper, beside frames
 
@@ -118,8 +120,18 @@ class Reposer(FramePath):
         )
         self._poses = PoseController(self._model.neck_joint, settings.limits)
         self._followed: dict[int, _Followed] = {}
-        self._outlook.wait()
+        try:
+            self._outlook.wait()
+        except HelperLostError as error:
+            _log.warning("%s: a thread does its work", error)
+            self._go_on_alone()
         self._seers = self._outlook.call(Outlook.engines).result()
+
+    def _go_on_alone(self) -> None:
+        """Do the helper's work in a thread, from now on."""
+        self._outlook.close()
+        self._followed.clear()
+        self._outlook = ThreadHelper(Outlook, self._settings.networks, self._settings.engine)
 
     def _begun(self) -> Helper[Outlook]:
         """Return what looks on beside the path; a picture ends before a process has started."""
@@ -152,9 +164,7 @@ class Reposer(FramePath):
         try:
             return (yield from self._turned(frame, request))
         except HelperLostError:
-            self._outlook.close()
-            self._followed.clear()
-            self._outlook = ThreadHelper(Outlook, self._settings.networks, self._settings.engine)
+            self._go_on_alone()
             raise
 
     def _turned(self, frame: Frame, request: PoseRequest) -> Generator[None, None, Frame]:

@@ -125,10 +125,11 @@ def test_a_process_that_ended_is_told_from_errors():
     helper.close()  # once more does no harm
 
 
-def test_ctrl_c_does_not_reach_it():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_stops_its_owner_does_not_stop_it_before(number):
     with ProcessHelper(ROOM, Counter, 0) as helper:
         helper.wait()
-        helper._process.send_signal(signal.SIGINT)
+        helper._process.send_signal(number)
         assert helper.call(Counter.add, 1).result() == 1
 
 
@@ -140,11 +141,15 @@ def test_it_ends_with_its_owner():
     helper.close()
 
 
-def test_without_another_process_there_is_a_thread(monkeypatch):
+@pytest.mark.parametrize("where", ["refused", "frozen"])
+def test_without_another_process_there_is_a_thread(monkeypatch, where):
     def refused(*given, **more):
         raise OSError("no more processes")
 
-    monkeypatch.setattr("subprocess.Popen", refused)
+    if where == "refused":
+        monkeypatch.setattr("subprocess.Popen", refused)
+    else:
+        monkeypatch.setattr("sys.frozen", True, raising=False)
     with open_helper(ROOM, Counter, 3) as helper:
         assert isinstance(helper, ThreadHelper)
         assert helper.call(Counter.add, 1).result() == 4

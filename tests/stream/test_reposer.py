@@ -99,3 +99,11 @@ def test_a_helper_that_is_killed_costs_one_frame(caplog):
 def test_a_picture_needs_no_other_process():
     with Reposer(SETTINGS, replace(INFO, still=True), StageTimer()) as reposer:
         assert isinstance(reposer._outlook, ThreadHelper)
+
+
+def test_a_helper_that_cannot_start_is_done_without(monkeypatch, caplog):
+    monkeypatch.setattr("stream.helper._START", "raise SystemExit(3)")
+    with Reposer(SETTINGS, INFO, StageTimer()) as reposer:
+        assert isinstance(reposer._outlook, ThreadHelper)
+        assert (turned(reposer, PICTURES[:1])[0] != PICTURES[0]).any()
+    assert "ended unexpectedly (code 3)" in caplog.text
