@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from stream.stats import Stats
 
 
-# What took so long already is finished at once: waiting for the next frame's beginning makes more
-# frames a second, but each of them later.
+# What took so long already is finished at once: overlapping makes more frames a second, but each
+# of them comes later.
 _LATE_S = 0.05
 
 
@@ -147,11 +147,12 @@ def _frames(source: Source, watch: Watch, before_wait: Callable[[], None]) -> It
     Args:
         source: gives them.
         watch: counts and times them.
-        before_wait: called where the next one is not there yet.
+        before_wait: called where the next one is not there yet, or somebody watches live, for
+            whom the frame in hand comes first.
     """
     stats, frames = watch.stats, iter(source)
     while not watch.interruption.requested and stats.frames_in != watch.frames_max:
-        if not source.is_ready:
+        if source.info.live or not source.is_ready:
             before_wait()
         with watch.interruption.waiting(), stats.timer.stage("capture"):
             frame = next(frames, None)

@@ -24,8 +24,8 @@ from stream.stats import Stats
 
 
 class FakeSource:
-    def __init__(self, count=5, still=False, dropped=0, is_ready=False):
-        self.info = SimpleNamespace(still=still, name="in.png", fps=25.0, live=False)
+    def __init__(self, count=5, still=False, dropped=0, is_ready=False, live=False):
+        self.info = SimpleNamespace(still=still, name="in.png", fps=25.0, live=live)
         self.count, self.dropped, self.is_ready = count, dropped, is_ready
 
     def __iter__(self):
@@ -253,8 +253,9 @@ def test_the_next_frame_is_looked_at_while_one_is_drawn():
     ]  # fmt: skip
 
 
-def test_no_frame_waits_for_one_that_is_not_there():
-    _, _, reposer = go(FakeSource(2))
+@pytest.mark.parametrize("live", [True, False])
+def test_no_frame_waits_for_one_that_is_not_there_or_while_somebody_watches(live):
+    _, _, reposer = go(FakeSource(2, is_ready=live, live=live))
     assert reposer.steps == [
         (frame, part) for frame in range(2) for part in ("looked", "drawn", "shown")
     ]
