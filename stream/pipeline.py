@@ -196,11 +196,12 @@ class Reposer(FramePath):
                 motion = self._poses.motion(head, request, like)
                 turning = Turning.of(depth, motion, head.camera)
                 behind = ask(Outlook.behind, head.face_id, turning)
-                learnt = shown if self._still else ask(Outlook.learn, head.face_id)
                 crop = region.crop(pixels)
                 mesh = _completed(mesh, crop, node_matte, sight, head, motion, followed)
                 moving = moving_region(mesh, motion, head.camera).intersection(region)
             with stage("plate"):
+                learnt = shown if self._still else ask(Outlook.learn, head.face_id)
+                unseen = self._unseen(head, moving)
                 shown.result()
                 plate, alpha = behind.result()
             if moving.is_empty:
@@ -211,40 +212,42 @@ class Reposer(FramePath):
                     moving.crop(pixels), part.crop(alpha), part.crop(plate),
                     moving, mesh, motion, head.camera, head.presence,
                 )  # fmt: skip
-            refiner = self._refiner if self.quality.refine_every else None
-            if head is heads[-1] and refiner is None:
+            if head is heads[-1]:
                 yield  # while it is drawn, the next frame is looked at
             with stage("warp"):
                 drawn = self._warp.finish()
             learnt.result()  # from the pixels that are changed now
-            if refiner is not None:
+            if unseen is not None:
                 with stage("refine"):
-                    drawn = self._refined(drawn, moving, head, motion, refiner)
+                    drawn = self._refined(drawn, moving, head, motion, followed, unseen)
             with stage("composite"):
                 paste(pixels, drawn, moving)
                 if head is not heads[-1]:
                     ask(Outlook.paint, drawn, moving)
         return replace(frame, pixels=pixels)
 
+    def _unseen(self, head: Head, moving: Region) -> Answer[np.ndarray] | None:
+        """Ask what of the background in a region is a guess, where it is to be repaired."""
+        if self._refiner is None or not self.quality.refine_every or moving.is_empty:
+            return None
+        return self._outlook.call(Outlook.unseen, head.face_id, moving, (REFINED, REFINED))
+
     def _refined(
-        self,
-        drawn: np.ndarray,
-        moving: Region,
-        head: Head,
-        motion: HeadMotion,
-        refiner: Refiner,
-    ) -> np.ndarray:
+        self, drawn: np.ndarray, moving: Region, head: Head, motion: HeadMotion,
+        followed: _Followed, unseen: Answer[np.ndarray],
+    ) -> np.ndarray:  # fmt: skip
         """Repair a region that was just drawn, by the last look's change between looks."""
 
         def tell() -> tuple[np.ndarray, np.ndarray]:
-            unseen = self._outlook.call(Outlook.unseen, head.face_id, moving, (REFINED, REFINED))
-            known = self._warp.provenance(REFINED // 2)  # as good as of full size, and sooner drawn
-            return known, unseen.result()
+            # As good as of full size, and sooner drawn.
+            return self._warp.provenance(REFINED // 2), unseen.result()
 
-        followed, place_px = self._followed[head.face_id], drawn_place(head, motion)
+        assert self._refiner is not None  # noqa: S101  else nobody would have asked
         if followed.refine is None:
-            followed.refine = RefineOverTime(refiner, None if self._still else self._beside)
-        return followed.refine.refined(drawn, moving, place_px, self.quality.refine_every, tell)
+            beside = None if self._still else self._beside
+            followed.refine = RefineOverTime(self._refiner, beside)
+        every, place_px = self.quality.refine_every, drawn_place(head, motion)
+        return followed.refine.refined(drawn, moving, place_px, every, tell)
 
     def _track(self, frame: Frame) -> list[Face]:
         faces = self._heads.track(frame)
