@@ -28,8 +28,9 @@ class DrawTarget:
         self._colour = context.texture(size, 4)
         self._depth = context.depth_renderbuffer(size, samples=samples)
         self._depth_alone = context.framebuffer(depth_attachment=self._depth)
-        self._other = context.framebuffer(context.renderbuffer((1, 1), 4))
-        self._parts = [self._colour, self._depth, self._depth_alone, self._other]
+        pixel = context.renderbuffer((1, 1), 4)
+        self._other = context.framebuffer(pixel)
+        self._parts = [self._colour, self._depth, self._depth_alone, pixel, self._other]
         if samples:
             many = context.renderbuffer(size, 4, samples=samples)
             self._shown = context.framebuffer(self._colour)

@@ -6,7 +6,6 @@ that it can be done while the path is busy with that, by a `stream.helper.Helper
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -173,8 +172,3 @@ class Outlook(Closing):
         self.forget()
         self._segmenter.close()
         self._networks.close()
-
-
-def carried_on(last: Sight, glance: Sight) -> Sight:
-    """Return what is seen at a glance with the labels of the look before."""
-    return replace(last, square=glance.square, person=glance.person, age=last.age + 1)

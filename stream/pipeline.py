@@ -25,7 +25,7 @@ from stream.helper import Answer, Helper, HelperLostError, ThreadHelper, open_he
 from stream.matte import MatteState, head_matte, without_told_background
 from stream.mesh import build_mesh
 from stream.networks import LIVE, Networks
-from stream.outlook import LABELS, Outlook, carried_on
+from stream.outlook import LABELS, Outlook
 from stream.overhang import Overhang
 from stream.parting import Collar
 from stream.path import MEDIAPIPE, FramePath
@@ -329,7 +329,7 @@ class Reposer(FramePath):
         matte = head_matte(crop, glance.person, prior, settings, followed.matte, region, known)
         sight = looked.labels.result()
         if sight is None and followed.seen is not None:
-            sight = carried_on(followed.seen, glance)
+            sight = followed.seen.carried_on(glance)
         followed.seen = sight = sight or glance
         return without_told_background(matte, sight.told), sight
 

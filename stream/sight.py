@@ -81,6 +81,10 @@ class Sight:
             return None
         return reduce(cv2.add, (self.labels[label] for label in labels))
 
+    def carried_on(self, glance: Sight) -> Sight:
+        """Return what is seen at a later glance with these labels."""
+        return replace(self, square=glance.square, person=glance.person, age=self.age + 1)
+
 
 class HeadSight:
     """Runs the networks that look at the crop.
@@ -114,7 +118,7 @@ class HeadSight:
             return sight
         blocks = cv2.resize(sight.square, (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA)
         if last is not None and _do_for(last, blocks):
-            return replace(last, square=sight.square, person=sight.person, age=last.age + 1)
+            return last.carried_on(sight)
         labels = self._labeller(picture=as_input(sight.square))["probabilities"][0]
         cloth, told = see_cloth(labels, sight.square), told_background(labels)
         return replace(sight, labels=labels, cloth=cloth, told=told, labelled=blocks)
