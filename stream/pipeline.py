@@ -33,7 +33,7 @@ from stream.pose import PoseController
 from stream.raster import DepthRaster
 from stream.refine import SIZE as REFINED
 from stream.refine import Refiner
-from stream.refine_over_time import RefineOverTime, drawn_place
+from stream.refine_over_time import RefineOverTime, drawn_marks
 from stream.region import NodeGrid, Region, resample_to_nodes
 from stream.still_outline import Turning
 from stream.symmetry import with_mirror_half
@@ -71,9 +71,10 @@ class _Looked(NamedTuple):
 class _Followed:
     """What is kept of one head from frame to frame."""
 
-    def __init__(self, hair: HairDepth, underlay: Underlay) -> None:
+    def __init__(self, hair: HairDepth, underlay: Underlay, refine: RefineOverTime | None) -> None:
         self.hair = hair
         self.underlay = underlay
+        self.refine = refine
         self.matte = MatteState()
         self.collar = Collar()
         self.overhang = Overhang()
@@ -81,7 +82,6 @@ class _Followed:
         self.ahead: _Looked | None = None  # of that region in this one
         self.depth = DepthOverTime(hair)
         self.seen: Sight | None = None  # of the last region
-        self.refine: RefineOverTime | None = None
 
 
 class Reposer(FramePath):
@@ -201,7 +201,7 @@ class Reposer(FramePath):
                 moving = moving_region(mesh, motion, head.camera).intersection(region)
             with stage("plate"):
                 learnt = shown if self._still else ask(Outlook.learn, head.face_id)
-                unseen = self._unseen(head, moving)
+                unseen = self._unseen(head, moving, motion, followed)
                 shown.result()
                 plate, alpha = behind.result()
             if moving.is_empty:
@@ -217,7 +217,7 @@ class Reposer(FramePath):
             with stage("warp"):
                 drawn = self._warp.finish()
             learnt.result()  # from the pixels that are changed now
-            if unseen is not None:
+            if self._refines:
                 with stage("refine"):
                     drawn = self._refined(drawn, moving, head, motion, followed, unseen)
             with stage("composite"):
@@ -226,28 +226,36 @@ class Reposer(FramePath):
                     ask(Outlook.paint, drawn, moving)
         return replace(frame, pixels=pixels)
 
-    def _unseen(self, head: Head, moving: Region) -> Answer[np.ndarray] | None:
-        """Ask what of the background in a region is a guess, where it is to be repaired."""
-        if self._refiner is None or not self.quality.refine_every or moving.is_empty:
+    @property
+    def _refines(self) -> bool:
+        return self._refiner is not None and self.quality.refine_every > 0
+
+    def _unseen(
+        self, head: Head, moving: Region, motion: HeadMotion, followed: _Followed
+    ) -> Answer[np.ndarray] | None:
+        """Ask what of the background in a region is a guess, where a look for repair is due."""
+        refine, every = followed.refine, self.quality.refine_every
+        if refine is None or not self._refines or moving.is_empty:
+            return None
+        if not refine.is_due(moving, drawn_marks(head, motion), every):
             return None
         return self._outlook.call(Outlook.unseen, head.face_id, moving, (REFINED, REFINED))
 
     def _refined(
         self, drawn: np.ndarray, moving: Region, head: Head, motion: HeadMotion,
-        followed: _Followed, unseen: Answer[np.ndarray],
+        followed: _Followed, unseen: Answer[np.ndarray] | None,
     ) -> np.ndarray:  # fmt: skip
         """Repair a region that was just drawn, by the last look's change between looks."""
+        if followed.refine is None:
+            return drawn
 
         def tell() -> tuple[np.ndarray, np.ndarray]:
+            assert unseen is not None  # noqa: S101  else it is not called
             # As good as of full size, and sooner drawn.
             return self._warp.provenance(REFINED // 2), unseen.result()
 
-        assert self._refiner is not None  # noqa: S101  else nobody would have asked
-        if followed.refine is None:
-            beside = None if self._still else self._beside
-            followed.refine = RefineOverTime(self._refiner, beside)
-        every, place_px = self.quality.refine_every, drawn_place(head, motion)
-        return followed.refine.refined(drawn, moving, place_px, every, tell)
+        marks_px = drawn_marks(head, motion)
+        return followed.refine.refined(drawn, moving, marks_px, tell if unseen else None)
 
     def _track(self, frame: Frame) -> list[Face]:
         faces = self._heads.track(frame)
@@ -277,7 +285,9 @@ class Reposer(FramePath):
             hair = self._hair_depth()
             self._outlook.call(Outlook.meet, head.face_id, self._settings.plate)
             underlay = Underlay(self._model, self._settings.hair.neck_mm, self._beside)
-            self._followed[head.face_id] = _Followed(hair, underlay)
+            beside = None if self._still else self._beside
+            refine = None if self._refiner is None else RefineOverTime(self._refiner, beside)
+            self._followed[head.face_id] = _Followed(hair, underlay, refine)
         return self._followed[head.face_id]
 
     def _hair_depth(self) -> HairDepth:

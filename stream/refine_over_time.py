@@ -1,7 +1,8 @@
 """When a head is looked at for repair, and how a repair is carried along between.
 
 Looking takes much longer than laying a change on. So the network looks at every few frames, beside
-the path, and what it found counts from the next frame on, moved as the head has moved.
+the path, and what it found counts from the next frame on, moved as the head has moved. While the
+head rests, it looks half as often.
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
     from stream.region import Region
 
 
+# What is compared to tell whether a head moves: its middle, nose, side and top; head space, mm.
+_MARKS = np.array([[0, 0, 0], [0, 0, -100], [100, 0, 0], [0, -100, 0]], float)
+_MOVED = 0.01  # of the region's longer side, by any of these
+
+
 class _Look(NamedTuple):
     """What is to be changed, None where nothing is, and where the head was then."""
 
     change: Change | None
     repair: Repair | None
-    place_px: np.ndarray
+    marks_px: np.ndarray
 
 
 class RefineOverTime:
@@ -43,35 +49,49 @@ class RefineOverTime:
         self._last: _Look | None = None
         self._awaited: Future[_Look] | None = None
         self._age = 0  # frames since the last look
+        self._looked_at_px = np.zeros((len(_MARKS), 2))
+
+    def is_due(self, region: Region, marks_px: np.ndarray, every: int) -> bool:
+        """Tell whether the network should look at the next frame that is refined.
+
+        Args:
+            region: where the head lies in it.
+            marks_px: where the head is drawn in it; see `drawn_marks`.
+            every: the network looks at every n-th frame; half as often while the head rests.
+        """
+        if self._last is None or self._age + 1 >= 2 * every:
+            return True
+        moved_px = float(np.abs(marks_px - self._looked_at_px).max())
+        return self._age + 1 >= every and moved_px > _MOVED * max(region.width, region.height)
 
     def refined(
-        self, drawn: np.ndarray, region: Region, place_px: np.ndarray, every: int,
-        tell: Callable[[], tuple[np.ndarray, np.ndarray]],
+        self, drawn: np.ndarray, region: Region, marks_px: np.ndarray,
+        tell: Callable[[], tuple[np.ndarray, np.ndarray]] | None,
     ) -> np.ndarray:  # fmt: skip
         """Return a region with its guesses repaired.
 
         Args:
             drawn: (h, w, 3) uint8 RGB, what `Warp.draw` gave; not written to.
             region: where it lies in the frame.
-            place_px: (2,) where the head is drawn in the frame; see `drawn_place`.
-            every: the network looks at every n-th frame.
-            tell: gives what `Refiner.repair` wants to know of the region: its provenance, and what
-                of its background was never seen. Asked where the network looks.
+            marks_px: where the head is drawn in the frame; see `drawn_marks`.
+            tell: gives what `Refiner.change` wants to know of the region where the network is to
+                look: its provenance, and what of its background was never seen. None where it is
+                not; before it has looked once, nothing is repaired.
         """
         self._age += 1
         if self._awaited is not None:
             awaited, self._awaited = self._awaited, None
             self._last = awaited.result()
-        if self._last is None or self._age >= every:
-            self._look(drawn, region, place_px, *tell())
+        if tell is not None:
+            self._look(drawn, region, marks_px, *tell())
         if self._last is None or self._last.repair is None:
             return drawn
         # Rounded to nought: a head that rests would else shake by a pixel.
-        x, y = np.trunc(place_px - self._last.place_px).astype(int).tolist()
+        x, y = np.trunc(marks_px[0] - self._last.marks_px[0]).astype(int).tolist()
         return repaired(drawn, region, self._last.repair, (x, y))
 
     def _look(
-        self, drawn: np.ndarray, region: Region, place_px: np.ndarray, provenance: np.ndarray,
+        self, drawn: np.ndarray, region: Region, marks_px: np.ndarray, provenance: np.ndarray,
         unseen: np.ndarray,
     ) -> None:  # fmt: skip
         last = self._last
@@ -79,19 +99,19 @@ class RefineOverTime:
         def found() -> _Look:
             change = self._refiner.change(drawn, region, provenance, unseen)
             if change is None:
-                return _Look(None, None, place_px)
+                return _Look(None, None, marks_px)
             if last is not None and last.change is not None:
-                change = change.averaged(last.change, place_px - last.place_px)
-            return _Look(change, Repair.of(change), place_px)
+                change = change.averaged(last.change, marks_px[0] - last.marks_px[0])
+            return _Look(change, Repair.of(change), marks_px)
 
-        self._age = 0
+        self._age, self._looked_at_px = 0, marks_px
         if self._last is None or self._beside is None:
             self._last = found()
         else:
             self._awaited = self._beside.submit(found)
 
 
-def drawn_place(head: Head, motion: HeadMotion) -> np.ndarray:
-    """Return (2,) where in the frame the middle of a head comes to lie by a motion."""
+def drawn_marks(head: Head, motion: HeadMotion) -> np.ndarray:
+    """Return (4, 2) where in the frame a head comes to be drawn by a motion; its middle first."""
     whole = motion.blended(np.ones(()), np.ones(()))
-    return project(transform_points(whole, head.camera_from_head[:3, 3]), head.camera)
+    return project(transform_points(whole @ head.camera_from_head, _MARKS), head.camera)

@@ -1,11 +1,14 @@
 """One slow computation beside the live path."""
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 _log = logging.getLogger("voltface")
+_NICENESS = 5  # of what nobody waits for; more would hold the interpreter's lock for too long
 
 Result = TypeVar("Result")
 
@@ -61,7 +64,14 @@ class _Run(Generic[Result]):
         self.thread.start()
 
     def _main(self) -> None:
+        _stand_back()
         try:
             self.result = self._work()
         except Exception as error:  # noqa: BLE001 - reported by take()
             self.error = error
+
+
+def _stand_back() -> None:
+    """Let other threads go first, where a thread can have a priority of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -250,7 +250,9 @@ def test_a_repair_is_carried_to_the_next_frame(turned):
     shown, told = turned(HIGH, every)
     assert (shown == 255).all(axis=-1).mean() > 0.1
     assert len(told) == 1
-    _, told = turned(HIGH, every + 1)
+    _, told = turned(HIGH, 2 * every)
+    assert len(told) == 1  # the head rests
+    _, told = turned(HIGH, 2 * every + 1)
     assert len(told) == 2
 
 

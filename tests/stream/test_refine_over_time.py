@@ -7,12 +7,13 @@ import pytest
 from stream.frame import Head
 from stream.pose import HeadMotion
 from stream.refine import SIZE, Change
-from stream.refine_over_time import RefineOverTime, drawn_place
+from stream.refine_over_time import RefineOverTime, drawn_marks
 from stream.region import Region
 
 REGION = Region(100, 50, 100 + SIZE, 50 + SIZE)
 BLACK = np.zeros((SIZE, SIZE, 3), np.uint8)
-HERE = np.array([150.0, 90.0])
+HERE = np.array([[150.0, 90.0], [150, 90], [170, 90], [150, 70]])
+FAR = 0.02 * SIZE  # pixels; a head that moves by so much does not rest
 SQUARE = np.s_[40:80, 30:70]
 
 
@@ -38,19 +39,25 @@ def beside():
         yield executor
 
 
-def shown(path, every=3, place=HERE, asked=None):
+def shown(path, every=3, marks=HERE, asked=None):
     def tell():
         if asked is not None:
             asked.append(True)
         return "told", "unseen"
 
-    return path.refined(BLACK, REGION, place, every, tell)
+    is_due = path.is_due(REGION, marks, every)
+    return path.refined(BLACK, REGION, marks, tell if is_due else None)
+
+
+def shaken(number):
+    """Marks that move to and fro by more than a head that rests, each by half a pixel's shift."""
+    return HERE + np.array([[0, 0], [(-1) ** number * FAR, 0], [0, 0], [0, 0]])
 
 
 def test_the_first_look_counts_at_once_and_later_ones_from_the_next_frame(beside):
     path = RefineOverTime(Counting(), beside)
     asked = []
-    levels = [int(shown(path, asked=asked)[SQUARE].max()) for _ in range(8)]
+    levels = [int(shown(path, marks=shaken(n), asked=asked)[SQUARE].max()) for n in range(8)]
     # Each look is averaged with those before.
     assert levels == [10, 10, 10, 10, 15, 15, 15, 22]
     assert len(asked) == 3  # what is known of the pixels is drawn only for a look
@@ -58,8 +65,25 @@ def test_the_first_look_counts_at_once_and_later_ones_from_the_next_frame(beside
 
 def test_without_a_worker_each_look_counts_at_once():
     path = RefineOverTime(Counting())
-    levels = [int(shown(path)[SQUARE].max()) for _ in range(5)]
+    levels = [int(shown(path, marks=shaken(n))[SQUARE].max()) for n in range(5)]
     assert levels == [10, 10, 10, 15, 15]
+
+
+def test_while_the_head_rests_the_network_looks_half_as_often():
+    path = RefineOverTime(Counting())
+    asked = []
+    for _ in range(12):
+        shown(path, marks=HERE + 0.2, asked=asked)
+    assert len(asked) == 2
+    for n in range(12):
+        shown(path, marks=shaken(n), asked=asked)
+    assert len(asked) == 6
+
+
+def test_before_the_first_look_nothing_is_repaired():
+    path = RefineOverTime(Counting())
+    assert path.refined(BLACK, REGION, HERE, None) is BLACK
+    assert path.is_due(REGION, HERE, 100)
 
 
 def test_a_frame_does_not_wait_for_its_own_look(beside):
@@ -67,7 +91,7 @@ def test_a_frame_does_not_wait_for_its_own_look(beside):
     path = RefineOverTime(refiner, beside)
     shown(path, every=1)
     refiner.may_answer.clear()
-    assert shown(path, every=1)[SQUARE].max() == 10
+    assert shown(path, every=1, marks=shaken(0))[SQUARE].max() == 10
     refiner.may_answer.set()
     assert shown(path, every=1)[SQUARE].max() == 15
 
@@ -75,11 +99,11 @@ def test_a_frame_does_not_wait_for_its_own_look(beside):
 def test_a_repair_moves_as_the_head_does():
     path = RefineOverTime(Counting())
     shown(path)
-    moved = shown(path, place=HERE + np.array([6.2, -3.9]))
+    moved = shown(path, marks=HERE + np.array([6.2, -3.9]))
     assert (moved[37:77, 36:76] == 10).all()
     assert np.count_nonzero(moved) == 40 * 40 * 3
-    shaken = shown(path, place=HERE + np.array([0.9, -0.8]))
-    assert (shaken[SQUARE] == 10).all()
+    resting = shown(path, marks=HERE + np.array([0.9, -0.8]))
+    assert (resting[SQUARE] == 10).all()
 
 
 def test_where_nothing_is_to_be_repaired_the_region_passes():
@@ -92,13 +116,18 @@ def test_where_nothing_is_to_be_repaired_the_region_passes():
     assert shown(path) is BLACK
 
 
-def test_the_place_of_a_head_is_that_of_its_drawn_middle():
+def test_the_marks_of_a_head_are_where_it_is_drawn():
     camera = np.array([[1000.0, 0, 320], [0, 1000.0, 240], [0, 0, 1]])
     pose = np.eye(4)
     pose[:3, 3] = 0, 0, 500
     head = Head(0, np.zeros(1, np.float32), np.zeros(52, np.float32), pose, camera)
     pivot = np.array([0.0, 100.0, 500.0])
     still = HeadMotion(pivot, np.zeros(3), np.zeros(3))
-    np.testing.assert_allclose(drawn_place(head, still), [320, 240])
+    middle, nose, side, top = drawn_marks(head, still)
+    np.testing.assert_allclose([middle, nose], [[320, 240]] * 2)
+    np.testing.assert_allclose([side, top], [[520, 240], [320, 40]])
     rolled = HeadMotion(pivot, np.array([0, 0, np.pi / 2]), np.array([10.0, 0, 0]))
-    np.testing.assert_allclose(drawn_place(head, rolled), [320 + 220, 240 + 200])
+    np.testing.assert_allclose(drawn_marks(head, rolled)[0], [320 + 220, 240 + 200])
+    yawed = HeadMotion(pivot, np.array([0, 0.1, 0]), np.zeros(3))
+    np.testing.assert_allclose(drawn_marks(head, yawed)[0], [320, 240])
+    assert np.abs(drawn_marks(head, yawed)[1] - nose).max() > 20

@@ -1,4 +1,8 @@
+import os
+import sys
 import threading
+
+import pytest
 
 from stream.side_job import SideJob
 
@@ -50,3 +54,14 @@ def test_a_failure_is_told_once_and_leaves_no_answer(caplog):
         assert job.take() is None
         assert not job.busy
     assert caplog.text.count("division failed") == 1
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere threads have no priority of their own"
+)
+def test_what_the_path_waits_for_goes_first():
+    job, before = SideJob("nice"), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    job.start(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    job.wait(10)
+    assert job.take() > before
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
