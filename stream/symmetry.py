@@ -19,7 +19,9 @@ from stream.geometry import invert_rigid, project, smoothstep, transform_points
 from stream.mesh import HeadMesh, Sheet, nodes_in_head
 from stream.overhang import Overhang
 from stream.region import node_mm, reduced
+from stream.sight import EYES
 from stream.triangles import touched
+from stream.underlay import seen_as
 
 if TYPE_CHECKING:
     from stream.frame import Head
@@ -35,6 +37,8 @@ _HIDDEN_MM = (4.0, 12.0)  # behind what is seen: a mirrored node begins to be, a
 _MIRROR_YIELD_MM, _SMEAR_YIELD_MM = 3.0, 60.0  # to good colours, and to the mirror
 _SOONER = 4.0  # seen colours yield before their mirror is opaque, so that it comes in softly
 _STRETCH = (1.4, 2.6)  # magnification at which the frame's own colours begin and cease to do
+_EYE_STRETCH, _LEAST_EYE_MM2 = (2.6, 2.9), 25.0  # the same of an eye, if so much of it is seen
+_AROUND_EYE = np.ones((5, 5), np.uint8)  # nodes
 _SLOPE = (8.0, 20.0)  # depth over width, at which a node is seen too obliquely to be mirrored
 _CARVE_SLACK_MM = 12.0  # halves are not quite alike: so far outside the outline is no contradiction
 _DARK, _GAINS = 12.0, (0.4, 2.0)  # grey levels that damp the ratio of dark colours; bounds of it
@@ -69,8 +73,9 @@ def with_mirror_half(
     near, depth = mesh.sheet("near"), mesh.depth
     places, mirrored_mm = mirrored_nodes(near, head)
     free = replace(near, share=depth.free_turn)  # it parts from cloth, which stays
-    smeared = smeared_share(free, depth.grid, motion, head.camera)
     nodes, in_head = _on_the_grid(places, depth.grid), nodes_in_head(near, head)
+    stretch = stretch_of(free, depth.grid, motion, head.camera)
+    smeared = _smeared(stretch, in_head[0], matte, depth, head, sight)
     kept = None
     if sight is not None:
         angle = float(np.linalg.norm(motion.axis_angle))
@@ -175,11 +180,34 @@ def moved_nodes(
     return np.stack([u, v], axis=-1).astype(np.float32)
 
 
-def smeared_share(
-    near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray
-) -> np.ndarray:
-    """Return (rows, columns) 0 where the motion keeps the texture's scale, 1 where it smears."""
-    return smoothstep(stretch_of(near, grid, motion, camera), *_STRETCH)
+def _smeared(
+    stretch: np.ndarray, x_mm: np.ndarray, matte: np.ndarray, depth: HeadDepth, head: Head,
+    sight: Sight | None,
+) -> np.ndarray:  # fmt: skip
+    """Return (rows, columns) 0 where a motion keeps the texture's scale, 1 where it smears.
+
+    The far eye is one thing: half of it and half of the other one are none, and the other one
+    mirrored looks elsewhere. So all of it stays, or goes, by its mean.
+
+    Args:
+        stretch: (rows, columns) as of `stretch_of`.
+        x_mm: (rows, columns) of the nodes in head space.
+        matte: (rows, columns) float32 person matte.
+        depth: of the head.
+        head: the fitted head.
+        sight: what the networks saw.
+    """
+    smeared = smoothstep(stretch, *_STRETCH)
+    if sight is None or sight.labels is None:
+        return smeared
+    away = -np.sign(invert_rigid(head.camera_from_head)[0, 3])
+    eye = matte * seen_as(sight, depth, EYES) * (away * x_mm > 0)
+    seen = float(eye.sum()) * node_mm(depth.grid, head) ** 2
+    if seen < _LEAST_EYE_MM2:
+        return smeared
+    drawn_out = smoothstep(np.average(stretch, weights=eye), *_EYE_STRETCH)
+    around = cv2.blur(cv2.dilate(eye, _AROUND_EYE), (3, 3))
+    return np.asarray(smeared + around * (drawn_out - smeared))
 
 
 def stretch_of(near: Sheet, grid: NodeGrid, motion: HeadMotion, camera: np.ndarray) -> np.ndarray:
