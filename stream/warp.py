@@ -201,7 +201,7 @@ class Warp:
         values["grain"] = max(sheet.grain for sheet in drawn.mesh.sheets)
         for kind, *buffers in drawn.sheets:
             self._blend(kind != "solid")
-            self._cull(kind == "far")
+            self._cull(kind in ("far", "mirror"))
             program = programs[kind]
             _set_uniforms(program, values)
             self._sheet(program, *buffers)
@@ -271,7 +271,11 @@ class Warp:
         (self._context.enable if wanted else self._context.disable)(moderngl.BLEND)
 
     def _cull(self, unturned: bool) -> None:
-        """Leave out triangles that look as they did before: of the far side, all in hiding."""
+        """Leave out triangles that look as they did before.
+
+        Of the far side all of these are in hiding. Of a mirrored surface they are its inside: where
+        it folds at its outline, that would show through the outside in specks.
+        """
         (self._context.enable if unturned else self._context.disable)(moderngl.CULL_FACE)
 
     def _sheet(

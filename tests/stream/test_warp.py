@@ -139,6 +139,22 @@ def test_a_lamp_behind_the_soft_edge_does_not_fly_along(warp):
     assert rest.max() > 250
 
 
+@pytest.mark.parametrize("outside", [True, False])
+def test_of_a_mirrored_surface_only_the_outside_is_drawn(warp, outside):
+    camera, mesh, (picture, matte), plate = _scene()
+    near = mesh.sheet("near")
+    triangles = mesh.sheet("solid").triangles
+    if outside:  # a mirror turns the winding of what faces the camera
+        triangles = triangles[:, ::-1]
+    shape = (*near.depth_mm.shape, 3)
+    mirror = replace(near, kind="mirror", triangles=triangles, gain=np.ones(shape, np.float32))
+    got, nothing = (
+        warp.draw(picture, matte, plate, REGION, replace(mesh, sheets=(sheet,)), _motion(), camera)
+        for sheet in (mirror, replace(mirror, triangles=triangles[:0]))
+    )
+    assert (got != nothing).any(axis=-1).mean() > 0.2 if outside else (got == nothing).all()
+
+
 def test_presence_scales_the_motion(warp):
     camera, mesh, picture, plate = _scene()
     none = warp.draw(*picture, plate, REGION, mesh, _motion(), camera, presence=0.0)
