@@ -34,7 +34,7 @@ LEVELS = (
     Quality("low", hair_every=6, nodes=72, matte_share=0.7, refine_every=0),
 )
 HIGH, LOW = LEVELS[0], LEVELS[-1]
-# Of videos: the repair costs 5 to 10 % of the frame rate; `high` asks for it.
+# Of videos: the repair costs 4 to 5 % of the frame rate; `high` asks for it.
 VIDEO = replace(HIGH, refine_every=0)
 
 _SWING_S = 20.0  # a raise that is taken back within this time was a mistake
