@@ -235,11 +235,13 @@ class Reposer(FramePath):
     ) -> Answer[np.ndarray] | None:
         """Ask what of the background in a region is a guess, where a look for repair is due."""
         refine, every = followed.refine, self.quality.refine_every
-        if refine is None or not self._refines or moving.is_empty:
+        if refine is None:
             return None
-        if not refine.is_due(moving, drawn_marks(head, motion), every):
-            return None
-        return self._outlook.call(Outlook.unseen, head.face_id, moving, (REFINED, REFINED))
+        if not every:
+            refine.forget()
+        elif not moving.is_empty and refine.is_due(moving, drawn_marks(head, motion), every):
+            return self._outlook.call(Outlook.unseen, head.face_id, moving, (REFINED, REFINED))
+        return None
 
     def _refined(
         self, drawn: np.ndarray, moving: Region, head: Head, motion: HeadMotion,

@@ -51,6 +51,10 @@ class RefineOverTime:
         self._age = 0  # frames since the last look
         self._looked_at_px = np.zeros((len(_MARKS), 2))
 
+    def forget(self) -> None:
+        """Forget what was found, as where frames pass that are not refined."""
+        self._last = self._awaited = None
+
     def is_due(self, region: Region, marks_px: np.ndarray, every: int) -> bool:
         """Tell whether the network should look at the next frame that is refined.
 

@@ -96,6 +96,15 @@ def test_a_frame_does_not_wait_for_its_own_look(beside):
     assert shown(path, every=1)[SQUARE].max() == 15
 
 
+def test_what_was_found_before_frames_that_were_not_refined_is_forgotten(beside):
+    path = RefineOverTime(Counting(), beside)
+    for n in range(5):
+        shown(path, marks=shaken(n))
+    path.forget()
+    assert path.refined(BLACK, REGION, HERE, None) is BLACK
+    assert shown(path)[SQUARE].max() == 30  # a look of its own, at once
+
+
 def test_a_repair_moves_as_the_head_does():
     path = RefineOverTime(Counting())
     shown(path)
