@@ -37,7 +37,8 @@ _HIDDEN_MM = (4.0, 12.0)  # behind what is seen: a mirrored node begins to be, a
 _MIRROR_YIELD_MM, _SMEAR_YIELD_MM = 3.0, 60.0  # to good colours, and to the mirror
 _SOONER = 4.0  # seen colours yield before their mirror is opaque, so that it comes in softly
 _STRETCH = (1.4, 2.6)  # magnification at which the frame's own colours begin and cease to do
-_EYE_STRETCH, _LEAST_EYE_MM2 = (2.6, 2.9), 25.0  # the same of an eye, if so much of it is seen
+_EYE_STRETCH = (2.6, 2.9)  # the same of an eye
+_EYE_PX = (60.0, 150.0)  # pixels of an eye: of fewer, drawn out, none can be made
 _AROUND_EYE = np.ones((5, 5), np.uint8)  # nodes
 _SLOPE = (8.0, 20.0)  # depth over width, at which a node is seen too obliquely to be mirrored
 _CARVE_SLACK_MM = 12.0  # halves are not quite alike: so far outside the outline is no contradiction
@@ -187,7 +188,7 @@ def _smeared(
     """Return (rows, columns) 0 where a motion keeps the texture's scale, 1 where it smears.
 
     The far eye is one thing: half of it and half of the other one are none, and the other one
-    mirrored looks elsewhere. So all of it stays, or goes, by its mean.
+    mirrored looks elsewhere. So all of it stays, or goes, by its mean, unless it is tiny.
 
     Args:
         stretch: (rows, columns) as of `stretch_of`.
@@ -202,11 +203,11 @@ def _smeared(
         return smeared
     away = -np.sign(invert_rigid(head.camera_from_head)[0, 3])
     eye = matte * seen_as(sight, depth, EYES) * (away * x_mm > 0)
-    seen = float(eye.sum()) * node_mm(depth.grid, head) ** 2
-    if seen < _LEAST_EYE_MM2:
+    there = float(smoothstep(eye.sum() * np.prod(depth.grid.step_px), *_EYE_PX))
+    if there == 0:
         return smeared
     drawn_out = smoothstep(np.average(stretch, weights=eye), *_EYE_STRETCH)
-    around = cv2.blur(cv2.dilate(eye, _AROUND_EYE), (3, 3))
+    around = there * cv2.blur(cv2.dilate(eye, _AROUND_EYE), (3, 3))
     return np.asarray(smeared + around * (drawn_out - smeared))
 
 

@@ -95,18 +95,18 @@ def _without_repeats(pairs: Sequence[Pair]) -> list[Pair]:
     return list(seen.values())
 
 
-def re_pose(pair: Pair, method: str, cache: Path) -> np.ndarray | None:
+def re_pose(pair: Pair, method: str, folder: Path) -> np.ndarray | None:
     """Return A in the pose of B as RGB, or None where the program refuses the picture.
 
     Args:
         pair: A and B.
         method: one of `BASELINES` or `PRODUCT`.
-        cache: folder for what the program writes.
+        folder: for what the program writes.
     """
     source, goal = media.read_picture(pair.source), media.read_picture(pair.goal)
     if method in PRODUCT:
-        target = cache / f"{pair.name.replace(' ', '_')}_{method}.png"
-        off = program.without(PRODUCT[method], cache) if PRODUCT[method] else []
+        target = folder / f"{pair.name.replace(' ', '_')}_{method}.png"
+        off = program.without(PRODUCT[method], folder) if PRODUCT[method] else []
         try:
             program.repose(pair.source, target, ["--like", str(pair.goal), *off])
         except UserError as error:
@@ -170,8 +170,10 @@ def run(
     for clip in clips:
         pairs = find_pairs(clip, cache, choice)
         own: list[dict[str, report.Value]] = []
-        for pair in report.progress(pairs, clip.name, len(pairs)):
-            own += measure_pair(pair, methods, cache, sheets)
+        # A folder of its own: another run may turn the same pairs at the same time.
+        with tempfile.TemporaryDirectory() as folder:
+            for pair in report.progress(pairs, clip.name, len(pairs)):
+                own += measure_pair(pair, methods, Path(folder), sheets)
         means += method_means(own, methods, f"{clip.stem} ({len(pairs)})")
         rows += own
     report.publish(rows if each else means, None, "cross-frame")
@@ -180,10 +182,10 @@ def run(
 
 
 def measure_pair(
-    pair: Pair, methods: Sequence[str], cache: Path, sheets: Path | None
+    pair: Pair, methods: Sequence[str], folder: Path, sheets: Path | None
 ) -> list[dict[str, report.Value]]:
     """Run and score every method on a pair; draw its sheet where a folder is named."""
-    outputs = {method: re_pose(pair, method, cache) for method in methods}
+    outputs = {method: re_pose(pair, method, folder) for method in methods}
     goal = media.read_picture(pair.goal)
     scores = {method: score(output, goal) for method, output in outputs.items()}
     if sheets is not None:
