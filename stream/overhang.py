@@ -36,6 +36,11 @@ _CHANGE = 0.15  # a frame, so that the picture does not jump
 _HAIR, _BLUR_NODES = (0.3, 0.7), 1.0  # likelihood, of what begins to be kept, and is
 
 
+def hidden_side(head: Head) -> float:
+    """Return the sign of x, in head space, on the side that a head turns from the camera."""
+    return -float(np.sign(invert_rigid(head.camera_from_head)[0, 3]))
+
+
 @dataclass(slots=True)
 class _Side:
     """What is known of one side of a face."""
@@ -94,7 +99,7 @@ class Overhang:
         if sight.labels is None:
             return None
         x_mm, y_mm, z_mm = in_head
-        away = -np.sign(invert_rigid(head.camera_from_head)[0, 3])
+        away = hidden_side(head)
         hair, skin = seen_as(sight, depth, HAIR), seen_as(sight, depth, FACE, EAR, EYES)
         cheeks = matte * (hair + skin) * ((y_mm > _HEIGHT_MM[0]) & (y_mm < _HEIGHT_MM[1]))
         there = cheeks * (away * x_mm > _ASIDE_MM)

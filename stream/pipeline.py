@@ -250,14 +250,11 @@ class Reposer(FramePath):
         """Repair a region that was just drawn, by the last look's change between looks."""
         if followed.refine is None:
             return drawn
-
-        def tell() -> tuple[np.ndarray, np.ndarray]:
-            assert unseen is not None  # noqa: S101  else it is not called
+        told = None
+        if unseen is not None:
             # As good as of full size, and sooner drawn.
-            return self._warp.provenance(REFINED // 2), unseen.result()
-
-        marks_px = drawn_marks(head, motion)
-        return followed.refine.refined(drawn, moving, marks_px, tell if unseen else None)
+            told = self._warp.provenance(REFINED // 2), unseen.result()
+        return followed.refine.refined(drawn, moving, drawn_marks(head, motion), told)
 
     def _track(self, frame: Frame) -> list[Face]:
         faces = self._heads.track(frame)

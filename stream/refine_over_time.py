@@ -15,7 +15,6 @@ from stream.geometry import project, transform_points
 from stream.refine import Change, Refiner, Repair, repaired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Executor, Future
 
     from stream.frame import Head
@@ -49,7 +48,6 @@ class RefineOverTime:
         self._last: _Look | None = None
         self._awaited: Future[_Look] | None = None
         self._age = 0  # frames since the last look
-        self._looked_at_px = np.zeros((len(_MARKS), 2))
 
     def forget(self) -> None:
         """Forget what was found, as where frames pass that are not refined."""
@@ -65,12 +63,12 @@ class RefineOverTime:
         """
         if self._last is None or self._age + 1 >= 2 * every:
             return True
-        moved_px = float(np.abs(marks_px - self._looked_at_px).max())
+        moved_px = float(np.abs(marks_px - self._last.marks_px).max())
         return self._age + 1 >= every and moved_px > _MOVED * max(region.width, region.height)
 
     def refined(
         self, drawn: np.ndarray, region: Region, marks_px: np.ndarray,
-        tell: Callable[[], tuple[np.ndarray, np.ndarray]] | None,
+        told: tuple[np.ndarray, np.ndarray] | None,
     ) -> np.ndarray:  # fmt: skip
         """Return a region with its guesses repaired.
 
@@ -78,16 +76,16 @@ class RefineOverTime:
             drawn: (h, w, 3) uint8 RGB, what `Warp.draw` gave; not written to.
             region: where it lies in the frame.
             marks_px: where the head is drawn in the frame; see `drawn_marks`.
-            tell: gives what `Refiner.change` wants to know of the region where the network is to
-                look: its provenance, and what of its background was never seen. None where it is
-                not; before it has looked once, nothing is repaired.
+            told: what `Refiner.change` wants to know of the region where the network is to look:
+                its provenance, and what of its background was never seen. None where it is not;
+                before it has looked once, nothing is repaired.
         """
         self._age += 1
         if self._awaited is not None:
             awaited, self._awaited = self._awaited, None
             self._last = awaited.result()
-        if tell is not None:
-            self._look(drawn, region, marks_px, *tell())
+        if told is not None:
+            self._look(drawn, region, marks_px, *told)
         if self._last is None or self._last.repair is None:
             return drawn
         # Rounded to nought: a head that rests would else shake by a pixel.
@@ -108,7 +106,7 @@ class RefineOverTime:
                 change = change.averaged(last.change, marks_px[0] - last.marks_px[0])
             return _Look(change, Repair.of(change), marks_px)
 
-        self._age, self._looked_at_px = 0, marks_px
+        self._age = 0
         if self._last is None or self._beside is None:
             self._last = found()
         else:

@@ -17,7 +17,7 @@ import numpy as np
 from stream.fill import pull_push
 from stream.geometry import invert_rigid, project, smoothstep, transform_points
 from stream.mesh import HeadMesh, Sheet, nodes_in_head
-from stream.overhang import Overhang
+from stream.overhang import Overhang, hidden_side
 from stream.region import node_mm, reduced
 from stream.sight import EYES
 from stream.triangles import touched
@@ -201,8 +201,7 @@ def _smeared(
     smeared = smoothstep(stretch, *_STRETCH)
     if sight is None or sight.labels is None:
         return smeared
-    away = -np.sign(invert_rigid(head.camera_from_head)[0, 3])
-    eye = matte * seen_as(sight, depth, EYES) * (away * x_mm > 0)
+    eye = matte * seen_as(sight, depth, EYES) * (hidden_side(head) * x_mm > 0)
     there = float(smoothstep(eye.sum() * np.prod(depth.grid.step_px), *_EYE_PX))
     if there == 0:
         return smeared

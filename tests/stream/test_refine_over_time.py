@@ -40,17 +40,16 @@ def beside():
 
 
 def shown(path, every=3, marks=HERE, asked=None):
-    def tell():
+    told = None
+    if path.is_due(REGION, marks, every):
+        told = "told", "unseen"
         if asked is not None:
             asked.append(True)
-        return "told", "unseen"
-
-    is_due = path.is_due(REGION, marks, every)
-    return path.refined(BLACK, REGION, marks, tell if is_due else None)
+    return path.refined(BLACK, REGION, marks, told)
 
 
 def shaken(number):
-    """Marks that move to and fro by more than a head that rests, each by half a pixel's shift."""
+    """Marks of a head that turns to and fro, and does not rest; its middle stays."""
     return HERE + np.array([[0, 0], [(-1) ** number * FAR, 0], [0, 0], [0, 0]])
 
 
