@@ -35,7 +35,8 @@ class _Seen:
 
     def __init__(self, plate: BackgroundPlate) -> None:
         self.plate = plate
-        self.glance: Sight | None = None  # of the present frame
+        self.region: Region | None = None  # that was looked at the last time
+        self.glance: Sight | None = None  # of it
         self.labelled: Sight | None = None  # the last one with labels
         self.shown: _Shown | None = None
 
@@ -96,7 +97,9 @@ class Outlook(Closing):
     def glance(self, face_id: int, region: Region) -> Sight:
         """Look for the person in a region of the present frame."""
         seen = self._seen[face_id]
-        seen.glance = self._sight.glance(np.ascontiguousarray(region.crop(self._frame)))
+        last = seen.glance if seen.region == region else None
+        seen.region = region
+        seen.glance = self._sight.glance(np.ascontiguousarray(region.crop(self._frame)), last)
         return seen.glance
 
     def labels(self, face_id: int, *, afresh: bool) -> Sight | None:

@@ -21,6 +21,7 @@ BACKGROUND, FACE, HAIR, EAR, NECK, MOUTH, EYES, BODY, OCCLUDER = range(9)
 _LABELS_EVERY = 2  # looks; half as often while the picture rests:
 _BLOCKS, _RESTING = 32, 16  # a side; grey levels that blocks may change by
 _CHANGED_BLOCKS = 5  # so many that change by more are news, as a hand that comes in
+_CALM = 6  # grey levels: an outline that stands out by 100 has moved by half a pixel of the mask
 _LEAST_HELD = 0.004  # of the crop: smaller things are no hands or microphones
 # Pixels of labels by which cloth takes some of the skin at its edge: on a collar nobody sees that,
 # but along a jaw a strip of collar would show.
@@ -64,7 +65,9 @@ class Sight:
         age: looks since the labels were made.
         cloth: what these labels say of cloth, where that was looked at beside the frame.
         told: (128, 128) float32, how surely they tell background from the person.
-        labelled: (32, 32, 3) uint8 the picture, coarsely, in which these labels were seen.
+        coarse: (32, 32, 3) uint8 the picture, coarsely.
+        found: the same of the picture in which the person was found.
+        labelled: the same of the one in which these labels were seen.
     """
 
     square: np.ndarray
@@ -73,6 +76,8 @@ class Sight:
     age: int = 0
     cloth: SeenCloth | None = None
     told: np.ndarray | None = None
+    coarse: np.ndarray | None = None
+    found: np.ndarray | None = None
     labelled: np.ndarray | None = None
 
     def share(self, *labels: int) -> np.ndarray | None:
@@ -83,7 +88,14 @@ class Sight:
 
     def carried_on(self, glance: Sight) -> Sight:
         """Return what is seen at a later glance with these labels."""
-        return replace(self, square=glance.square, person=glance.person, age=self.age + 1)
+        return replace(
+            self,
+            square=glance.square,
+            person=glance.person,
+            coarse=glance.coarse,
+            found=glance.found,
+            age=self.age + 1,
+        )
 
 
 class HeadSight:
@@ -101,10 +113,19 @@ class HeadSight:
         """Look at a crop, (h, w, 3) uint8 of any size."""
         return self.labelled(self.glance(crop_rgb))
 
-    def glance(self, crop_rgb: np.ndarray) -> Sight:
-        """Look only for the person: without labels; arguments as in `look`."""
+    def glance(self, crop_rgb: np.ndarray, last: Sight | None = None) -> Sight:
+        """Look only for the person: without labels.
+
+        Args:
+            crop_rgb: (h, w, 3) uint8 of any size.
+            last: of the same part of the frame before; its person does once more where nearly
+                nothing has moved, for the matte follows the picture to the pixel.
+        """
         square = squared(crop_rgb)
-        return Sight(square, self._segmenter.segment(square))
+        coarse = cv2.resize(square, (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA)
+        if last is not None and last.found is last.coarse and _alike(coarse, last.found, _CALM):
+            return Sight(square, last.person, coarse=coarse, found=last.found)
+        return Sight(square, self._segmenter.segment(square), coarse=coarse, found=coarse)
 
     def labelled(self, sight: Sight, last: Sight | None = None) -> Sight:
         """Return what was seen at a glance with labels.
@@ -116,21 +137,25 @@ class HeadSight:
         """
         if self._labeller is None:
             return sight
-        blocks = cv2.resize(sight.square, (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA)
-        if last is not None and _do_for(last, blocks):
+        if last is not None and _do_for(last, sight):
             return last.carried_on(sight)
         labels = self._labeller(picture=as_input(sight.square))["probabilities"][0]
         cloth, told = see_cloth(labels, sight.square), told_background(labels)
-        return replace(sight, labels=labels, cloth=cloth, told=told, labelled=blocks)
+        return replace(sight, labels=labels, cloth=cloth, told=told, labelled=sight.coarse)
 
 
-def _do_for(last: Sight, blocks: np.ndarray) -> bool:
-    """Tell whether labels of earlier looks still hold in a picture, (32, 32, 3) uint8."""
-    if last.labels is None or last.labelled is None or last.age + 1 >= 2 * _LABELS_EVERY:
+def _do_for(last: Sight, now: Sight) -> bool:
+    """Tell whether labels of earlier looks still hold in what is seen now."""
+    if last.labels is None or last.age + 1 >= 2 * _LABELS_EVERY:
         return False
-    if last.age + 1 < _LABELS_EVERY:
-        return True
-    changed = cv2.absdiff(blocks, last.labelled).max(axis=2) > _RESTING
+    return last.age + 1 < _LABELS_EVERY or _alike(now.coarse, last.labelled, _RESTING)
+
+
+def _alike(coarse: np.ndarray | None, before: np.ndarray | None, levels: int) -> bool:
+    """Tell whether few blocks of a picture, (32, 32, 3) uint8, changed by more than grey levels."""
+    if coarse is None or before is None:
+        return False
+    changed = cv2.absdiff(coarse, before).max(axis=2) > levels
     return int(np.count_nonzero(changed)) < _CHANGED_BLOCKS
 
 

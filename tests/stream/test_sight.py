@@ -97,6 +97,34 @@ def test_labels_do_for_the_next_look_and_not_for_the_one_after():
     assert third.share(HAIR).min() == 1
 
 
+def people_found(pictures):
+    """Return which of pictures that follow each other the person was looked for in."""
+    found, last, looks = [], None, HeadSight(Person())
+    for picture in pictures:
+        last = looks.glance(picture, last)
+        found.append(last.found is last.coarse)
+    return found
+
+
+def test_a_person_does_for_one_more_glance_where_nothing_moves():
+    still = np.random.default_rng(0).integers(20, 230, (256, 256, 3), np.uint8)
+    noise = np.random.default_rng(1).integers(0, 9, (4, 256, 256, 3), np.uint8)
+    assert people_found([cv2.add(still, more) for more in noise]) == [True, False, True, False]
+    blinked = still.copy()
+    blinked[96:104, 88:104] = 255  # two blocks
+    assert people_found([still, blinked]) == [True, False]
+
+
+def test_a_person_that_moves_is_looked_for_again():
+    picture = np.full((256, 256, 3), 120, np.uint8)
+    picture[60:, 80:170] = 20
+    assert people_found([picture, np.roll(picture, 1, axis=1)]) == [True, True]
+    looks = HeadSight(Person())
+    last = looks.glance(picture)
+    assert looks.glance(picture, last).person is last.person
+    assert looks.glance(picture).person is not last.person
+
+
 class CountingLabeller(Labeller):
     """Counts how often it is asked."""
 
