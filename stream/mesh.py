@@ -107,10 +107,12 @@ def nodes_in_head(sheet: Sheet, head: Head) -> tuple[np.ndarray, np.ndarray, np.
 
 
 @lru_cache(maxsize=8)
-def _cells(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the (C, 3) upper-left and lower-right triangles of every cell of a grid."""
-    upper, lower = np.split(grid_triangles(rows, columns), 2)
-    return upper, lower
+def _cells(rows: int, columns: int) -> np.ndarray:
+    """Return (C, 2, 3), the upper-left and the lower-right triangle of every cell of a grid.
+
+    Drawn side by side they share their corners, of which a renderer keeps only the last ones.
+    """
+    return np.stack(np.split(grid_triangles(rows, columns), 2), axis=1)
 
 
 def cell_extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +136,7 @@ def build_mesh(
     """
     settings = settings or MeshSettings()
     rows, columns = depth.front_mm.shape
-    upper, lower = _cells(rows, columns)
+    cells = _cells(rows, columns)
     # The matte is finer than the nodes: a neighbouring node may hold the tip of a hair.
     near_matte = cv2.dilate(matte, np.ones((3, 3), np.uint8))
     filled = cell_extremes(near_matte)[1] > settings.least_alpha
@@ -144,17 +146,16 @@ def build_mesh(
     moving = cell_extremes(depth.turn)[1] > 0
     drawn = filled & moving
     front, gap = drawn & smooth, drawn & ~smooth
-    gap_triangles = np.concatenate([upper[gap], lower[gap]])
     inside = cell_extremes(cv2.erode(matte, np.ones((3, 3), np.uint8)))[0] > settings.solid_alpha
     solid, edge = front & inside, front & ~inside
     places = depth.grid.positions_px
     level, full = np.zeros_like(depth.front_mm), np.ones_like(depth.front_mm)
     near = (places, depth.front_mm, depth.turn, places, full, level)
     sheets = (
-        Sheet("solid", *near, np.concatenate([upper[solid], lower[solid]])),
+        Sheet("solid", *near, cells[solid].reshape(-1, 3)),
         _far_sheet(depth.far),
-        Sheet("gap", *near, _farthest_last(gap_triangles, depth.front_mm.ravel())),
-        Sheet("near", *near, np.concatenate([upper[edge], lower[edge]])),
+        Sheet("gap", *near, _farthest_last(cells[gap].reshape(-1, 3), depth.front_mm.ravel())),
+        Sheet("near", *near, cells[edge].reshape(-1, 3)),
     )
     return HeadMesh(depth, sheets, ~moving.reshape(rows - 1, columns - 1))
 
