@@ -48,7 +48,7 @@ _SEEN_MM = 8.0  # off the seen surface, at most, by a vertex that counts as seen
 _FACING = 0.12  # cosine: skin seen more obliquely gives no colours
 _SURE, _SKIN = 0.9, 0.6  # matte, and likelihood of skin, of what gives colours
 _HUE = 0.07  # share of red, green or blue: what differs more is no neck of the same person
-_DRAWN = 0.5  # opacity: the shader leaves out what has less
+DRAWN = 0.5  # opacity: the shader leaves out what has less
 _LEAST_SEEN = 12  # vertices: less skin is none, as under a scarf; so many give one its colour
 _OFF_MM = (25.0, 40.0)  # outside of what is seen: brought within, and left out
 _CALM_NODES = 1.5  # blur of the colours
@@ -135,7 +135,7 @@ class Underlay:
         )
         # What is all seen is drawn by the other sheets: pixels cost time.
         wanted = touched(skin.hidden > _HIDDEN, self.triangles)
-        wanted &= touched(opacity >= _DRAWN, self.triangles)
+        wanted &= touched(opacity >= DRAWN, self.triangles)
         triangles = self.triangles[wanted]
         return Sheet("under", places[None], mm, follow, on_skin[None], cover, back, triangles,
                      skin.colours[None], float(skin.grain))  # fmt: skip

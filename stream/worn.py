@@ -21,18 +21,20 @@ from stream.region import node_mm
 from stream.sight import BODY, HAIR
 from stream.symmetry import stretches_of
 from stream.triangles import touched
-from stream.underlay import JAW, seen_as, skin_share
+from stream.underlay import DRAWN, JAW, seen_as, skin_share
 
 if TYPE_CHECKING:
     from stream.frame import Head
     from stream.mesh import HeadMesh, Sheet
     from stream.parting import Collar
     from stream.pose import HeadMotion
+    from stream.region import NodeGrid
     from stream.sight import Sight
 
 _WORN = (2.0, 3.6)  # magnification at which seen skin begins and ceases to be good
 _SHADED = (1.3, 2.2)  # the same below the jaw: the line of shade along it would become a beard
 _SMEARED = (1.4, 2.6)  # the same at the soft edge of the matte, of the room behind it
+_FRINGE = (1.6, 3.0)  # the same at the rim of skin before the room, which then is no outline
 _LOOSE = (2.2, 4.0)  # the same of hair: single ones become scribbles
 _SINGLE = (0.15, 0.5)  # matte at the nodes: of single hairs, and of locks
 _LEAST_WORN = 0.01
@@ -46,7 +48,8 @@ _CHEEK_MM = (22.0, 36.0)  # beside it
 _CHIN_MM = (150.0, 160.0)  # below it, along the jaw: chins end
 _SOFT = (0.4, 0.95)  # matte: where the near side's edge is soft, and where not
 _OTHER = (0.6, 0.95)  # likelihood of hair and clothes, which skin does not take the place of
-_EAR = (0.3, 0.7)  # the same of ears and their rings
+_EAR = (0.3, 0.7)  # the same of ears and their rings, and of what is kept to its rim
+_RING_MM = 20.0  # below ears: so far down do their rings hang, which labels hardly show
 _SLACK_MM = 8.0  # around skin
 _BESIDE = np.ones((3, 3), np.uint8)
 
@@ -94,13 +97,17 @@ def _with_skin(
     fading = np.maximum(fading, smoothstep(stretch, *_LOOSE) * (1 - smoothstep(matte, *_SINGLE)))
     ears = np.zeros_like(matte) if depth.ears is None else depth.ears
     whole = near.opacity * (1 - fading * (1 - smoothstep(ears, *_EAR)))
-    cheeks, below = _worn(cv2.dilate(stretches, _BESIDE), near, head, depth.chin_drop_mm)
+    wide, other = cv2.dilate(stretches, _BESIDE), seen_as(sight, depth, BODY, HAIR)
+    cheeks, below = _worn(wide, near, head, depth.chin_drop_mm)
     worn = np.maximum(cheeks, below) * beside_skin
     # Their border with skin is worn, too: it is that which is drawn out.
     worn *= 1 - smoothstep(cv2.erode(ears, _BESIDE), *_EAR)
-    other = cv2.erode(seen_as(sight, depth, BODY, HAIR), _BESIDE)
-    worn *= 1 - smoothstep(other, *_OTHER)
+    worn *= 1 - smoothstep(cv2.erode(other, _BESIDE), *_OTHER)
     rim = 1 - smoothstep(cv2.erode(matte, _BESIDE), *_SOFT)  # the room shines through
+    # Where a turned jaw or neck ends, hidden skin knows better than a fringe of drawn out pixels.
+    fringe = smoothstep(wide[..., 0], *_FRINGE) * rim * worn * _beside(under, depth.grid, around)
+    kept = np.maximum(_with_rings(ears, between_mm), cv2.dilate(other, _BESIDE))
+    whole *= 1 - fringe * (1 - smoothstep(kept, *_EAR))
     torn = np.maximum(smoothstep(stretch, *_TORN), rim)
     yield_mm = _WORN_YIELD_MM + (_TORN_YIELD_MM - _WORN_YIELD_MM) * torn
     yield_mm = np.maximum(yield_mm, _WORN_YIELD_MM + (_SHADED_YIELD_MM - _WORN_YIELD_MM) * below)
@@ -111,6 +118,23 @@ def _with_skin(
         return replace(mesh, sheets=_layered(mesh, under, whole, worn, yield_mm))
     inside, *rest = _layered(parts.rest, under, whole, worn, yield_mm)
     return replace(mesh, sheets=(inside, parts.below, *rest, *parts.above))
+
+
+def _beside(under: Sheet, grid: NodeGrid, around: np.ndarray) -> np.ndarray:
+    """Return (rows, columns) uint8, 1 where hidden skin that is drawn lies around a node."""
+    affine = grid.nodes_from_frame
+    places = under.places_px[under.opacity >= DRAWN]
+    nodes = np.rint(places @ affine[:, :2].T + affine[:, 2]).astype(int)
+    column, row = nodes[((nodes >= 0) & (nodes < (grid.columns, grid.rows))).all(axis=1)].T
+    there = np.zeros((grid.rows, grid.columns), np.uint8)
+    there[row, column] = 1
+    return np.asarray(cv2.dilate(there, around))
+
+
+def _with_rings(ears: np.ndarray, between_mm: float) -> np.ndarray:
+    """Return (rows, columns) likelihood of ears, and of what hangs from them."""
+    down = max(1, round(_RING_MM / between_mm))
+    return np.asarray(cv2.dilate(ears, np.ones((down + 1, 3), np.uint8), anchor=(1, down)))
 
 
 def _layered(

@@ -16,8 +16,9 @@ from stream.geometry import (
 from stream.mesh import build_mesh
 from stream.pose import HeadMotion
 from stream.sight import FACE, HAIR, Sight
+from stream.symmetry import stretches_of
 from stream.underlay import Underlay
-from stream.worn import mended
+from stream.worn import _with_rings, mended
 from tests.stream.test_underlay import REGION, ROOM, SKIN, Scene
 
 DARK, WHITE = np.array((20, 20, 20)), np.array((250, 250, 250))
@@ -66,6 +67,36 @@ def test_both_parts_together_cover_as_much_as_one_piece(model, raster, warp):
     off = np.abs(with_it.astype(int) - without).max(axis=-1)
     assert inside.sum() > 20000
     assert (off[inside] > 12).mean() < 0.01
+
+
+def left_of_the_rim(scene, calm, yaw, **of_depth):
+    """Return how opaque the seen nodes at the outline of a head are, those of its turned side."""
+    mesh = build_mesh(replace(scene.depth, **of_depth), scene.matte, scene.head.camera[0, 0])
+    given = scene.matte, scene.sight, scene.head, scene.motion(yaw)
+    better = mended(mesh, calm, *given)
+    seen = better.sheet("near").opacity + better.sheet("worn").opacity
+    stretch = stretches_of(mesh.sheet("near"), mesh.depth.grid, given[-1], scene.head.camera)
+    outline = (scene.matte > 0.5) & (cv2.erode(scene.matte, np.ones((3, 3))) < 0.4)
+    low = np.arange(len(seen))[:, None] > 0.6 * len(seen)  # below glasses and temples
+    return seen[outline & low & (stretch[..., 0] > 3)]
+
+
+def test_where_drawn_out_skin_meets_the_room_it_leaves_the_outline_to_hidden_skin(model, raster):
+    scene = Scene(model, raster)
+    calm = scene.sheet(model)
+    bare = left_of_the_rim(scene, calm, 30)
+    assert len(bare) > 5
+    assert np.median(bare) < 0.3
+    ears = np.ones_like(scene.matte)
+    assert left_of_the_rim(scene, calm, 30, ears=ears).min() > 0.9
+
+
+def test_rings_hang_so_far_below_ears(model, raster):
+    ears = np.zeros((30, 30), np.float32)
+    ears[10, 15] = 1
+    hung = _with_rings(ears, between_mm=5.0)
+    assert hung[10:15, 15].min() == 1
+    assert hung[9, 15] == hung[15, 15] == 0
 
 
 def test_hair_is_not_taken_for_skin(model, raster):
