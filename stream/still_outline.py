@@ -127,12 +127,21 @@ def _continue_plain(
     share = cv2.blur(known, _REACH)
     mean = cv2.blur(seen.astype(np.float32), _REACH) / np.maximum(share, 1e-3)[..., None]
     plain = (share > _LEAST_SHARE) & (_variance(seen, known == 1) < _PLAIN**2)
+    mean = _spread(mean, plain)
     plain = cv2.dilate(plain.astype(np.uint8) * 255, _NEXT)
     plain = cv2.blur(plain, _NEXT.shape)  # its blocks would show
     colours, share = (
         cv2.resize(part, (width, height)) for part in (cv2.convertScaleAbs(mean), plain)
     )
     mix_in(guess, colours, cv2.bitwise_and(within, share))
+
+
+def _spread(colours: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return (h, w, 3) float32 colours that go on from where they are known to cells near by."""
+    weight = known.astype(np.float32)
+    total = cv2.blur(colours * weight[..., None], _AROUND.shape)
+    around = total / np.maximum(cv2.blur(weight, _AROUND.shape), 1e-3)[..., None]
+    return np.where(known[..., None], colours, around)
 
 
 def _variance(colours: np.ndarray, marked: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from stream.geometry import pinhole_camera
 from stream.hair_depth import HeadDepth
 from stream.pose import HeadMotion
 from stream.region import NodeGrid, Region
-from stream.still_outline import Turning, show_beside
+from stream.still_outline import Turning, _continue_plain, show_beside
 from tests.stream.far_surfaces import far_surface
 
 WIDTH, HEIGHT = 320, 400
@@ -51,6 +51,16 @@ def test_beside_shoulders_the_frame_shows_and_goes_on_where_they_uncover_it():
     np.testing.assert_array_equal(plate[SHOULDERS - 7, 160], scene[0][SHOULDERS - 7, 160])
     under = plate[SHOULDERS + 2, 60:260].astype(int)
     assert np.abs(under - scene[0][SHOULDERS - 7, 160]).max() < 20
+
+
+def test_what_goes_on_ends_in_no_dark_marks():
+    picture, guess = np.full((120, 120, 3), 200, np.uint8), np.full((120, 120, 3), 150, np.uint8)
+    shows, within = np.zeros((120, 120), np.uint8), np.full((120, 120), 255, np.uint8)
+    shows[:, :30] = 255
+    _continue_plain(guess, picture, shows, within, step_px=4)
+    assert (guess[:, :30] == 200).all()
+    assert (guess[:, 80:] == 150).all()
+    assert (np.diff(guess[..., 0].astype(int), axis=1) <= 1).all()  # one goes over into the other
 
 
 def test_what_lies_deep_behind_them_stays_a_guess():
