@@ -20,7 +20,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from stream.closing import Closing
-from stream.mailbox import Mailbox, Message, shared_file
+from stream.link import Link
+from stream.mailbox import Inbox, Outbox, shared_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ P = ParamSpec("P")
 _START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
 _START += "from stream.helper_process import serve; serve(*map(int, sys.argv[2:]))"
 _END_S = 2.0
+_PIPE = 1 << 14  # bytes that a pipe takes in, of any system here, before anybody reads them
 _log = logging.getLogger("voltface")
 
 
@@ -99,10 +101,10 @@ class ThreadHelper(Helper[T]):
 
 
 class _Awaited(Answer[Any]):
-    """An answer of the helper's process."""
+    """An answer of the helper's process, to a request that took so many bytes of the pipe."""
 
-    def __init__(self, helper: ProcessHelper[Any]) -> None:
-        self._helper = helper
+    def __init__(self, helper: ProcessHelper[Any], asked: int) -> None:
+        self._helper, self.asked = helper, asked
         self._value: object = None
         self._error: BaseException | None = None
         self._there = False
@@ -123,9 +125,12 @@ class ProcessHelper(Helper[T]):
 
     What it logs for users is logged here. Ctrl-C does not reach it: it ends with its owner.
 
+    Arrays are copied once, by who sends them, into memory that both processes share, and are read
+    there: those of an answer are the caller's own for as long as it likes, but then take room.
+
     Args:
-        room: bytes of arrays that may be on their way at a time, in each direction; what is
-            more goes through the pipe, which is slower.
+        room: bytes of arrays that may be on their way or kept at a time, in each direction; what
+            is more goes through the pipe, which is slower.
         build: makes the object there; can be pickled.
         args: of `build`.
 
@@ -136,14 +141,17 @@ class ProcessHelper(Helper[T]):
 
     def __init__(self, room: int, build: Callable[..., T], *args: object) -> None:
         self._pending: deque[_Awaited] = deque()
-        self._received = 0
+        self._asked = 0  # bytes that may still be in the pipe
         files = shared_file(room), shared_file(room)
         try:
-            self._out, self._in = (Mailbox(file, room) for file in files)
+            boxes = Inbox(files[1], room), Outbox(files[0], room)
             self._process = self._started(files, room)
         finally:
             for file in files:
                 os.close(file)
+        assert self._process.stdin is not None  # noqa: S101  it was asked for
+        assert self._process.stdout is not None  # noqa: S101  likewise
+        self._link = Link(*boxes, self._process.stdout, self._process.stdin)
         self._built = self._send(("", build, args))
 
     def _started(self, files: tuple[int, int], room: int) -> subprocess.Popen[bytes]:
@@ -162,43 +170,42 @@ class ProcessHelper(Helper[T]):
     def call(
         self, method: Callable[Concatenate[T, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> Answer[R]:
-        """Call a method; see `Helper`. What it is given and returns are copies."""
+        """Call a method; see `Helper`. What it is given are copies."""
         return cast("Answer[R]", self._send((method.__name__, args, kwargs)))
 
     def _send(self, request: tuple[object, ...]) -> _Awaited:
-        if not self._pending:
-            self._out.empty()  # all was read, or it could not have been answered
-        message = self._out.packed(request)
+        message = self._link.packed(request)
         if not message.fits and self._pending:
-            self._catch_up()
-            message = self._out.packed(request)
+            self._link.withdraw(message)
+            self._catch_up(0)  # the helper lets go of what it was given before
+            message = self._link.packed(request)
+        # Neither side may wait for the other to read what it writes, while that one writes, too.
+        answer = _Awaited(self, self._link.size(message))
+        self._catch_up(_PIPE - answer.asked)
         try:
-            assert self._process.stdin is not None  # noqa: S101  it was asked for
-            pickle.dump((tuple(message), self._received), self._process.stdin, protocol=5)
-            self._process.stdin.flush()
+            self._link.send(message)
         except OSError as error:
             raise self._lost() from error
-        answer = _Awaited(self)
+        self._asked += answer.asked
         self._pending.append(answer)
         return answer
 
-    def _catch_up(self) -> None:
-        """Take in all answers, so that the memory is free."""
-        while self._pending:
+    def _catch_up(self, most: int) -> None:
+        """Take in answers until at most so many bytes of requests are unanswered, or none is."""
+        while self._pending and self._asked > most:
             self.receive()
-        self._out.empty()
 
     def receive(self) -> None:
         """Take in the next answer."""
         try:
-            assert self._process.stdout is not None  # noqa: S101  it was asked for
-            message, records = pickle.load(self._process.stdout)  # noqa: S301  our own process
+            (value, raised), records = self._link.receive()
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             raise self._lost() from error
-        self._received += 1
         for record in records:
             logging.getLogger(record.name).handle(record)
-        self._pending.popleft().give(*self._in.unpacked(Message(*message)))
+        answer = self._pending.popleft()
+        self._asked -= answer.asked
+        answer.give(value, raised)
 
     def _lost(self) -> HelperLostError:
         with suppress(subprocess.TimeoutExpired):
@@ -217,8 +224,7 @@ class ProcessHelper(Helper[T]):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._out.close()
-        self._in.close()
+        self._link.close()
 
 
 def open_helper(room: int, build: Callable[..., T], *args: object) -> Helper[T]:

@@ -8,12 +8,14 @@ import pickle
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import cv2
 
 from stream.allocator import keep_freed_memory
-from stream.mailbox import Mailbox, Message
+from stream.link import Link
+from stream.mailbox import Inbox, Outbox
 
 if TYPE_CHECKING:
     from stream.closing import Closing
@@ -51,27 +53,17 @@ def serve(requests_file: int, answers_file: int, room: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     keep_freed_memory()
     cv2.setNumThreads(1)
-    requests, answers = Mailbox(requests_file, room), Mailbox(answers_file, room)
-    pipe = _private_output()
+    boxes = Inbox(requests_file, room), Outbox(answers_file, room)
+    link = Link(*boxes, sys.stdin.buffer, _private_output())
     kept, log = _Kept(), logging.getLogger("voltface")
     log.addHandler(kept)
     log.propagate = False
     worker = _Worker()
-    sent = 0
-    while True:
-        try:
-            message, received = pickle.load(sys.stdin.buffer)  # noqa: S301  from our owner
-        except EOFError:
-            break
-        if received == sent:
-            answers.empty()
-        answer = worker.answered(*requests.unpacked(Message(*message)))
-        try:
-            pickle.dump((tuple(answers.packed(answer)), kept.taken()), pipe, protocol=5)
-            pipe.flush()
-        except BrokenPipeError:
-            break
-        sent += 1
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            # No name holds a request or its answer: their arrays would keep their places.
+            answer = link.packed((worker.answered(*link.receive()), kept.taken()))
+            link.send(answer)
     worker.close()
 
 

@@ -1,8 +1,8 @@
 """Memory that two processes share, for the arrays of what they tell each other.
 
 A message is pickled; its arrays travel through the shared memory, and only the rest through a
-pipe. Each side writes into a mailbox of its own and reads from the other's, which copies: a
-message that was read may be overwritten.
+pipe (`stream.link`). They are copied into it, and read where they lie: a place is the reader's for
+as long as any array over it lives there. Then the reader tells the writer, who may use it again.
 """
 
 from __future__ import annotations
@@ -11,21 +11,29 @@ import mmap
 import os
 import pickle
 import tempfile
+import weakref
+from collections import deque
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from stream.closing import Closing
+from stream.free_list import FreeList
 
-_ALIGNED = 64  # bytes
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SMALL = 1024  # bytes; smaller arrays are sooner copied than kept account of
 
 
 class Message(NamedTuple):
     """Something packed.
 
     Attributes:
-        pickled: it, but for its arrays.
+        pickled: it, but for its large arrays.
         places: where these lie, (first, last + 1) bytes.
-        fits: whether there was room for them; they are in the pickle else.
+        fits: whether there was room for all of them; the others are in the pickle.
     """
 
     pickled: bytes
@@ -33,8 +41,8 @@ class Message(NamedTuple):
     fits: bool = True
 
 
-class Mailbox(Closing):
-    """One direction of the traffic.
+class Outbox(Closing):
+    """The end of a shared memory that is written to.
 
     Args:
         descriptor: of a file of so many bytes, as `shared_file` gives; it is not closed.
@@ -43,11 +51,7 @@ class Mailbox(Closing):
 
     def __init__(self, descriptor: int, size: int) -> None:
         self._memory = mmap.mmap(descriptor, size)
-        self._used = 0
-
-    def empty(self) -> None:
-        """Write from the beginning again: all that was packed has been read."""
-        self._used = 0
+        self._room = FreeList(size)
 
     def packed(self, value: object) -> Message:
         """Put a value's arrays into the memory; into the message itself where they do not fit.
@@ -55,28 +59,82 @@ class Mailbox(Closing):
         Args:
             value: whatever can be pickled; arrays should be contiguous.
         """
-        arrays: list[pickle.PickleBuffer] = []
-        pickled = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
-        views = [array.raw() for array in arrays]
-        if self._used + sum(view.nbytes + _ALIGNED for view in views) > len(self._memory):
-            return Message(pickle.dumps(value, protocol=5), [], fits=False)
-        return Message(pickled, [self._put(view) for view in views])
+        places: list[tuple[int, int]] = []
+        fits = True
 
-    def _put(self, view: memoryview) -> tuple[int, int]:
-        first = self._used
-        self._memory[first : first + view.nbytes] = view
-        self._used = -(-(first + view.nbytes) // _ALIGNED) * _ALIGNED
-        return first, first + view.nbytes
+        def stays(array: pickle.PickleBuffer) -> bool:
+            nonlocal fits
+            with array.raw() as view:
+                if view.nbytes < _SMALL:
+                    return True
+                first = self._room.take(view.nbytes)
+                if first is None:
+                    fits = False
+                    return True
+                place = first, first + view.nbytes
+                places.append(place)
+                self._memory[slice(*place)] = view
+            return False
 
-    def unpacked(self, message: Message) -> Any:  # noqa: ANN401  whatever was packed
-        """Return what the other side has packed into this memory; its arrays are copies."""
-        with memoryview(self._memory) as memory:
-            buffers = [bytearray(memory[first:last]) for first, last in message.places]
-        return pickle.loads(message.pickled, buffers=buffers)  # noqa: S301  from our own process
+        try:
+            pickled = pickle.dumps(value, protocol=5, buffer_callback=stays)
+        except BaseException:
+            self.give_back(first for first, _ in places)
+            raise
+        return Message(pickled, places, fits)
+
+    def give_back(self, firsts: Iterable[int]) -> None:
+        """Free places: of a message that is not sent, or that the reader has done with.
+
+        Args:
+            firsts: their first bytes.
+        """
+        for first in firsts:
+            self._room.give_back(first)
 
     def close(self) -> None:
         """Let go of the memory."""
         self._memory.close()
+
+
+class Inbox(Closing):
+    """The end of a shared memory that is read from; arguments as of `Outbox`."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._memory: mmap.mmap | None = mmap.mmap(descriptor, size)
+        # Arrays die in any thread: a deque takes and gives without a lock.
+        self._left: deque[int] = deque()
+
+    def unpacked(self, message: Message) -> Any:  # noqa: ANN401  whatever was packed
+        """Return what the other side has packed into this memory.
+
+        Its arrays lie in the memory, and may be written to: nobody else looks at them.
+        """
+        buffers = [self._lent(first, last) for first, last in message.places]
+        return pickle.loads(message.pickled, buffers=buffers)  # noqa: S301  from our own process
+
+    def _lent(self, first: int, last: int) -> np.ndarray:
+        """Return a place; whatever lies over it keeps this alive.
+
+        That an array lies over another one NumPy forgets, if that one lies over an array, too:
+        it looks through to the last. This one, therefore, lies over the memory itself.
+        """
+        assert self._memory is not None  # noqa: S101  nothing arrives once it is closed
+        place = np.frombuffer(self._memory, np.uint8, last - first, first)
+        weakref.finalize(place, self._left.append, first).atexit = False
+        return place
+
+    def left(self, most: int) -> list[int]:
+        """Return the first bytes of places over which no array lives any more, each place once.
+
+        Args:
+            most: of them at a time.
+        """
+        return [self._left.popleft() for _ in range(min(most, len(self._left)))]
+
+    def close(self) -> None:
+        """Let go of the memory; arrays that lie in it stay whole, and it goes with the last."""
+        self._memory = None
 
 
 def shared_file(size: int) -> int:
