@@ -98,7 +98,7 @@ def open_engine(
     for backend in backends:
         try:
             backend.require()
-            engine = _open_on(backend, spec, onnx, threads, precision, cache or EngineFolder())
+            engine = open_on(backend, spec, onnx, threads, precision, cache or EngineFolder())
         except Exception as error:  # noqa: BLE001  whatever fails, the next is tried
             failures.append((backend, error))
             if choice == "auto" and not isinstance(error, EngineAbsentError):
@@ -178,7 +178,7 @@ def open_built(
     return engine
 
 
-def _open_on(
+def open_on(
     backend: Backend,
     spec: NetSpec,
     onnx: bytes,
@@ -186,6 +186,16 @@ def _open_on(
     wanted: Precision | None,
     cache: EngineFolder,
 ) -> Engine:
+    """Open a network on one backend, with what was kept of it; see `open_engine`.
+
+    Args:
+        spec: of the network.
+        backend: that builds and opens it.
+        onnx: the network file.
+        threads: of the CPU; None leaves the number to the backend.
+        wanted: precision; None for the backend's quickest that the spec admits.
+        cache: folder of the built engines.
+    """
     precision = choose_precision(spec, backend, wanted)
     built = built_engine(spec, backend, onnx, precision, cache)
     try:

@@ -30,7 +30,7 @@ class OpenVinoBackend(Backend):
 
     def device(self) -> str:
         """See Backend."""
-        return str(_core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
+        return str(core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
 
     def precisions(self) -> tuple[Precision, ...]:
         """See Backend: what the CPU has instructions for; fp32 is always there.
@@ -38,7 +38,7 @@ class OpenVinoBackend(Backend):
         A CPU that has both halves multiplies matrices in bf16 (AMX): fp16 takes three times as
         long there, longer than fp32.
         """
-        able = set(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        able = set(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         quickest_first: tuple[Precision, ...] = ("bf16", "fp16", "fp32", "int8")
         return tuple(name for name in quickest_first if name == "fp32" or name.upper() in able)
 
@@ -48,13 +48,11 @@ class OpenVinoBackend(Backend):
             from engines.precision import with_precision  # noqa: PLC0415  needs onnx
 
             onnx = with_precision(onnx, precision, spec, frames)
-        model = _core().read_model(onnx)
+        model = core().read_model(onnx)
         _check(spec, model)
         # With a free batch size, what joins the convolutions takes longer than they do.
         model.reshape({tensor.name: list(tensor.sized(1)) for tensor in spec.inputs})
-        stream = io.BytesIO()
-        _core().compile_model(model, "CPU", _options(precision, None)).export_model(stream)
-        return stream.getvalue()
+        return exported(model, precision)
 
     def open(
         self,
@@ -65,7 +63,7 @@ class OpenVinoBackend(Backend):
         side: SideFile | None = None,
     ) -> Engine:
         """See Backend."""
-        compiled = _core().import_model(built, "CPU", _options(precision, threads))
+        compiled = core().import_model(built, "CPU", _options(precision, threads))
         _check(spec, compiled, batch=1)
         return _OpenVinoEngine(spec, self, precision, compiled)
 
@@ -96,11 +94,19 @@ class _OpenVinoEngine(Engine):
 
 
 @functools.cache
-def _core() -> Any:  # noqa: ANN401 - a Core
-    return _imported().Core()
+def core() -> Any:  # noqa: ANN401 - a Core
+    """Return the one Core of this process."""
+    return imported().Core()
 
 
-def _imported() -> ModuleType:
+def exported(model: Any, precision: Precision) -> bytes:  # noqa: ANN401 - a Model
+    """Compile a network for this CPU, and return what `OpenVinoBackend.open` takes."""
+    stream = io.BytesIO()
+    core().compile_model(model, "CPU", _options(precision, None)).export_model(stream)
+    return stream.getvalue()
+
+
+def imported() -> ModuleType:
     """Import OpenVINO without its telemetry.
 
     Each import would report itself to an analytics service, with an identity kept in the user's

@@ -24,7 +24,7 @@ from stream.allocator import keep_freed_memory
 from stream.gl import create_context
 from stream.head_model import load_head_model
 from stream.keypoint_mesh import OVAL, face_triangles
-from stream.path import MEDIAPIPE, FramePath
+from stream.path import FramePath
 from stream.pose import PoseController
 from stream.region import Region
 from stream.smooth import OneEuro, OneEuroRotation, SmoothSettings
@@ -88,7 +88,7 @@ class AffineReposer(FramePath):
     @property
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
-        return {"face_mesh": MEDIAPIPE, **self._depth.as_stats}
+        return {**self._follower.as_stats, **self._depth.as_stats}
 
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
         with self._stage("track"):

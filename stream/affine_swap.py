@@ -24,7 +24,7 @@ from stream.frame import Frame
 from stream.gl import create_context
 from stream.keypoint_mesh import face_triangles
 from stream.media import read_picture
-from stream.path import MEDIAPIPE, FramePath
+from stream.path import FramePath
 from stream.region import Region
 from stream.repair import FaceRepair, open_repair
 from stream.swap.source_photo import PhotoSpec
@@ -125,7 +125,7 @@ class AffineSwapper(FramePath):
         """What runs each network, as really executed."""
         own = {"head_segmentation": self._labeller, "repair": self._repair}
         opened = {name: engine.as_stats for name, engine in own.items() if engine is not None}
-        return {"face_mesh": MEDIAPIPE, **self._depth.as_stats, **opened}
+        return {**self._follower.as_stats, **self._depth.as_stats, **opened}
 
     def _process(self, frame: Frame, request: PoseRequest) -> Frame:
         with self._stage("track"):

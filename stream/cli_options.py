@@ -38,7 +38,8 @@ def words(kind: Any) -> PrimitiveConstructorSpec[str | None]:  # noqa: ANN401 - 
 
 
 _ENGINE_HELP = (
-    "What runs the networks that voltface brings (those of MediaPipe run in its own runtime); "
+    "What runs the networks that voltface brings (of MediaPipe's, OpenVINO runs Face Mesh in "
+    "videos, and MediaPipe the others); "
     "auto takes the fastest that works here, a named engine must be installed."
 )
 _QUALITY_HELP = (

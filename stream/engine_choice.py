@@ -12,8 +12,8 @@ _log = logging.getLogger("voltface")
 def check_engine(engine: EngineName) -> None:
     """Refuse an engine that is not here, and say what runs where nothing of its kind does.
 
-    While no network of its own is shipped, all networks are those of MediaPipe, which only run
-    in MediaPipe's own runtime; the statistics name it.
+    While no network of its own is shipped, all networks are those of MediaPipe, which run in
+    MediaPipe's own runtime, but for Face Mesh in OpenVINO; the statistics name what runs.
 
     Raises:
         UserError: if the engine's package or the driver that it needs is missing.
@@ -24,6 +24,6 @@ def check_engine(engine: EngineName) -> None:
     if not shipped():
         _log.warning(
             "--engine %s is here, but this version has no network of its own for it to run: "
-            "MediaPipe's networks run in MediaPipe's runtime on the CPU",
+            "MediaPipe's networks run on the CPU, in OpenVINO (Face Mesh) and MediaPipe",
             engine,
         )

@@ -3,7 +3,7 @@
 The stock Face Mesh graph keeps its own regions between frames and forgets whose they were.
 Here the same networks run on regions that the tracker chooses: that gives each face its
 identity, lets far faces in through the full-range detector, and makes the cost independent of
-the size of the picture, since only a crop of 192 × 192 pixels enters the graph.
+the size of the picture, since only a crop of 192 × 192 pixels enters the mesh network.
 """
 
 import math
@@ -13,42 +13,18 @@ from typing import Any
 import cv2
 import numpy as np
 
+from stream.choices import EngineName
 from stream.closing import Closing
 from stream.frame import POINT_COUNT
-from stream.mediapipe_graph import (
-    Graph,
-    message,
-    picture,
-    read_message,
-    read_messages,
-    read_number,
-    switch,
-)
+from stream.mediapipe_graph import Graph, picture, read_messages
+from stream.mesh_network import CROP_SIZE, open_mesh_network
 from stream.quiet import quiet_stderr
 
-with quiet_stderr():
-    from mediapipe.framework.formats import rect_pb2
-
-CROP_SIZE = 192  # the side of the mesh network's input
 _LOOK_SIZE = (8, 8)
 _DETECTOR_SIDE = 384  # detectors see at most 192 pixels; twice that leaves them room to average
 ROI_SCALE = 1.5  # the margin around the points with which the mesh network was trained
 _LEFT_EYE_OUTER, _RIGHT_EYE_OUTER = 263, 33  # the person's left eye is on the right
-_BYTES_PER_POINT = 17  # tag, length and three tagged floats of a serialised landmark
 
-_MESH_GRAPH = """
-input_stream: "image"
-input_stream: "roi"
-input_side_packet: "with_attention"
-output_stream: "landmarks"
-node {
-  calculator: "FaceLandmarkCpu"
-  input_stream: "IMAGE:image"
-  input_stream: "ROI:roi"
-  input_side_packet: "WITH_ATTENTION:with_attention"
-  output_stream: "LANDMARKS:landmarks"
-}
-"""
 _DETECTOR_GRAPH = """
 input_stream: "image"
 output_stream: "detections"
@@ -58,7 +34,6 @@ node {{
   output_stream: "DETECTIONS:detections"
 }}
 """
-_SCORE_STREAM = "facelandmarkcpu__face_presence_score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +97,19 @@ class FaceNet(Closing):
     """The networks, opened once and shared by every face; a context manager.
 
     Calls must come from one thread at a time.
+
+    Args:
+        engine: what runs the mesh network; see `open_mesh_network`.
+        still: it looks at single pictures.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: EngineName = "auto", *, still: bool = False) -> None:
+        self._mesh = open_mesh_network(engine, still=still)
         with quiet_stderr():
-            self._mesh = Graph(
-                _MESH_GRAPH,
-                {"landmarks": read_message, _SCORE_STREAM: read_number},
-                {"with_attention": switch(True)},
-            )
             self._near, self._far = (
                 Graph(_DETECTOR_GRAPH.format(reach=reach), {"detections": read_messages})
                 for reach in ("Short", "Full")
             )
-            self._graphs = [self._mesh, self._near, self._far]
             self._warm_up()
 
     def _warm_up(self) -> None:
@@ -147,9 +121,13 @@ class FaceNet(Closing):
 
     def close(self) -> None:
         """Give the networks back; safe to call twice."""
-        graphs, self._graphs = self._graphs, []
-        for graph in graphs:
-            graph.close()
+        for network in (self._mesh, self._near, self._far):
+            network.close()
+
+    @property
+    def as_stats(self) -> dict[str, dict[str, str]]:
+        """What ``--stats`` says of what runs the mesh network."""
+        return {"face_mesh": self._mesh.as_stats}
 
     def mesh(self, pixels: np.ndarray, roi: Roi) -> Mesh | None:
         """Find the 478 points of the face in one region.
@@ -162,10 +140,10 @@ class FaceNet(Closing):
             The points, or None where the network sees no face.
         """
         crop = crop_roi(pixels, roi)
-        landmarks, score = self._mesh(image=picture(crop), roi=message(_WHOLE))
-        if landmarks is None:
+        found = self._mesh(crop)
+        if found is None:
             return None
-        points_crop = _points_from_landmarks(landmarks) * CROP_SIZE
+        points_crop, score = found
         frame_from_crop = roi.frame_from_crop()
         points = np.empty((POINT_COUNT, 3), np.float32)
         points[:, :2] = points_crop[:, :2] @ frame_from_crop[:, :2].T + frame_from_crop[:, 2]
@@ -189,9 +167,6 @@ class FaceNet(Closing):
         size = np.array([small.shape[1], small.shape[0]], np.float64)
         rois = [_roi_from_detection(found, size, scale) for found in detections or ()]
         return sorted(rois, key=lambda roi: -roi.score)
-
-
-_WHOLE = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=1.0, height=1.0)
 
 
 def crop_roi(pixels: np.ndarray, roi: Roi) -> np.ndarray:
@@ -242,19 +217,6 @@ def _shrink(pixels: np.ndarray) -> tuple[np.ndarray, int]:
     rows, columns = (max(1, length // rest) for length in pixels.shape[:2])
     whole = np.ascontiguousarray(pixels[: rows * rest, : columns * rest])
     return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), factor
-
-
-def _points_from_landmarks(landmarks: Any) -> np.ndarray:  # noqa: ANN401  a generated class
-    """Return (478, 3) float32 from a NormalizedLandmarkList, through its fixed wire format.
-
-    Reading the 1434 numbers one attribute at a time takes longer than fitting the head.
-    """
-    raw = np.frombuffer(landmarks.SerializeToString(), np.uint8)
-    if raw.size != POINT_COUNT * _BYTES_PER_POINT:
-        numbers = [(point.x, point.y, point.z) for point in landmarks.landmark]
-        return np.array(numbers, np.float32)
-    records = raw.reshape(POINT_COUNT, _BYTES_PER_POINT)[:, 2:].reshape(POINT_COUNT, 3, 5)
-    return np.ascontiguousarray(records[:, :, 1:]).view("<f4")[..., 0]
 
 
 def _roi_from_detection(found: Any, size: np.ndarray, scale: float) -> Roi:  # noqa: ANN401

@@ -28,7 +28,7 @@ class FaceFollower(Closing):
     """Follows the faces of a stream, and counts them.
 
     Args:
-        settings: of the path; `faces` and `track` are used.
+        settings: of the path; `engine`, `faces` and `track` are used.
         still: the stream is one picture.
 
     Attributes:
@@ -38,7 +38,7 @@ class FaceFollower(Closing):
 
     def __init__(self, settings: Settings, *, still: bool = False) -> None:
         most = _MOST_FACES if settings.faces == "all" else 1
-        self._tracker = FaceTracker(most, settings.track, still=still)
+        self._tracker = FaceTracker(most, settings.track, still=still, engine=settings.engine)
         self._ids: set[int] = set()
         self.cut = False
         self.last_faces = 0
@@ -46,6 +46,11 @@ class FaceFollower(Closing):
     def close(self) -> None:
         """Give back the tracker's networks."""
         self._tracker.close()
+
+    @property
+    def as_stats(self) -> dict[str, dict[str, str]]:
+        """What ``--stats`` says of the tracker's networks."""
+        return self._tracker.as_stats
 
     @property
     def faces_tracked(self) -> int:
@@ -71,7 +76,7 @@ class HeadFinder(FaceFollower):
 
     Args:
         model: the head model.
-        settings: of the path; `faces`, `track` and `fit` are used.
+        settings: of the path; `engine`, `faces`, `track` and `fit` are used.
         network: `face_3dmm`, or None.
         beside: where the network looks when nobody waits for it.
         still: the stream is one picture.

@@ -27,6 +27,7 @@ with quiet_stderr():
         resource_util,
     )
 
+MEDIAPIPE = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}  # as statistics say
 _HERE = 'executor { type: "ApplicationThreadExecutor" }'  # nodes run while the caller waits
 _STEP_US = 33_333  # between two pictures, which a graph tells apart by their time
 
@@ -99,6 +100,11 @@ def picture(pixels: np.ndarray) -> Any:  # noqa: ANN401
 def plane(packet: Any) -> np.ndarray:  # noqa: ANN401
     """Read the (h, w) float32 picture in a packet; not to be written to."""
     return np.asarray(packet_getter.get_image_frame(packet).numpy_view())
+
+
+def network_file(name: str) -> Path:
+    """Return the path of a network of MediaPipe's, by its path among those."""
+    return Path(mediapipe.__file__).parent / "modules" / name
 
 
 message, switch, choice = (

@@ -12,8 +12,8 @@ import numpy as np
 
 from stream.closing import Closing
 from stream.composite import matte_at_frame, paste
+from stream.mediapipe_graph import MEDIAPIPE
 from stream.networks import Networks
-from stream.path import MEDIAPIPE
 from stream.plate import BackgroundPlate
 from stream.segment import PersonSegmenter
 from stream.sight import HeadSight

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     PathBuilder = Callable[[Settings, StreamInfo, StageTimer], "FramePath"]
 
-MEDIAPIPE = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}  # as statistics say
 _log = logging.getLogger("voltface")
 
 

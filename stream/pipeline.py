@@ -28,7 +28,7 @@ from stream.networks import LIVE, Networks
 from stream.outlook import LABELS, Outlook
 from stream.overhang import Overhang
 from stream.parting import Collar
-from stream.path import MEDIAPIPE, FramePath
+from stream.path import FramePath
 from stream.pose import PoseController
 from stream.raster import DepthRaster
 from stream.refine import SIZE as REFINED
@@ -158,7 +158,7 @@ class Reposer(FramePath):
     @property
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
-        return {"face_mesh": MEDIAPIPE, **self._seers, **self._networks.as_stats}
+        return {**self._follower.as_stats, **self._seers, **self._networks.as_stats}
 
     def _parts(self, frame: Frame, request: PoseRequest) -> Generator[None, None, Frame]:
         try:

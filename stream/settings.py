@@ -71,7 +71,7 @@ class Settings:
     """Everything that the user can set for the path of a frame.
 
     Attributes:
-        engine: what runs the networks that voltface itself brings.
+        engine: what runs the networks that voltface itself brings, and Face Mesh.
         faces: turn the largest head, or every head.
         quality: fixed at ``low`` or ``high``, or left to the governor (``auto``).
         helper: what needs no geometry is done in a second process (POSIX systems; of videos).

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from stream.assign import Likeness, Sight, assign, overlap
+from stream.choices import EngineName
 from stream.closing import Closing
 from stream.cuts import CutDetector, CutSettings
 from stream.face_mesh import ROI_SCALE, FaceNet, Mesh, Roi, roi_from_points
@@ -53,6 +54,9 @@ class Net(Protocol):
 
     def detect(self, pixels: np.ndarray, *, far: bool) -> list[Roi]: ...  # noqa: D102
 
+    @property
+    def as_stats(self) -> dict[str, dict[str, str]]: ...  # noqa: D102
+
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -69,6 +73,7 @@ class FaceTracker(Closing):
         settings: TrackSettings | None = None,
         *,
         still: bool = False,
+        engine: EngineName = "auto",
         net: Net | None = None,
     ) -> None:
         """Open the networks.
@@ -78,13 +83,14 @@ class FaceTracker(Closing):
                 until it has been gone for longer than it is remembered.
             settings: see TrackSettings.
             still: frames are unrelated pictures: search each one with care.
+            engine: what runs the mesh network; see FaceNet.
             net: the networks, where others than MediaPipe's are wanted.
         """
         self.cut = False
         self._max_faces = max_faces
         self._settings = settings or TrackSettings()
         self._still = still
-        self._net: Net = net if net is not None else FaceNet()
+        self._net: Net = net if net is not None else FaceNet(engine, still=still)
         self._cuts = CutDetector(self._settings.cuts)
         self._next_id = 0
         self.reset()
@@ -92,6 +98,11 @@ class FaceTracker(Closing):
     def close(self) -> None:
         """Give the networks back."""
         self._net.close()
+
+    @property
+    def as_stats(self) -> dict[str, dict[str, str]]:
+        """What ``--stats`` says of its networks."""
+        return self._net.as_stats
 
     def reset(self) -> None:
         """Forget every face, as at the start of a stream; identities are not used again."""

@@ -14,7 +14,7 @@ from stream.gl import create_context
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
 from stream.networks import Networks
-from stream.path import MEDIAPIPE, FramePath
+from stream.path import FramePath
 from stream.puppet.acting import USUAL_YAW, Act, Director
 from stream.puppet.driver import MeasureSmoother, face_middle, measure
 from stream.puppet.figure import Figure
@@ -125,7 +125,7 @@ class Puppeteer(FramePath):
     @property
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
-        return {"face_mesh": MEDIAPIPE, **self._networks.as_stats}
+        return {**self._follower.as_stats, **self._networks.as_stats}
 
     def press(self, key: str) -> None:
         """Take the calibration key: the driver's present face is his rest from now on."""

@@ -17,6 +17,7 @@ from stream.hair_network import HairNetwork
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
 from stream.matte import MatteState, head_matte
+from stream.mediapipe_graph import MEDIAPIPE
 from stream.networks import Networks
 from stream.raster import DepthRaster
 from stream.reconstruct.face_depth import FaceDepth, FaceView
@@ -83,6 +84,7 @@ class HeadLooker(Closing):
         self._segmenter = PersonSegmenter()
         self._sight = HeadSight(self._segmenter, self.networks.get("head_segmentation"))
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
+        self._finders: dict[str, dict[str, str]] = {}
 
     def close(self) -> None:
         """Give back the networks and the OpenGL context."""
@@ -95,9 +97,7 @@ class HeadLooker(Closing):
     @property
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
-        mediapipe = {"backend": "mediapipe", "device": "cpu", "precision": "fp32"}
-        own = self.networks.as_stats
-        return {"face_mesh": dict(mediapipe), "person_segmentation": dict(mediapipe), **own}
+        return {**self._finders, "person_segmentation": MEDIAPIPE, **self.networks.as_stats}
 
     def look(self, pixels: np.ndarray) -> list[HeadLook]:
         """Return what is seen of the heads of a picture, the largest first.
@@ -108,6 +108,7 @@ class HeadLooker(Closing):
         frame = Frame(pixels)
         network = self.networks.get("face_3dmm")
         with HeadFinder(self.model, self._settings, network, self._beside, still=True) as heads:
+            self._finders = heads.as_stats
             faces = heads.track(frame)
             fitted = [
                 self._turned(head, heads.guess(face.id), face)

@@ -19,7 +19,7 @@ from stream.governor import HIGH
 from stream.head_model import load_head_model
 from stream.heads import HeadFinder
 from stream.networks import Networks
-from stream.path import MEDIAPIPE, FramePath
+from stream.path import FramePath
 from stream.swap.casting import Casting, Looks
 from stream.swap.compose import CLOSE, Laid, covering, face_region, laid
 from stream.swap.contrast import Darks
@@ -144,7 +144,7 @@ class Swapper(FramePath):
     @property
     def engines(self) -> dict[str, dict[str, str]]:
         """What runs each network, as really executed."""
-        return {"face_mesh": MEDIAPIPE, **self._networks.as_stats}
+        return {**self._follower.as_stats, **self._networks.as_stats}
 
     def press(self, key: str) -> None:
         """Take one key of `stream.swap.controls.KEYS`."""

@@ -45,6 +45,7 @@ class FakeNet:
         self.people, self.index = people, 0
         self.searches = 0
         self.closed = False
+        self.as_stats = {"face_mesh": {"backend": "made up"}}
 
     def _visible(self) -> list[tuple[Person, np.ndarray]]:
         seen: list[tuple[Person, np.ndarray]] = []
