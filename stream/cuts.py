@@ -42,10 +42,22 @@ class CutSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Glance:
-    """What is kept of a frame: coarse colours, and the edges of the finer picture."""
+    """What is kept of a frame: a thumbnail, and coarse colours."""
 
+    thumb: np.ndarray
     coarse: np.ndarray
-    edges: np.ndarray
+
+    @classmethod
+    def at(cls, thumb: np.ndarray) -> "_Glance":
+        coarse = cv2.resize(thumb, _COARSE_SIZE, interpolation=cv2.INTER_AREA)
+        return cls(thumb, cv2.GaussianBlur(coarse, (0, 0), 1.0))
+
+    @property
+    def edges(self) -> np.ndarray:
+        """(2, 35, 63) float32; rarely asked for."""
+        grey = cv2.GaussianBlur(cv2.transform(self.thumb, _MEAN), (0, 0), 0.8)
+        grey = cv2.log(grey + 16.0)
+        return np.stack([np.diff(grey, axis=0)[:, 1:], np.diff(grey, axis=1)[1:]])
 
 
 class CutDetector:
@@ -66,7 +78,7 @@ class CutDetector:
         thumb = _thumbnail(pixels)
         if _is_blank(thumb):
             return False
-        now, last = _glance(thumb), self._last
+        now, last = _Glance.at(thumb), self._last
         self._last = now
         if last is None:
             return False
@@ -89,14 +101,6 @@ def _thumbnail(pixels: np.ndarray) -> np.ndarray:
 
 def _is_blank(thumb: np.ndarray) -> bool:
     return bool(thumb.std() < _BLANK_STD or np.mean(thumb > 250) > _BLOWN_OUT_SHARE)
-
-
-def _glance(thumb: np.ndarray) -> _Glance:
-    coarse = cv2.resize(thumb, _COARSE_SIZE, interpolation=cv2.INTER_AREA)
-    coarse = cv2.GaussianBlur(coarse, (0, 0), 1.0)
-    grey = cv2.log(cv2.GaussianBlur(cv2.transform(thumb, _MEAN), (0, 0), 0.8) + 16.0)
-    edges = np.stack([np.diff(grey, axis=0)[:, 1:], np.diff(grey, axis=1)[1:]])
-    return _Glance(coarse, edges)
 
 
 def _best_correlation(a: np.ndarray, b: np.ndarray) -> float:
