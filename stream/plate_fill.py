@@ -12,21 +12,35 @@ _BEGUN = 0.8  # share of a fill that is good: only the rest asks for change
 _FRINGE = 0.004  # share of the longer side around what is hidden that is not worth copying
 _LEAST_SEEN = 0.05  # share of a region to be seen before its rest is continued from it
 _CHANGED = 0.03  # share of the fill that is new, or no longer needed, before it is made again
+_NEAR_CHANGE = 0.08  # of the longer side around what has changed, where a fill is made again
 
 
 def completed(layers: Layers, side: int) -> np.ndarray:
     """Return (h, w, 3) uint8, the colours with the best fill there is; slow.
 
+    Where most of the fill is good, it changes only near what is new or was uncovered: a camera that
+    moves tears its rim, and the rest is not to change before anybody's eyes.
+
     Args:
         layers: of the canvas.
         side: longer side of the reduced picture in which pieces are looked for.
     """
+    hidden, good = _hidden_and_good(layers)
+    doubtful = cv2.dilate(hidden, _square(_FRINGE, hidden))
+    begun = cv2.countNonZero(good & hidden) > _BEGUN * cv2.countNonZero(hidden)
+    hole = hidden & cv2.dilate(hidden ^ good, _square(_NEAR_CHANGE, hidden)) if begun else hidden
+    return complete(layers.colour, hole, doubtful, side, begun)
+
+
+def _hidden_and_good(layers: Layers) -> tuple[np.ndarray, np.ndarray]:
+    """Return (h, w) uint8: 255 where never seen, and where the best fill is, or was needed."""
     hidden = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
-    fringe = 2 * round(_FRINGE * max(hidden.shape)) + 1
-    doubtful = cv2.dilate(hidden, np.ones((fringe, fringe), np.uint8))
-    good = cv2.countNonZero(cv2.compare(layers.fill, GOOD, cv2.CMP_EQ) & hidden)
-    begun = good > _BEGUN * cv2.countNonZero(hidden)
-    return complete(layers.colour, hidden, doubtful, side, begun)
+    return hidden, cv2.compare(layers.fill, GOOD, cv2.CMP_EQ)
+
+
+def _square(share: float, picture: np.ndarray) -> np.ndarray:
+    """Return what reaches as far as a share of a picture's longer side."""
+    return np.ones((2 * round(share * max(picture.shape)) + 1,) * 2, np.uint8)
 
 
 def completable(layers: Layers) -> bool:
@@ -38,11 +52,8 @@ def worth_completing(layers: Layers) -> bool:
     """Tell whether enough of the best fill is missing, or no longer needed."""
     if not completable(layers):
         return False
-    unseen = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
-    good = cv2.compare(layers.fill, GOOD, cv2.CMP_EQ)
-    needed = cv2.countNonZero(unseen)
-    stale = cv2.countNonZero(good & ~unseen) + cv2.countNonZero(unseen & ~good)
-    return stale > _CHANGED * needed
+    hidden, good = _hidden_and_good(layers)
+    return cv2.countNonZero(hidden ^ good) > _CHANGED * cv2.countNonZero(hidden)
 
 
 def fill_gaps(layers: Layers) -> bool:
