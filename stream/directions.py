@@ -45,7 +45,7 @@ def along_rays(
         (72, N) float32.
     """
     points = centre_px + radius_px[..., None] * rays()[:, None]
-    nodes = (points @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]).astype("f4")
+    nodes = grid.nodes_at(points).astype("f4")
     return cv2.remap(values, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 

@@ -351,7 +351,7 @@ class HairDepth:
 
 def _hull_mask(points_px: np.ndarray, grid: NodeGrid) -> np.ndarray:
     """Return (rows, columns) float32, 1 inside the convex hull of (N, 2) points."""
-    nodes = points_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
+    nodes = grid.nodes_at(points_px)
     inside = np.zeros((grid.rows, grid.columns), np.uint8)
     cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(nodes).astype(np.int32)), 1)
     return inside.astype(np.float32)

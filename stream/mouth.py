@@ -30,8 +30,7 @@ def with_teeth(front_mm: np.ndarray, points_px: np.ndarray, grid: NodeGrid) -> n
     Returns:
         (rows, columns) float32; the same array where the mouth is shut.
     """
-    affine = grid.nodes_from_frame
-    lips = points_px[INNER_LIPS] @ affine[:, :2].T + affine[:, 2]
+    lips = grid.nodes_at(points_px[INNER_LIPS])
     low = np.floor(lips.min(axis=0)).astype(int) - _AROUND_NODES
     high = np.ceil(lips.max(axis=0)).astype(int) + _AROUND_NODES + 1
     low, high = np.maximum(low, 0), np.minimum(high, front_mm.shape[::-1])

@@ -6,6 +6,7 @@ import numpy as np
 from stream.fill import pull_push
 from stream.inpaint import complete
 from stream.plate_canvas import GOOD, QUICK, Layers
+from stream.plate_view import grown_square
 
 _FILL_STEP = 4  # the quick fill is made on cells of so many pixels
 _BEGUN = 0.8  # share of a fill that is good: only the rest asks for change
@@ -26,9 +27,12 @@ def completed(layers: Layers, side: int) -> np.ndarray:
         side: longer side of the reduced picture in which pieces are looked for.
     """
     hidden, good = _hidden_and_good(layers)
-    doubtful = cv2.dilate(hidden, _square(_FRINGE, hidden))
+    longest = max(hidden.shape)
+    doubtful = grown_square(hidden, round(_FRINGE * longest))
     begun = cv2.countNonZero(good & hidden) > _BEGUN * cv2.countNonZero(hidden)
-    hole = hidden & cv2.dilate(hidden ^ good, _square(_NEAR_CHANGE, hidden)) if begun else hidden
+    hole = hidden
+    if begun:
+        hole = hidden & grown_square(hidden ^ good, round(_NEAR_CHANGE * longest))
     return complete(layers.colour, hole, doubtful, side, begun)
 
 
@@ -36,11 +40,6 @@ def _hidden_and_good(layers: Layers) -> tuple[np.ndarray, np.ndarray]:
     """Return (h, w) uint8: 255 where never seen, and where the best fill is, or was needed."""
     hidden = cv2.compare(layers.trust, 0, cv2.CMP_EQ)
     return hidden, cv2.compare(layers.fill, GOOD, cv2.CMP_EQ)
-
-
-def _square(share: float, picture: np.ndarray) -> np.ndarray:
-    """Return what reaches as far as a share of a picture's longer side."""
-    return np.ones((2 * round(share * max(picture.shape)) + 1,) * 2, np.uint8)
 
 
 def completable(layers: Layers) -> bool:

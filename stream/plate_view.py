@@ -85,12 +85,12 @@ def look(
     body = cv2.compare(_spread(alpha, size), _BODY, cv2.CMP_GT)
     reach = max(1, round(margin * longest))
     near = _grown(body, reach)
-    far = _grown_square(body, max(reach + 2, round(doubt * longest)))
+    far = grown_square(body, max(reach + 2, round(doubt * longest)))
     loose = _loose_hair(picture, size, near, far)
     soft = cv2.blur(cv2.max(near, loose), (reach | 1, reach | 1))
     hidden = cv2.resize(soft, (region.width, region.height))
     # What is half hidden must not be learnt, nor what resampling may have missed.
-    touched = _grown_square(cv2.compare(soft, 0, cv2.CMP_GT), 1)
+    touched = grown_square(cv2.compare(soft, 0, cv2.CMP_GT), 1)
     sight = np.full(near.shape, SURE, np.uint8)
     sight[far > 0] = SEEN
     sight[touched > 0] = 0
@@ -116,7 +116,7 @@ def _grown(mask: np.ndarray, radius: int) -> np.ndarray:
     return cv2.dilate(mask, disc)
 
 
-def _grown_square(mask: np.ndarray, radius: int) -> np.ndarray:
+def grown_square(mask: np.ndarray, radius: int) -> np.ndarray:
     """Grow by a square: separable, so that a wide band costs no more than a narrow one."""
     return cv2.dilate(mask, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
 
@@ -146,7 +146,7 @@ def _loose_hair(
     plain &= cv2.compare(share, _LEAST_SCENERY, cv2.CMP_GT)
     thin = cv2.compare(detail, cv2.resize(limit, size), cv2.CMP_GT)
     thin &= far & ~near & cv2.resize(plain, size, interpolation=cv2.INTER_NEAREST)
-    return _grown_square(_hanging(thin, near), 1)
+    return grown_square(_hanging(thin, near), 1)
 
 
 def _hanging(thin: np.ndarray, near: np.ndarray) -> np.ndarray:

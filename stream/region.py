@@ -108,6 +108,11 @@ class NodeGrid:
             [[1 / step_x, 0, -self.region.x0 / step_x], [0, 1 / step_y, -self.region.y0 / step_y]]
         )
 
+    def nodes_at(self, places_px: np.ndarray) -> np.ndarray:
+        """Return (..., 2) float64, the (column, row) of (..., 2) places in the frame."""
+        affine = self.nodes_from_frame
+        return np.asarray(places_px @ affine[:, :2].T + affine[:, 2])
+
     @classmethod
     def over(cls, region: Region, nodes: int) -> "NodeGrid":
         """Return a grid with ``nodes`` nodes along the longer side and square-ish cells."""
@@ -186,7 +191,7 @@ def within_person(
         return points, np.full(len(points), np.inf)
     nearest_px = Nearest.among(inside).spread(grid.positions_px)
     places = project(points, camera)
-    node = places @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
+    node = grid.nodes_at(places)
     last = np.array([grid.columns, grid.rows]) - 1
     column, row = np.clip(np.rint(node), 0, last).astype(int).T
     off = ~inside[row, column, None]

@@ -330,7 +330,6 @@ def seen_as(sight: Sight, depth: HeadDepth, *labels: int) -> np.ndarray:
 
 def _at(values: np.ndarray, places_px: np.ndarray, depth: HeadDepth) -> np.ndarray:
     """Sample (rows, columns) values of the nodes at (S, 2) places of the frame."""
-    affine = depth.grid.nodes_from_frame
-    nodes = (places_px @ affine[:, :2].T + affine[:, 2]).astype(np.float32)[:, None]
+    nodes = depth.grid.nodes_at(places_px).astype(np.float32)[:, None]
     found = cv2.remap(values, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found[:, 0])

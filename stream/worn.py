@@ -122,9 +122,7 @@ def _with_skin(
 
 def _beside(under: Sheet, grid: NodeGrid, around: np.ndarray) -> np.ndarray:
     """Return (rows, columns) uint8, 1 where hidden skin that is drawn lies around a node."""
-    affine = grid.nodes_from_frame
-    places = under.places_px[under.opacity >= DRAWN]
-    nodes = np.rint(places @ affine[:, :2].T + affine[:, 2]).astype(int)
+    nodes = np.rint(grid.nodes_at(under.places_px[under.opacity >= DRAWN])).astype(int)
     column, row = nodes[((nodes >= 0) & (nodes < (grid.columns, grid.rows))).all(axis=1)].T
     there = np.zeros((grid.rows, grid.columns), np.uint8)
     there[row, column] = 1

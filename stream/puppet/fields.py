@@ -255,7 +255,7 @@ def facing(vertices_mm: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 def at_nodes(values: np.ndarray, grid: NodeGrid, places_px: np.ndarray) -> np.ndarray:
     """Return (N,) float32 values of a (rows, columns) node map at places in the frame."""
-    nodes = places_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
+    nodes = grid.nodes_at(places_px)
     xy = nodes.astype(np.float32)[None]
     return cv2.remap(values, xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
 

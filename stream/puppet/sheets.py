@@ -86,7 +86,7 @@ def without_covered(
         opaque: (T,) bool, triangles that hide what is behind them.
     """
     grid = mesh.depth.grid
-    nodes = places_px @ grid.nodes_from_frame[:, :2].T + grid.nodes_from_frame[:, 2]
+    nodes = grid.nodes_at(places_px)
     covered = np.zeros((grid.rows * _FINE, grid.columns * _FINE), np.uint8)
     places = np.rint((nodes[triangles] + 0.5) * _FINE - 0.5).astype(np.int32)
     for hides in (True, False):  # what is not opaque lets through what is behind, whatever it is

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stream.region import mix_in
+from stream.region import NodeGrid, Region, mix_in
 
 
 def pictures(height, width):
@@ -31,3 +31,11 @@ def test_a_part_of_a_picture_is_mixed_in_place_and_the_rest_stays():
     wanted = before.copy()
     wanted[73:103, 27:67] = other[73:103, 27:67]
     np.testing.assert_array_equal(picture, wanted)
+
+
+def test_places_of_nodes_are_told_by_their_columns_and_rows():
+    grid = NodeGrid(Region(30, 10, 130, 60), columns=21, rows=11)
+    told = grid.nodes_at(grid.positions_px)
+    np.testing.assert_allclose(told[..., 0], np.arange(21)[None].repeat(11, axis=0), atol=1e-4)
+    np.testing.assert_allclose(told[..., 1], np.arange(11)[:, None].repeat(21, axis=1), atol=1e-4)
+    np.testing.assert_allclose(grid.nodes_at(np.array([32.5, 12.5])), (0.5, 0.5))
