@@ -48,6 +48,21 @@ def border_edges(triangles: np.ndarray) -> np.ndarray:
     return np.asarray(edges[counts == 1])
 
 
+def mean_of_neighbours(triangles: np.ndarray, count: int) -> sparse.csr_matrix:
+    """Return the (N, N) operator that gives each vertex the mean of those it has an edge with.
+
+    Args:
+        triangles: (T, 3) vertex numbers.
+        count: of vertices, N; one without an edge keeps its own value.
+    """
+    a, b = edges_of(triangles).T
+    lone = np.setdiff1d(np.arange(count), triangles)
+    ends = np.concatenate([a, b, lone]), np.concatenate([b, a, lone])
+    joined = sparse.csr_matrix((np.ones(len(ends[0]), np.float32), ends), (count, count))
+    joined.data[:] = 1  # an edge between two triangles came twice
+    return sparse.csr_matrix(sparse.diags(1 / joined.sum(axis=1).A1) @ joined)
+
+
 def subdivided(
     triangles: np.ndarray, count: int, corners: set[int]
 ) -> tuple[sparse.csr_matrix, np.ndarray, dict[tuple[int, int], int]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from scipy import sparse
 from scipy.spatial import cKDTree
 
 from stream.following import CHIN, border_share, chin_and_nape, follow_share
@@ -23,7 +24,7 @@ from stream.sight import FACE as FACE_SEEN
 from stream.sight import HAIR, NECK
 from stream.skylight import skylight
 from stream.swap.texture_map import SameModel
-from stream.triangles import touched
+from stream.triangles import mean_of_neighbours, touched
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -52,6 +53,8 @@ DRAWN = 0.5  # opacity: the shader leaves out what has less
 _LEAST_SEEN = 12  # vertices: less skin is none, as under a scarf; so many give one its colour
 _OFF_MM = (25.0, 40.0)  # outside of what is seen: brought within, and left out
 _CALM_NODES = 1.5  # blur of the colours
+_EVENED = 40  # steps to neighbours that colours are evened over: cheek and neck meet without a seam
+_SKY_EVENED = 6  # such steps: the shadow of an ear, which lies closely above, ends softly
 _REACH_MM = (60.0, 90.0)  # from the nearest seen skin: farther off nothing is known
 
 
@@ -87,7 +90,7 @@ class Underlay:
     """
 
     def __init__(self, model: HeadModel, neck_mm: float, beside: Executor | None = None) -> None:
-        self.vertices, self.triangles, self._sky = _hidden_skin(SameModel(model))
+        self.vertices, self.triangles, self._around, self._sky = _hidden_skin(SameModel(model))
         self._neck = model.labels[self.vertices] != _FACE
         self._model, self._neck_mm = model, neck_mm
         self._known: _Skin | None = None
@@ -241,12 +244,23 @@ class Underlay:
                 far_mm[others] = np.minimum(far_mm[others], tree.query(points[others])[0])
         far_mm[seen] = 0
         far_mm[bare] = np.inf  # a part of which nothing is seen has no colour
-        return colours, far_mm
+        return self._evened(colours, seen | bare), far_mm
+
+    def _evened(self, colours: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+        """Return (S, 3) colours that go over into each other, but for (S,) fixed ones."""
+        lit = colours / self._sky[:, None]
+        between = sparse.diags((~fixed).astype(np.float32)) @ self._around
+        kept = np.where(fixed[:, None], lit, 0)
+        for _ in range(_EVENED):
+            lit = between @ lit + kept
+        return np.asarray(lit * self._sky[:, None], np.float32)
 
 
 @lru_cache(maxsize=2)
-def _hidden_skin(key: SameModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return vertices and triangles as of `Underlay`, and (S,) their skylight.
+def _hidden_skin(
+    key: SameModel,
+) -> tuple[np.ndarray, np.ndarray, sparse.csr_matrix, np.ndarray]:
+    """Return vertices and triangles as of `Underlay`, (S, S) means of neighbours, (S,) skylight.
 
     They are those of every head, and too much work for the frame in which a new one comes.
     """
@@ -261,7 +275,12 @@ def _hidden_skin(key: SameModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     number = np.cumsum(chosen) - 1
     inside = chosen[model.triangles].all(axis=1)
     bare = np.concatenate([model.triangles[inside], *_instead_of_ears(model, chosen)])
-    return vertices, number[bare].astype(np.int32), skylight(model, vertices)
+    triangles = number[bare].astype(np.int32)
+    around = mean_of_neighbours(triangles, len(vertices))
+    sky = skylight(model, vertices)
+    for _ in range(_SKY_EVENED):
+        sky = around @ sky
+    return vertices, triangles, around, sky
 
 
 def _instead_of_ears(model: HeadModel, chosen: np.ndarray) -> list[np.ndarray]:

@@ -112,6 +112,10 @@ out vec4 colour;
     + _WITHIN_WHITE
     + """
 float brightness(vec3 c) { return dot(c, vec3(0.299, 0.587, 0.114)); }
+float strands(float r) {     // of those around: a lit one has some more, the room much more
+    float more = max(r - 1.0, 0.0);
+    return min(r, 1.0) + more / (1.0 + more / 0.4);
+}
 void main() {
     colour = texture(layer, at);
     if (tint.z != 0.0 && (tint.z < 0.0 || colour.a < 1.0)) {
@@ -119,7 +123,7 @@ void main() {
         float steep = clamp((colour.a - 0.5) * (1.0 + max(tint.z, 0.0)) + 0.5, 0.0, 1.0);
         vec4 better = inside / max(inside.a, 0.5) * steep;
         if (tint.z < 0.0) {
-            better.rgb *= min(brightness(colour.rgb) / max(brightness(better.rgb), 0.01), 1.0);
+            better.rgb *= strands(brightness(colour.rgb) / max(brightness(better.rgb), 0.01));
         }
         float share = smoothstep(0.5, 0.8, texture(layer, at + tint.xy / region.zw).a);
         if (tint.z > 0.0) share *= 1.0 - smoothstep(0.9, 1.0, colour.a);

@@ -15,6 +15,7 @@ from stream.mesh import build_mesh
 from stream.pose import HeadMotion
 from stream.region import NodeGrid, Region
 from stream.sight import BODY, FACE, HAIR, NECK, Sight
+from stream.triangles import edges_of
 from stream.underlay import Underlay
 from stream.worn import mended
 from tests.stream.later import Later
@@ -79,6 +80,29 @@ def test_hidden_skin_has_the_colour_of_seen_skin(model, raster):
     share = 255 * sheet.gain[0][opaque & behind] / SKIN  # light differs, hue does not
     np.testing.assert_allclose(share / share.mean(axis=1, keepdims=True), 1, atol=0.05)
     assert share.min() > 0.5 and share.max() < 1.3 and 0.75 < np.median(share) < 1.1
+
+
+def steps_along(model, sheet):
+    """How much brighter one end of each drawn edge is than the other."""
+    a, b = sheet.gain[0].mean(axis=-1)[edges_of(sheet.triangles)].T
+    return np.maximum(a, b) / np.minimum(a, b)
+
+
+def test_hidden_skin_around_an_ear_is_even(model, raster):
+    sheet = Scene(model, raster).sheet(model)
+    assert steps_along(model, sheet).max() < 1.15
+
+
+def test_a_cheek_goes_over_into_a_darker_neck(model, raster):
+    scene = Scene(model, raster)
+    face = model.labels[Underlay(model, 110.0).vertices] == FACE
+    chin = scene.sheet(model).places_px[0, face, 1].max() - REGION.y0
+    below = scene.picture[int(0.85 * chin) :]
+    below[:] = below * 0.6
+    sheet = scene.sheet(model)
+    hidden = scene.sheet(model).depth_mm[0] > 690  # about the ears and behind them
+    steps = steps_along(model, sheet)[hidden[edges_of(sheet.triangles)].all(axis=1)]
+    assert len(steps) > 500 and np.percentile(steps, 99) < 1.15
 
 
 def test_a_beard_gives_its_own_colour(model, raster):

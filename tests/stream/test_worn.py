@@ -210,6 +210,18 @@ def test_strands_do_not_bend_along_the_way_to_cleaner_colours(model, raster, war
     assert np.corrcoef(before, after)[0, 1] > 0.5  # dark ones are dark still
 
 
+def test_lit_strands_stay_lit_where_hair_is_drawn_out(model, raster, warp):
+    scene = Scene(model, raster, label=HAIR)
+    rows = np.arange(REGION.height)[:, None, None]
+    scene.picture[:] = np.where(rows % 8 < 2, (140, 105, 70), (90, 65, 45))  # a few light ones
+    with_it, without = both(scene, model, warp, 30)
+    changed = np.abs(with_it.astype(int) - without).max(axis=-1) > 6
+    lit = changed & (without.mean(axis=-1) > 95)
+    dark = changed & (without.mean(axis=-1) < 70)
+    assert lit.sum() > 300
+    assert with_it[lit].mean() > 1.4 * with_it[dark].mean()
+
+
 def test_single_hairs_that_stand_off_do_not_become_scribbles(model, raster):
     scene = Scene(model, raster)
     calm = scene.sheet(model)
