@@ -53,9 +53,23 @@ DRAWN = 0.5  # opacity: the shader leaves out what has less
 _LEAST_SEEN = 12  # vertices: less skin is none, as under a scarf; so many give one its colour
 _OFF_MM = (25.0, 40.0)  # outside of what is seen: brought within, and left out
 _CALM_NODES = 1.5  # blur of the colours
-_EVENED = 40  # steps to neighbours that colours are evened over: cheek and neck meet without a seam
+# Steps to neighbours that colours are evened over, within cheek or neck, and then over both: more
+# of these, and a head has no jaw.
+_EVENED, _JAW_EVENED = 40, 1
 _SKY_EVENED = 6  # such steps: the shadow of an ear, which lies closely above, ends softly
+_SKY_MOST = 0.95  # of it: nobody's neck shines, however free it lies, and lamps are not the sky
 _REACH_MM = (60.0, 90.0)  # from the nearest seen skin: farther off nothing is known
+
+
+@dataclass(frozen=True, slots=True)
+class _HiddenSkin:
+    """The S vertices of a head model that may be hidden skin: what does not depend on the head."""
+
+    vertices: np.ndarray  # (S,) their numbers
+    triangles: np.ndarray  # (T, 3) int32 between them
+    sky: np.ndarray  # (S,) how bright the sky makes them
+    within_part: sparse.csr_matrix  # (S, S) mean of the neighbours in the same part, face or neck
+    around: sparse.csr_matrix  # (S, S) mean of all neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,9 @@ class Underlay:
     """
 
     def __init__(self, model: HeadModel, neck_mm: float, beside: Executor | None = None) -> None:
-        self.vertices, self.triangles, self._around, self._sky = _hidden_skin(SameModel(model))
+        hidden = _hidden_skin(SameModel(model))
+        self.vertices, self.triangles, self._sky = hidden.vertices, hidden.triangles, hidden.sky
+        self._steps = (hidden.within_part, _EVENED), (hidden.around, _JAW_EVENED)
         self._neck = model.labels[self.vertices] != _FACE
         self._model, self._neck_mm = model, neck_mm
         self._known: _Skin | None = None
@@ -249,21 +265,17 @@ class Underlay:
     def _evened(self, colours: np.ndarray, fixed: np.ndarray) -> np.ndarray:
         """Return (S, 3) colours that go over into each other, but for (S,) fixed ones."""
         lit = colours / self._sky[:, None]
-        between = sparse.diags((~fixed).astype(np.float32)) @ self._around
         kept = np.where(fixed[:, None], lit, 0)
-        for _ in range(_EVENED):
-            lit = between @ lit + kept
+        for mean, steps in self._steps:
+            of_others = sparse.diags((~fixed).astype(np.float32)) @ mean
+            for _ in range(steps):
+                lit = of_others @ lit + kept
         return np.asarray(lit * self._sky[:, None], np.float32)
 
 
 @lru_cache(maxsize=2)
-def _hidden_skin(
-    key: SameModel,
-) -> tuple[np.ndarray, np.ndarray, sparse.csr_matrix, np.ndarray]:
-    """Return vertices and triangles as of `Underlay`, (S, S) means of neighbours, (S,) skylight.
-
-    They are those of every head, and too much work for the frame in which a new one comes.
-    """
+def _hidden_skin(key: SameModel) -> _HiddenSkin:
+    """Return what is the same of every head: too much work for the frame in which one comes."""
     model = key.model
     sides = np.abs(model.vertices[:, 0]) > _ASIDE_MM
     sides &= model.vertices[:, 1] > _BELOW_MM
@@ -276,11 +288,15 @@ def _hidden_skin(
     inside = chosen[model.triangles].all(axis=1)
     bare = np.concatenate([model.triangles[inside], *_instead_of_ears(model, chosen)])
     triangles = number[bare].astype(np.int32)
-    around = mean_of_neighbours(triangles, len(vertices))
+    count = len(vertices)
+    face = (model.labels[vertices] == _FACE)[triangles]
+    one_part = triangles[face.all(axis=1) | ~face.any(axis=1)]
+    around = mean_of_neighbours(triangles, count)
     sky = skylight(model, vertices)
     for _ in range(_SKY_EVENED):
         sky = around @ sky
-    return vertices, triangles, around, sky
+    sky = np.minimum(sky, _SKY_MOST)
+    return _HiddenSkin(vertices, triangles, sky, mean_of_neighbours(one_part, count), around)
 
 
 def _instead_of_ears(model: HeadModel, chosen: np.ndarray) -> list[np.ndarray]:
