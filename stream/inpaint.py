@@ -9,6 +9,7 @@ import numpy as np
 
 from stream.fill import pull_push
 from stream.inpaint_field import Field, patch_field, places_of
+from stream.wall_texture import with_texture
 
 _SIDE = 192
 _FINER = 2  # times as fine as the search is the picture on which pieces are fitted
@@ -51,7 +52,7 @@ def complete(
     if field is None:
         filled = pull_push(picture.astype(np.float32), 1 - hole.astype(np.float32))
     else:
-        filled = _laid(picture, hole, barred, field, _FINER * side)
+        filled = with_texture(_laid(picture, hole, barred, field, _FINER * side), picture, barred)
     rounded = np.clip(filled + 0.5, 0, 255).astype(np.uint8)
     return np.where(hole[..., None] > 0, rounded, picture)
 
