@@ -52,6 +52,7 @@ _HUE = 0.07  # share of red, green or blue: what differs more is no neck of the 
 DRAWN = 0.5  # opacity: the shader leaves out what has less
 _LEAST_SEEN = 12  # vertices: less skin is none, as under a scarf; so many give one its colour
 _OFF_MM = (25.0, 40.0)  # outside of what is seen: brought within, and left out
+_UNDER_NOSE = 2  # point of Face Mesh
 _CALM_NODES = 1.5  # blur of the colours
 # Steps to neighbours that colours are evened over, within cheek or neck, and then over both: more
 # of these, and a head has no jaw.
@@ -108,6 +109,8 @@ class Underlay:
         self.vertices, self.triangles, self._sky = hidden.vertices, hidden.triangles, hidden.sky
         self._steps = (hidden.within_part, _EVENED), (hidden.around, _JAW_EVENED)
         self._neck = model.labels[self.vertices] != _FACE
+        below_nose = model.vertices[self.vertices, 1] > model.points478_mean[_UNDER_NOSE, 1]
+        self._bearded = ~self._neck & below_nose  # higher up, hair is that of the head
         self._model, self._neck_mm = model, neck_mm
         self._known: _Skin | None = None
         self._beside = beside
@@ -176,16 +179,23 @@ class Underlay:
         places = project(points, head.camera).astype(np.float32)
         likely = skin_share(sight, depth)
         bearded = likely + seen_as(sight, depth, HAIR)
-        maps = sure, depth.front_mm, likely, bearded, _calm(picture, sure * bearded, depth)
-        inside, front_mm, skin, beard, own = (_at(values, places, depth) for values in maps)
+        maps = sure, depth.front_mm, likely, bearded
+        inside, front_mm, skin, beard = (_at(values, places, depth) for values in maps)
+        of_skin, of_both = (
+            _at(_calm(picture, sure * share, depth), places, depth) for share in (likely, bearded)
+        )
+        own = np.where(self._bearded[:, None], of_both, of_skin)
         facing = self._facing(points)
         seen = (inside > _SURE) & (facing > _FACING) & (off_mm == 0)
         seen &= np.where(self._neck, skin, beard) > _SKIN
         seen &= np.abs(points[:, 2] - front_mm) < _SEEN_MM
         seen &= self._like_face(own, points, seen)
-        colours, far_mm = self._colours(own, points, seen)
-        if not np.isfinite(far_mm).any():
+        if not seen.any():
             return None
+        colours, bare = self._colours(own, points, seen & (self._bearded | (skin > _SKIN)))
+        if bare.all():
+            return None
+        far_mm = np.where(bare, np.inf, cKDTree(points[seen]).query(points)[0])
         opacity = (1 - smoothstep(off_mm, *_OFF_MM)) * (1 - smoothstep(far_mm, *_REACH_MM))
         in_head = transform_points(invert_rigid(head.camera_from_head), points)
         chin = chin + np.array([0.0, depth.chin_drop_mm, 0.0])
@@ -234,33 +244,24 @@ class Underlay:
         Args:
             own: (S, 3) what the frame shows at each vertex.
             points: (S, 3) mm.
-            seen: (S,) bool, where that is the vertex itself.
+            seen: (S,) bool, where that is the skin or beard of the vertex itself.
 
         Returns:
-            Colours, and (S,) how far the nearest seen vertex of any part is; infinite for a part
-            of which none is.
+            Colours, and (S,) bool where a part has none, as too little of it is seen.
         """
-        colours, far_mm = own.copy(), np.full(len(points), np.inf)
-        bare = np.zeros(len(points), bool)
+        colours, bare = own.copy(), np.zeros(len(points), bool)
         for part in (self._neck, ~self._neck):
-            known, wanted = np.flatnonzero(part & seen), np.flatnonzero(~seen)
+            known, wanted = np.flatnonzero(part & seen), np.flatnonzero(part & ~seen)
             if len(known) < _LEAST_SEEN:
                 bare |= part
                 continue
-            tree = cKDTree(points[known])
-            mine, others = wanted[part[wanted]], wanted[~part[wanted]]
-            if len(mine):
-                distance, nearest = tree.query(points[mine], k=_LEAST_SEEN)
+            if len(wanted):
+                distance, nearest = cKDTree(points[known]).query(points[wanted], k=_LEAST_SEEN)
                 weight = 1 / (distance + 1) ** 2
                 weight /= weight.sum(axis=1, keepdims=True)
-                shade = self._sky[mine, None] / self._sky[known[nearest]]
-                colours[mine] = ((weight * shade)[..., None] * own[known[nearest]]).sum(axis=1)
-                far_mm[mine] = np.minimum(far_mm[mine], distance[:, 0])
-            if len(others):
-                far_mm[others] = np.minimum(far_mm[others], tree.query(points[others])[0])
-        far_mm[seen] = 0
-        far_mm[bare] = np.inf  # a part of which nothing is seen has no colour
-        return self._evened(colours, seen | bare), far_mm
+                shade = self._sky[wanted, None] / self._sky[known[nearest]]
+                colours[wanted] = ((weight * shade)[..., None] * own[known[nearest]]).sum(axis=1)
+        return self._evened(colours, seen | bare), bare
 
     def _evened(self, colours: np.ndarray, fixed: np.ndarray) -> np.ndarray:
         """Return (S, 3) colours that go over into each other, but for (S,) fixed ones."""

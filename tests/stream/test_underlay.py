@@ -124,6 +124,24 @@ def test_a_beard_gives_its_own_colour(model, raster):
     assert np.median(255 * bearded.gain[0][jaw].mean(axis=-1)) < 80
 
 
+def test_hair_at_the_temples_is_no_beard(model, raster):
+    scene = Scene(model, raster)
+    underlay = Underlay(model, 110.0)
+    height_mm = model.vertices[underlay.vertices, 1]
+    temples = (model.labels[underlay.vertices] == FACE) & (height_mm < 70)
+    plain = scene.sheet(model)
+    lowest = int(plain.places_px[0, temples, 1].max() - REGION.y0) - 10  # in the region's rows
+    above = scene.picture[:lowest]
+    above[scene.cover[:lowest] > 0.5] = BEARD
+    labels = scene.sight.labels
+    labels[:, : int(256 * lowest / REGION.height)] = 0
+    labels[HAIR, : int(256 * lowest / REGION.height)] = 1
+    haired = scene.sheet(model)
+    drawn = temples & (haired.opacity[0] > 0.5)
+    assert drawn.sum() > 20
+    assert 255 * haired.gain[0][drawn].mean(axis=-1).min() > 100
+
+
 def test_what_the_frame_contradicts_is_left_out(model, raster):
     scene = Scene(model, raster)
     whole = scene.sheet(model)
