@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
+from stream.fill import mean_around
 from stream.geometry import smoothstep
 from stream.keypoint_mesh import EYES, INNER_LIPS, OUTER_LIPS, OVAL, face_triangles, mirror_order
 
@@ -202,9 +203,7 @@ def _soft_colours(pixels: np.ndarray, points_px: np.ndarray) -> np.ndarray:
     face = np.zeros(size[::-1], np.uint8)
     cv2.fillConvexPoly(face, np.rint(hull - 0.5).astype(np.int32), 255)
     face = cv2.erode(face, np.ones((5, 5), np.uint8)).astype(np.float32) / 255
-    total = cv2.GaussianBlur(small.astype(np.float32) * face[..., None], (0, 0), _BLUR)
-    weight = cv2.GaussianBlur(face, (0, 0), _BLUR)
-    soft = total / np.maximum(weight, 1e-3)[..., None]
+    soft = mean_around(small.astype(np.float32), face, _BLUR)
     at = (places - 0.5).astype(np.float32)[:, None]
     return cv2.remap(soft, at, None, cv2.INTER_LINEAR)[:, 0].astype(np.float64)
 

@@ -30,6 +30,25 @@ def pull_push(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     return filled
 
 
+def mean_around(
+    values: np.ndarray, known: np.ndarray, sigma: float, least: float = 1e-3
+) -> np.ndarray:
+    """Blur by a Gaussian as far as values are known.
+
+    Args:
+        values: (H, W) or (H, W, C) float32.
+        known: (H, W) float32 weights, 0…1.
+        sigma: of the Gaussian, pixels.
+        least: weight that counts where less of it lies around; the mean fades to 0 there.
+
+    Returns:
+        Array like ``values``.
+    """
+    total = cv2.GaussianBlur(values * _like(known, values), (0, 0), sigma)
+    weight = np.maximum(cv2.GaussianBlur(known, (0, 0), sigma), least)
+    return np.asarray(total / _like(weight, total))
+
+
 def _half(total: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = ((weight.shape[1] + 1) // 2, (weight.shape[0] + 1) // 2)
     total = cv2.resize(total, size, interpolation=cv2.INTER_AREA)

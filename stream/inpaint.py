@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from stream.fill import pull_push
-from stream.inpaint_field import Field, patch_field, places_of
+from stream.inpaint_field import Field, patch_field, places_of, reduced_size
 from stream.wall_texture import with_texture
 
 _SIDE = 192
@@ -62,8 +62,7 @@ def _laid(
 ) -> np.ndarray:
     """(h, w, 3) float32, the picture with the pieces that a field names in its hole."""
     height, width = hole.shape
-    scale = min(1.0, side / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = reduced_size(height, width, side)
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     known = cv2.resize(1 - hole, size, interpolation=cv2.INTER_NEAREST)
     usable = cv2.resize(1 - barred, size, interpolation=cv2.INTER_NEAREST)

@@ -103,8 +103,7 @@ def _lengths(last: float) -> list[float]:
 
 def _reduced(picture: np.ndarray, hole: np.ndarray, barred: np.ndarray, length: float) -> _Level:
     height, width = hole.shape
-    scale = min(1.0, length / max(height, width))
-    size = max(_PATCH, round(width * scale)), max(_PATCH, round(height * scale))
+    size = reduced_size(height, width, length, _PATCH)
     known = (1 - hole).astype(np.float32)
     share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
     total = cv2.resize(picture * known[..., None], size, interpolation=cv2.INTER_AREA)
@@ -276,6 +275,12 @@ def _voted(level: _Level, shift: np.ndarray, tint: np.ndarray, weight: np.ndarra
             total += (value + tint[patch]) * weight[patch][..., None]
             count += weight[patch]
     return _in_hole(level, total / np.maximum(count, 1e-12)[..., None])
+
+
+def reduced_size(height: int, width: int, longer: float, least: int = 1) -> tuple[int, int]:
+    """Return the (width, height) of a picture whose longer side is reduced to so many pixels."""
+    scale = min(1.0, longer / max(height, width))
+    return max(least, round(width * scale)), max(least, round(height * scale))
 
 
 @lru_cache(maxsize=4)

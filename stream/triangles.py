@@ -48,6 +48,15 @@ def border_edges(triangles: np.ndarray) -> np.ndarray:
     return np.asarray(edges[counts == 1])
 
 
+def edge_graph(triangles: np.ndarray, count: int) -> sparse.csr_matrix:
+    """Return (N, N) float64, 1 between the vertices that triangles join, of N in all."""
+    a, b = edges_of(triangles).T
+    ends = np.concatenate([a, b]), np.concatenate([b, a])
+    graph = sparse.csr_matrix((np.ones(len(ends[0])), ends), (count, count))
+    graph.data[:] = 1  # an edge between two triangles came twice
+    return graph
+
+
 def mean_of_neighbours(triangles: np.ndarray, count: int) -> sparse.csr_matrix:
     """Return the (N, N) operator that gives each vertex the mean of those it has an edge with.
 
@@ -55,12 +64,10 @@ def mean_of_neighbours(triangles: np.ndarray, count: int) -> sparse.csr_matrix:
         triangles: (T, 3) vertex numbers.
         count: of vertices, N; one without an edge keeps its own value.
     """
-    a, b = edges_of(triangles).T
-    lone = np.setdiff1d(np.arange(count), triangles)
-    ends = np.concatenate([a, b, lone]), np.concatenate([b, a, lone])
-    joined = sparse.csr_matrix((np.ones(len(ends[0]), np.float32), ends), (count, count))
-    joined.data[:] = 1  # an edge between two triangles came twice
-    return sparse.csr_matrix(sparse.diags(1 / joined.sum(axis=1).A1) @ joined)
+    graph = edge_graph(triangles, count)
+    degree = graph.sum(axis=1).A1
+    alone = (degree == 0).astype(float)
+    return sparse.csr_matrix(sparse.diags(1 / (degree + alone)) @ (graph + sparse.diags(alone)))
 
 
 def subdivided(

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from scipy import sparse
 from scipy.spatial import cKDTree
 
+from stream.fill import mean_around
 from stream.following import CHIN, border_share, chin_and_nape, follow_share
 from stream.geometry import invert_rigid, project, smoothstep, transform_points, vertex_normals
 from stream.mesh import Sheet
@@ -28,6 +28,8 @@ from stream.triangles import mean_of_neighbours, touched
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
+
+    from scipy import sparse
 
     from stream.frame import Head
     from stream.hair_depth import HeadDepth
@@ -181,8 +183,10 @@ class Underlay:
         bearded = likely + seen_as(sight, depth, HAIR)
         maps = sure, depth.front_mm, likely, bearded
         inside, front_mm, skin, beard = (_at(values, places, depth) for values in maps)
+        size = depth.grid.columns, depth.grid.rows
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         of_skin, of_both = (
-            _at(_calm(picture, sure * share, depth), places, depth) for share in (likely, bearded)
+            _at(_calm(small, sure * share), places, depth) for share in (likely, bearded)
         )
         own = np.where(self._bearded[:, None], of_both, of_skin)
         facing = self._facing(points)
@@ -190,8 +194,6 @@ class Underlay:
         seen &= np.where(self._neck, skin, beard) > _SKIN
         seen &= np.abs(points[:, 2] - front_mm) < _SEEN_MM
         seen &= self._like_face(own, points, seen)
-        if not seen.any():
-            return None
         colours, bare = self._colours(own, points, seen & (self._bearded | (skin > _SKIN)))
         if bare.all():
             return None
@@ -266,11 +268,9 @@ class Underlay:
     def _evened(self, colours: np.ndarray, fixed: np.ndarray) -> np.ndarray:
         """Return (S, 3) colours that go over into each other, but for (S,) fixed ones."""
         lit = colours / self._sky[:, None]
-        kept = np.where(fixed[:, None], lit, 0)
         for mean, steps in self._steps:
-            of_others = sparse.diags((~fixed).astype(np.float32)) @ mean
             for _ in range(steps):
-                lit = of_others @ lit + kept
+                lit = np.where(fixed[:, None], lit, mean @ lit)
         return np.asarray(lit * self._sky[:, None], np.float32)
 
 
@@ -296,7 +296,7 @@ def _hidden_skin(key: SameModel) -> _HiddenSkin:
     sky = skylight(model, vertices)
     for _ in range(_SKY_EVENED):
         sky = around @ sky
-    sky = np.minimum(sky, _SKY_MOST)
+    sky = np.minimum(sky, _SKY_MOST).astype(np.float32)
     return _HiddenSkin(vertices, triangles, sky, mean_of_neighbours(one_part, count), around)
 
 
@@ -337,14 +337,11 @@ def _grain(picture: np.ndarray, skin: np.ndarray, head: Head) -> float:
     return float(np.median(of_skin)) / 0.6745 / 255 if len(of_skin) else 0.0
 
 
-def _calm(picture: np.ndarray, skin: np.ndarray, depth: HeadDepth) -> np.ndarray:
+def _calm(small: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """Return (rows, columns, 3) float32 colours 0…1 of the skin, without detail."""
-    size = (depth.grid.columns, depth.grid.rows)
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     # Neither the room nor hair must bleed in.
-    weight = np.maximum(skin * skin, 1e-3)[..., None].astype(np.float32)
-    blurred = cv2.GaussianBlur(np.dstack([small * weight, weight]), (0, 0), _CALM_NODES)
-    return np.asarray(blurred[..., :3] / blurred[..., 3:])
+    weight = np.maximum(skin * skin, 1e-3).astype(np.float32)
+    return mean_around(small.astype(np.float32) / 255, weight, _CALM_NODES)
 
 
 def skin_share(sight: Sight, depth: HeadDepth) -> np.ndarray:

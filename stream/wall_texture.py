@@ -9,9 +9,9 @@ instead; shapes stay as they were filled. Of stripes and tiles a fill loses noth
 import cv2
 import numpy as np
 
-from stream.fill import pull_push
+from stream.fill import mean_around, pull_push
 from stream.geometry import smoothstep
-from stream.inpaint_field import places_of
+from stream.inpaint_field import places_of, reduced_size
 from stream.nearest import Nearest
 
 _SIDE = 384  # longer side of the picture on which texture is told from shapes
@@ -37,14 +37,13 @@ def with_texture(filled: np.ndarray, picture: np.ndarray, barred: np.ndarray) ->
         (h, w, 3) float32; ``filled`` itself where the surroundings hold no such texture.
     """
     height, width = barred.shape
-    scale = min(1.0, _SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = reduced_size(height, width, _SIDE)
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     clean = cv2.resize(1.0 - barred, size, interpolation=cv2.INTER_AREA) > _CLEAN
     if not clean.any():
         return filled
     known = clean.astype(np.float32)
-    low = _mean(small, known, _FINE)
+    low = mean_around(small, known, _FINE)
     rough = cv2.resize(filled, size, interpolation=cv2.INTER_AREA)
     calm = cv2.GaussianBlur(rough, (0, 0), _FINE)
     share = _lost(small - low, low, rough - calm, known)
@@ -70,20 +69,12 @@ def _lost(fine: np.ndarray, low: np.ndarray, filled: np.ndarray, known: np.ndarr
         filled: (h, w, 3) what is so fine in the picture with its fill.
         known: (h, w) float32, 1 where the picture is known.
     """
-    coarser = np.abs(low - _mean(low, known, _COARSE)).mean(axis=-1)
-    shapes = pull_push(_mean(coarser, known, _AROUND), known)
-    texture = pull_push(_mean(np.abs(fine).mean(axis=-1), known, _AROUND), known)
-    left = _mean(np.abs(filled).mean(axis=-1), 1 - known, _AROUND) / np.maximum(texture, 1e-3)
+    coarser = np.abs(low - mean_around(low, known, _COARSE)).mean(axis=-1)
+    shapes = pull_push(mean_around(coarser, known, _AROUND), known)
+    texture = pull_push(mean_around(np.abs(fine).mean(axis=-1), known, _AROUND), known)
+    left = mean_around(np.abs(filled).mean(axis=-1), 1 - known, _AROUND) / np.maximum(texture, 1e-3)
     textured = smoothstep(texture / (shapes + _QUIET), *_TEXTURED)
     return np.asarray(textured * (1 - smoothstep(left, *_KEPT)), np.float32)
-
-
-def _mean(values: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur (h, w) or (h, w, c) values, as far as they are known."""
-    weights = known if values.ndim == 2 else known[..., None]
-    total = np.maximum(cv2.GaussianBlur(known, (0, 0), sigma), 1e-3)
-    blurred = cv2.GaussianBlur(values * weights, (0, 0), sigma)
-    return np.asarray(blurred / (total if values.ndim == 2 else total[..., None]))
 
 
 def _mirrored(fine: np.ndarray, border: Nearest) -> np.ndarray:

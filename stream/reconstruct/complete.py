@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stream.fill import pull_push
+from stream.fill import mean_around, pull_push
 from stream.geometry import smoothstep
 
 _GAIN = 1.1  # largest |log| of the light of one side over the other's
@@ -197,11 +197,10 @@ def _strands(
         ]
     ).astype(np.float32)
     row = np.broadcast_to(np.arange(_ANGLES, dtype=np.float32)[:, None], column.shape)
-    share = seen.astype(np.float32)[..., None]
+    share = seen.astype(np.float32)
     spread = float(np.clip(_STRAND_MM / max(float(np.median(steps[seen])), 0.1), 2.0, 24.0))
-    total = cv2.GaussianBlur(rays * share, (0, 0), spread)
-    base = total / np.maximum(cv2.GaussianBlur(share[..., 0], (0, 0), spread), 0.05)[..., None]
-    fine = np.clip(rays - base, -_STRONGEST, _STRONGEST) * share
+    base = mean_around(rays, share, spread, 0.05)
+    fine = np.clip(rays - base, -_STRONGEST, _STRONGEST) * share[..., None]
     moved = cv2.remap(fine, column, np.ascontiguousarray(row), cv2.INTER_LINEAR)
     return cv2.warpPolar(moved, (side, side), centre, reach, flags | cv2.WARP_INVERSE_MAP)
 

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from stream.geometry import project, transform_points, vertex_normals
 from stream.reconstruct.template import EAR, FACE, NECK, SCALP
+from stream.triangles import mean_of_neighbours
 
 if TYPE_CHECKING:
     from stream.frame import Head
@@ -53,8 +54,7 @@ class HairShape:
     ) -> None:  # fmt: skip
         self._labels, self._laplacian, self._triangles = labels, laplacian, triangles
         self._mirror = cKDTree(mean).query(mean * [-1, 1, 1])[1]
-        degree = laplacian.diagonal()
-        self._mean = sparse.diags(1 / degree) @ (sparse.diags(degree) - laplacian)
+        self._mean = mean_of_neighbours(triangles, len(mean))
 
     def grown(
         self, skin: np.ndarray, head: Head, maps: HeadMaps, front_model_mm: np.ndarray

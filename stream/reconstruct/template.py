@@ -16,6 +16,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from stream.triangles import edge_graph, edges_of
+
 if TYPE_CHECKING:
     from stream.head_model import HeadModel
 
@@ -121,10 +123,7 @@ class Template:
     def laplacian(self, steps: int = 0) -> sparse.csc_matrix:
         """Return the (S, S) graph Laplacian of the skin after some steps of refinement."""
         triangles = self.levels[steps - 1].triangles if steps else self.triangles
-        edges = _half_edges(triangles)
-        count = int(triangles.max()) + 1
-        graph = _graph(np.concatenate([edges, edges[:, ::-1]]), count)
-        graph.data[:] = 1.0
+        graph = edge_graph(triangles, int(triangles.max()) + 1)
         return (sparse.diags(np.asarray(graph.sum(axis=1)).ravel()) - graph).tocsc()
 
     def closed(self, vertices: np.ndarray) -> np.ndarray:
@@ -146,14 +145,14 @@ class Template:
     def _parts(self, label: int) -> list[np.ndarray]:
         """Return the connected parts of the skin that carry a label."""
         inside = np.flatnonzero(self._labels == label)
-        edges = _half_edges(self.triangles)
+        edges = edges_of(self.triangles)
         edges = edges[np.isin(edges, inside).all(axis=1)]
         _, part = connected_components(_graph(edges, len(self.skin)), directed=False)
         numbers, counts = np.unique(part[inside], return_counts=True)
         return [inside[part[inside] == number] for number in numbers[counts > 8]]
 
     def _hollow(self, label: int, inner: np.ndarray) -> Hollow:
-        edges = _half_edges(self.triangles)
+        edges = edges_of(self.triangles)
         edges = np.concatenate([edges, edges[:, ::-1]])
         rim = np.setdiff1d(edges[np.isin(edges[:, 0], inner), 1], inner)
         graph = _graph(edges, len(self.skin)).minimum(1)
@@ -177,7 +176,7 @@ def loop_step(triangles: np.ndarray, count: int) -> Level:
         triangles: (T, 3) of a surface whose edges have one or two triangles.
         count: of its vertices.
     """
-    half = np.sort(_half_edges(triangles), axis=1)
+    half = np.sort(edges_of(triangles), axis=1)
     opposite = np.concatenate([triangles[:, 2], triangles[:, 0], triangles[:, 1]])
     edges, number, uses = np.unique(half, axis=0, return_inverse=True, return_counts=True)
     number = number.ravel()
@@ -219,7 +218,7 @@ def _even(edges: np.ndarray, inside: np.ndarray, count: int) -> sparse.spmatrix:
 
 def boundary_loop(triangles: np.ndarray) -> np.ndarray:
     """Return the vertices along the one open end of a surface, in the order of its triangles."""
-    directed = _half_edges(triangles)
+    directed = edges_of(triangles)
     count = int(triangles.max()) + 1
     code = directed[:, 0] * count + directed[:, 1]
     alone = directed[~np.isin(code, directed[:, 1] * count + directed[:, 0])]
@@ -230,17 +229,13 @@ def boundary_loop(triangles: np.ndarray) -> np.ndarray:
     return np.array(loop)
 
 
-def _half_edges(triangles: np.ndarray) -> np.ndarray:
-    return np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-
-
 def _graph(edges: np.ndarray, count: int) -> sparse.csr_matrix:
     return sparse.coo_matrix((np.ones(len(edges)), edges.T), (count, count)).tocsr()
 
 
 def _largest_part(model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
     """Return the vertices of the largest connected part, and its triangles in their numbers."""
-    graph = _graph(_half_edges(model.triangles), len(model.vertices))
+    graph = _graph(edges_of(model.triangles), len(model.vertices))
     _, part = connected_components(graph, directed=False)
     chosen = part == np.bincount(part).argmax()
     vertices = np.flatnonzero(chosen)
